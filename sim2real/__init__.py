@@ -1,0 +1,1 @@
+"""What runs on the robot: contract, skills, runtime, hardware, emulator. Never torch."""

@@ -1,0 +1,19 @@
+"""The one error for input that does not fit: what, where, what was expected, what to do."""
+
+from __future__ import annotations
+
+
+class BadInput(ValueError):
+    """Input from a person or a file that cannot be used.
+
+    The command line prints it as one line and exits with 2. `where` names the file or the
+    option, `field` the place inside it.
+    """
+
+    def __init__(
+        self, where: str, field: str, *, found: object, expected: str, remedy: str = ""
+    ) -> None:
+        self.where, self.field = where, field
+        self.found, self.expected, self.remedy = found, expected, remedy
+        advice = f"; {remedy}" if remedy else ""
+        super().__init__(f"{where}: {field}: found {found!r}, expected {expected}{advice}")

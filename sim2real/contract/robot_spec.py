@@ -1,0 +1,282 @@
+"""What a robot is, read from `robot.yaml`: joints in order, motor ids, limits, gains, period.
+
+The only file of the contract that reads YAML. Every number that bounds a motion lives here and
+nowhere else; the simulated claw and the servos' registers are both checked against it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import types
+import typing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+
+from sim2real.contract.errors import BadInput
+
+SCHEMA_VERSION = 1
+HARDWARE_CONFIGS = Path(__file__).resolve().parents[2] / "hardware_configs"
+DCLAW = HARDWARE_CONFIGS / "dclaw" / "robot.yaml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class JointSpec:
+    """One actuated joint and the servo that moves it."""
+
+    name: str
+    motor_id: int
+    lower_rad: float
+    """smallest commanded position"""
+    upper_rad: float
+    """largest commanded position"""
+    home_rad: float
+    """where an episode starts"""
+    max_velocity_rad_s: float
+    """how fast a commanded position may move"""
+    current_limit_ma: float
+    """Goal Current of current-based position mode: bounds the torque"""
+    position_p_gain: int
+    """register 84"""
+    position_i_gain: int
+    """register 82"""
+    position_d_gain: int
+    """register 80"""
+
+    @property
+    def range_rad(self) -> tuple[float, float]:
+        return self.lower_rad, self.upper_rad
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectSpec:
+    """A servo that is not part of the hand: the valve that is turned, the guide below it."""
+
+    name: str
+    motor_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServoSpec:
+    """The kind of servo that every joint uses (manual: ROBOTIS XM430-W210)."""
+
+    model: str
+    model_number: int
+    min_firmware: int
+    operating_mode: int
+    """5: current-based position"""
+    position_unit_rad: float
+    velocity_unit_rad_s: float
+    current_unit_ma: float
+    nominal_voltage_v: float
+    stall_torque_nm: float
+    stall_current_a: float
+    no_load_speed_rad_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class BusSpec:
+    """The serial bus."""
+
+    baud: int
+    return_delay_us: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SafetySpec:
+    """Limits that stop the robot, whatever the policy wants."""
+
+    max_temperature_c: float
+    min_voltage_v: float
+    max_voltage_v: float
+    max_measured_velocity_rad_s: float
+    max_measured_current_ma: float
+    stale_after_s: float
+    """a reading older than this is no longer acted on: hold"""
+    limp_after_s: float
+    """after this long without a fresh reading or command: current to zero, then torque off"""
+    bus_watchdog_s: float
+    """the servo's own Bus Watchdog, in steps of 0.02 s"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobotSpec:
+    """A robot as training and the robot side both see it. Joint arrays are in `joints` order."""
+
+    schema_version: int
+    name: str
+    control_period_s: float
+    """the period at which a policy for this robot is trained unless its recipe says otherwise"""
+    physics_model: str
+    """MJCF file beside robot.yaml"""
+    joints: tuple[JointSpec, ...]
+    objects: tuple[ObjectSpec, ...]
+    servo: ServoSpec
+    bus: BusSpec
+    safety: SafetySpec
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        return tuple(joint.name for joint in self.joints)
+
+    @property
+    def motor_ids(self) -> tuple[int, ...]:
+        return tuple(joint.motor_id for joint in self.joints)
+
+    def joint_array(self, field: str) -> NDArray[np.float64]:
+        """One numeric field of every joint, (J,), in joint order."""
+        return np.array([getattr(joint, field) for joint in self.joints], np.float64)
+
+    def object_named(self, name: str) -> ObjectSpec:
+        for spec in self.objects:
+            if spec.name == name:
+                return spec
+        raise KeyError(f"robot {self.name} has no object {name!r}")
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all fields: a bundle names it and refuses another robot."""
+        content = json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def load_robot_spec(path: Path = DCLAW) -> RobotSpec:
+    """Read and validate `robot.yaml`.
+
+    Raises `BadInput` naming file and field for anything missing, unknown, of the wrong type or
+    inconsistent.
+    """
+    where = str(path)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadInput(where, "file", found="nothing", expected="a robot.yaml") from None
+    except yaml.YAMLError as error:
+        line = " ".join(str(error).split())
+        raise BadInput(where, "file", found=line, expected="YAML") from None
+    if isinstance(document, dict):
+        document.pop("anchors", None)  # YAML anchors, repeated where they are used
+    spec = _build(RobotSpec, document, where, "")
+    _validate(spec, where)
+    return spec
+
+
+T = TypeVar("T")
+
+
+def _build(cls: type[T], value: Any, where: str, at: str) -> T:
+    """Make the dataclass `cls` from a mapping, refusing missing, unknown and ill-typed fields."""
+    if not isinstance(value, dict):
+        raise BadInput(where, at or "file", found=value, expected="a mapping")
+    hints = typing.get_type_hints(cls)
+    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    prefix = f"{at}." if at else ""
+    for name in value:
+        if name not in names:
+            raise BadInput(
+                where, f"{prefix}{name}", found=name, expected=f"one of {', '.join(names)}"
+            )
+    for name in names:
+        if name not in value:
+            raise BadInput(where, f"{prefix}{name}", found="nothing", expected="a value")
+    return cls(**{n: _coerce(hints[n], value[n], where, f"{prefix}{n}") for n in names})
+
+
+def _coerce(hint: Any, value: Any, where: str, at: str) -> Any:
+    if typing.get_origin(hint) is tuple:
+        if not isinstance(value, list) or not value:
+            raise BadInput(where, at, found=value, expected="a non-empty list")
+        item = typing.get_args(hint)[0]
+        return tuple(_coerce(item, v, where, f"{at}[{i}]") for i, v in enumerate(value))
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast(type, hint), value, where, at)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not hint or (hint is float and not math.isfinite(value)):
+        raise BadInput(where, at, found=value, expected=f"a finite {_name(hint)}")
+    return value
+
+
+def _name(hint: type | types.UnionType) -> str:
+    return {float: "number", int: "whole number", str: "text"}.get(hint, str(hint))  # type: ignore[arg-type]
+
+
+def _validate(spec: RobotSpec, where: str) -> None:
+    if spec.schema_version != SCHEMA_VERSION:
+        raise BadInput(
+            where, "schema_version", found=spec.schema_version, expected=str(SCHEMA_VERSION)
+        )
+    _require_positive(where, "control_period_s", spec.control_period_s)
+    for index, joint in enumerate(spec.joints):
+        _validate_joint(joint, where, f"joints[{index}]")
+    ids: list[int] = [*spec.motor_ids, *(item.motor_id for item in spec.objects)]
+    names = [*spec.joint_names, *(item.name for item in spec.objects)]
+    for field, values in (("motor_id", ids), ("name", names)):
+        texts = [str(value) for value in values]
+        repeated = sorted({text for text in texts if texts.count(text) > 1})
+        if repeated:
+            raise BadInput(where, field, found=", ".join(repeated), expected="each one once")
+    for motor_id in ids:
+        if not 0 <= motor_id <= 252:
+            raise BadInput(where, "motor_id", found=motor_id, expected="0 to 252")
+    for section in ("servo", "bus", "safety"):
+        for name, value in dataclasses.asdict(getattr(spec, section)).items():
+            if isinstance(value, float) and name != "return_delay_us":
+                _require_positive(where, f"{section}.{name}", value)
+    if spec.safety.min_voltage_v >= spec.safety.max_voltage_v:
+        raise BadInput(
+            where,
+            "safety.min_voltage_v",
+            found=spec.safety.min_voltage_v,
+            expected=f"below max_voltage_v {spec.safety.max_voltage_v}",
+        )
+
+
+def _validate_joint(joint: JointSpec, where: str, at: str) -> None:
+    for name in ("lower_rad", "upper_rad", "home_rad"):
+        value = getattr(joint, name)
+        if abs(value) > 2 * math.pi:
+            raise BadInput(
+                where,
+                f"{at}.{name}",
+                found=value,
+                expected="radians within one turn",
+                remedy="were these degrees?",
+            )
+    if joint.lower_rad >= joint.upper_rad:
+        raise BadInput(
+            where,
+            f"{at}.lower_rad",
+            found=joint.lower_rad,
+            expected=f"below upper_rad {joint.upper_rad}",
+        )
+    if not joint.lower_rad <= joint.home_rad <= joint.upper_rad:
+        raise BadInput(
+            where,
+            f"{at}.home_rad",
+            found=joint.home_rad,
+            expected=f"within [{joint.lower_rad}, {joint.upper_rad}]",
+        )
+    _require_positive(where, f"{at}.max_velocity_rad_s", joint.max_velocity_rad_s)
+    if not 0 < joint.current_limit_ma <= 1193 * 2.69:
+        raise BadInput(
+            where,
+            f"{at}.current_limit_ma",
+            found=joint.current_limit_ma,
+            expected="milliamperes, above 0 and at most 3209 (register 38)",
+        )
+    for name in ("position_p_gain", "position_i_gain", "position_d_gain"):
+        if not 0 <= getattr(joint, name) <= 16383:
+            raise BadInput(where, f"{at}.{name}", found=getattr(joint, name), expected="0 to 16383")
+
+
+def _require_positive(where: str, field: str, value: float) -> None:
+    if not value > 0:
+        raise BadInput(where, field, found=value, expected="a number above 0")

@@ -1,0 +1,1 @@
+"""Meta-training: task families, worlds, algorithms, export. Never ROS."""

@@ -1,0 +1,1 @@
+"""Batched simulations behind one protocol."""

@@ -1,0 +1,68 @@
+"""The protocol of every world: many simulations of one skill, stepped together.
+
+A world owns physics, episode boundaries and the random numbers of a rollout; it knows nothing
+of algorithms. All arrays are batched over the worlds (axis 0), float32 unless said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.families.task import Task
+
+Float = NDArray[np.float32]
+Bool = NDArray[np.bool_]
+
+
+class StepResult(NamedTuple):
+    """What one control step of W worlds returned. No array shares memory with an earlier one."""
+
+    observation: Float
+    """(W, O) what the policy sees next; where an episode ended, the next one's first."""
+    final_observation: Float
+    """(W, O) where this transition ended: equals `observation` except where an episode ended."""
+    reward: Float
+    """(W,) dense reward of the skill."""
+    sparse_reward: Float
+    """(W,) what an evaluator pays; equals `reward` where a family has only one."""
+    success: Bool
+    """(W,) whether the skill's condition holds after this step."""
+    terminated: Bool
+    """(W,) the task ended itself (a fall): no value lies beyond. Never set by a time limit."""
+    truncated: Bool
+    """(W,) the time limit was reached: value may be bootstrapped from `final_observation`."""
+    applied_action: Float
+    """(W, A) the action in [-1, 1] that the world executed after clipping; what context holds."""
+
+
+class VectorWorld(Protocol):
+    """W simulations, each with its own task. Reset decides everything that follows.
+
+    A world carries nothing over a `reset`: the same tasks and the same seed give the same
+    rollout bit for bit, whatever came before and whatever the number of threads.
+    """
+
+    num_worlds: int
+    observation_size: int
+    action_size: int
+    episode_length: int
+    """control steps until the time limit truncates an episode"""
+
+    def reset(self, tasks: Sequence[Task], seed: int) -> Float:
+        """Give world w the task `tasks[w]`, start an episode; return (W, O) first observations.
+
+        Raises `ValueError` when the number of tasks is not `num_worlds`.
+        """
+
+    def step(self, action: Float) -> StepResult:
+        """Advance all worlds by one control period under (W, A) actions in [-1, 1].
+
+        Episodes that end are restarted at once, on the same task.
+        """
+
+    def close(self) -> None:
+        """Free threads and physics memory; a closed world refuses to step."""
