@@ -72,7 +72,7 @@ class ActionMap:
         else:
             wanted = previous_target_rad + clipped * step
         limited = np.clip(wanted, previous_target_rad - step, previous_target_rad + step)
-        return np.clip(limited, lower, upper)
+        return np.asarray(np.clip(limited, lower, upper))
 
     def action_of(self, target_rad: Float, previous_target_rad: Float) -> NDArray[np.float32]:
         """(..., J) the action that leads to a target: what was *applied* after every limit.
@@ -84,4 +84,4 @@ class ActionMap:
             action = (target_rad - (lower + upper) / 2.0) / ((upper - lower) / 2.0)
         else:
             action = (target_rad - previous_target_rad) / step
-        return np.clip(action, -1.0, 1.0).astype(np.float32)
+        return np.asarray(np.clip(action, -1.0, 1.0), np.float32)

@@ -1,4 +1,4 @@
-"""Observation statistics, frozen: an immutable value that training estimates and a bundle carries."""
+"""Observation statistics, frozen: training estimates them, a bundle carries them."""
 
 from __future__ import annotations
 

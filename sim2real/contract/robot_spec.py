@@ -10,17 +10,15 @@ import dataclasses
 import hashlib
 import json
 import math
-import types
-import typing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 import yaml
 from numpy.typing import NDArray
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.strict import build
 
 SCHEMA_VERSION = 1
 HARDWARE_CONFIGS = Path(__file__).resolve().parents[2] / "hardware_configs"
@@ -163,49 +161,9 @@ def load_robot_spec(path: Path = DCLAW) -> RobotSpec:
         raise BadInput(where, "file", found=line, expected="YAML") from None
     if isinstance(document, dict):
         document.pop("anchors", None)  # YAML anchors, repeated where they are used
-    spec = _build(RobotSpec, document, where, "")
+    spec = build(RobotSpec, document, where)
     _validate(spec, where)
     return spec
-
-
-T = TypeVar("T")
-
-
-def _build(cls: type[T], value: Any, where: str, at: str) -> T:
-    """Make the dataclass `cls` from a mapping, refusing missing, unknown and ill-typed fields."""
-    if not isinstance(value, dict):
-        raise BadInput(where, at or "file", found=value, expected="a mapping")
-    hints = typing.get_type_hints(cls)
-    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
-    prefix = f"{at}." if at else ""
-    for name in value:
-        if name not in names:
-            raise BadInput(
-                where, f"{prefix}{name}", found=name, expected=f"one of {', '.join(names)}"
-            )
-    for name in names:
-        if name not in value:
-            raise BadInput(where, f"{prefix}{name}", found="nothing", expected="a value")
-    return cls(**{n: _coerce(hints[n], value[n], where, f"{prefix}{n}") for n in names})
-
-
-def _coerce(hint: Any, value: Any, where: str, at: str) -> Any:
-    if typing.get_origin(hint) is tuple:
-        if not isinstance(value, list) or not value:
-            raise BadInput(where, at, found=value, expected="a non-empty list")
-        item = typing.get_args(hint)[0]
-        return tuple(_coerce(item, v, where, f"{at}[{i}]") for i, v in enumerate(value))
-    if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type, hint), value, where, at)
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if type(value) is not hint or (hint is float and not math.isfinite(value)):
-        raise BadInput(where, at, found=value, expected=f"a finite {_name(hint)}")
-    return value
-
-
-def _name(hint: type | types.UnionType) -> str:
-    return {float: "number", int: "whole number", str: "text"}.get(hint, str(hint))  # type: ignore[arg-type]
 
 
 def _validate(spec: RobotSpec, where: str) -> None:
@@ -213,6 +171,8 @@ def _validate(spec: RobotSpec, where: str) -> None:
         raise BadInput(
             where, "schema_version", found=spec.schema_version, expected=str(SCHEMA_VERSION)
         )
+    if not spec.joints:
+        raise BadInput(where, "joints", found="none", expected="at least one joint")
     _require_positive(where, "control_period_s", spec.control_period_s)
     for index, joint in enumerate(spec.joints):
         _validate_joint(joint, where, f"joints[{index}]")

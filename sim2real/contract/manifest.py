@@ -1,0 +1,254 @@
+"""The manifest's schema: everything a robot must know about a policy before it may act.
+
+Numbers are written as JSON prints a Python float, which is lossless; nothing is rounded. Reading
+is strict: a missing, unknown or ill-typed field is refused by name. What the files *contain* is
+verified by the bundle that holds them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from sim2real.contract.action import ActionMap
+from sim2real.contract.context import ContextLayout
+from sim2real.contract.errors import BadInput
+from sim2real.contract.normalizer import FrozenNormalizer
+from sim2real.contract.observation import ObservationLayout
+from sim2real.contract.strict import build
+
+SCHEMA_VERSION = 1
+
+AdaptationKind = Literal["none", "gaussian_belief", "recurrent_belief", "gradient"]
+LatentSource = Literal["episode_sample", "periodic_sample", "mean"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RobotReference:
+    """The robot that the policy was trained for."""
+
+    name: str
+    fingerprint: str
+    """`RobotSpec.fingerprint`: another robot.yaml, another robot"""
+    joint_names: tuple[str, ...]
+    """the order of every joint array"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkillReference:
+    """Which skill the policy performs, and how it was set up."""
+
+    name: str
+    target_visible: bool
+    options: Mapping[str, float]
+    """numeric settings of the skill, as its constructor takes them"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObservationRecord:
+    """The observation layout with its digest, so that a hand edit of either shows."""
+
+    layout: ObservationLayout
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContextRecord:
+    """The context layout with its digest."""
+
+    layout: ContextLayout
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class NormalizerRecord:
+    """The statistics that are compiled into the policy graph, for people to read."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    clip: float
+
+    @classmethod
+    def of(cls, normalizer: FrozenNormalizer) -> NormalizerRecord:
+        return cls(
+            mean=tuple(map(float, normalizer.mean)),
+            std=tuple(map(float, normalizer.std)),
+            clip=normalizer.clip,
+        )
+
+    def restore(self) -> FrozenNormalizer:
+        """The value it was made of, bit for bit."""
+        return FrozenNormalizer(
+            mean=np.array(self.mean, np.float32),
+            std=np.array(self.std, np.float32),
+            clip=self.clip,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adaptation:
+    """How behaviour changes with context on the robot."""
+
+    kind: AdaptationKind
+    latent_size: int
+    """L for `gaussian_belief`; 0 where there is no latent"""
+    hidden_size: int
+    """of the recurrent cell for `recurrent_belief`; 0 elsewhere"""
+    latent_source: LatentSource
+    """what the policy is conditioned on: a sample held for an episode, one drawn anew every
+    `resample_every_ticks`, or the mean"""
+    resample_every_ticks: int
+    """0 unless `latent_source` is `periodic_sample`"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorRecord:
+    """One input or output of a graph."""
+
+    name: str
+    dtype: Literal["float32", "int64", "bool"]
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphRecord:
+    """One ONNX graph of the bundle."""
+
+    role: Literal["policy", "encoder", "recurrent", "adapt"]
+    file: str
+    inputs: tuple[TensorRecord, ...]
+    outputs: tuple[TensorRecord, ...]
+    max_parity_error: float
+    """largest absolute difference between torch and ONNX Runtime over the golden sequence"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileRecord:
+    """One file of the bundle beside the manifest."""
+
+    name: str
+    sha256: str
+    num_bytes: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where the policy comes from."""
+
+    recipe: str
+    algorithm: str
+    family: str
+    seed: int
+    git_commit: str
+    task_set_sha256: str
+    environment_steps: int
+    packages: Mapping[str, str]
+    """names and versions of the libraries that trained and exported it"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The contract of one bundle."""
+
+    schema_version: int
+    name: str
+    robot: RobotReference
+    control_period_s: float
+    control_period_tolerance: float
+    """fraction of the period by which two readings may be off and still count as evidence"""
+    episode_length: int
+    """ticks of an episode in training"""
+    skill: SkillReference
+    observation: ObservationRecord
+    context: ContextRecord | None
+    """None where nothing adapts"""
+    action: ActionMap
+    normalizer: NormalizerRecord
+    adaptation: Adaptation
+    graphs: tuple[GraphRecord, ...]
+    files: tuple[FileRecord, ...]
+    provenance: Provenance
+    results: Mapping[str, float]
+    """how it scored on held-out tasks, as `evaluate` measured it"""
+
+    def to_json(self) -> str:
+        """Lossless JSON, keys in the order of the schema."""
+        return json.dumps(dataclasses.asdict(self), indent=1, allow_nan=False) + "\n"
+
+
+def parse_manifest(text: str, where: str) -> Manifest:
+    """Read a manifest; `where` names its file in messages.
+
+    Raises `BadInput` when it is not JSON, has another schema version, or a field does not fit.
+    """
+    try:
+        document: Any = json.loads(text, object_pairs_hook=_without_repeats)
+    except (json.JSONDecodeError, _RepeatedKey) as error:
+        raise BadInput(where, "file", found=str(error), expected="JSON") from None
+    version = document.get("schema_version") if isinstance(document, dict) else None
+    if version != SCHEMA_VERSION:  # first: other versions may have other fields
+        raise BadInput(
+            where,
+            "schema_version",
+            found=version,
+            expected=str(SCHEMA_VERSION),
+            remedy="export the run again with this version of taskbelief",
+        )
+    manifest = build(Manifest, document, where)
+    _validate(manifest, where)
+    return manifest
+
+
+class _RepeatedKey(ValueError):
+    pass
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        raise _RepeatedKey(f"repeated keys {repeated}")
+    return dict(pairs)
+
+
+_PLAIN_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+
+
+def _validate(manifest: Manifest, where: str) -> None:
+    def require(holds: bool, field: str, found: object, expected: str) -> None:
+        if not holds:
+            raise BadInput(where, field, found=found, expected=expected)
+
+    for index, file in enumerate(manifest.files):
+        plain = _PLAIN_FILE_NAME.fullmatch(file.name) is not None
+        require(plain, f"files[{index}].name", file.name, "a plain file name inside the bundle")
+    listed = {file.name for file in manifest.files}
+    for index, graph in enumerate(manifest.graphs):
+        require(graph.file in listed, f"graphs[{index}].file", graph.file, "a name in `files`")
+    observation, action = manifest.observation, manifest.action
+    digest = observation.layout.digest
+    require(observation.digest == digest, "observation.digest", observation.digest, digest)
+    context = manifest.context
+    if context is not None:
+        digest = context.layout.digest
+        require(context.digest == digest, "context.digest", context.digest, digest)
+    size = observation.layout.size
+    found = len(manifest.normalizer.mean)
+    require(found == size, "normalizer.mean", f"{found} values", f"{size}, as the observation has")
+    joints = len(manifest.robot.joint_names)
+    require(action.size == joints, "action", f"{action.size} joints", f"{joints}, as the robot has")
+    period = manifest.control_period_s
+    require(period > 0, "control_period_s", period, "seconds above 0")
+    needs_context = manifest.adaptation.kind in ("gaussian_belief", "gradient")
+    require(
+        not needs_context or context is not None,
+        "context",
+        None,
+        f"a context layout, as {manifest.adaptation.kind} needs one",
+    )
