@@ -1,0 +1,1 @@
+"""A hand of Dynamixel servos on a serial bus, from bytes to joint angles."""
