@@ -29,7 +29,8 @@ class StreamParser:
 
     def __init__(self, max_size: int = MAX_PACKET_SIZE) -> None:
         self.faults: Counter[str] = Counter()
-        """`crc`, `length`: damaged packets; `discarded_bytes`: bytes that were part of no packet"""
+        """`crc`, `length`: damaged packets, not counting what merely looks like one inside another;
+        `discarded_bytes`: bytes that were part of no packet"""
         self._max_size = max_size
         self._buffer = bytearray()
         self._scanned = 0
@@ -67,8 +68,8 @@ class StreamParser:
             try:
                 packet = decode(bytes(self._buffer[start:end]))
             except MalformedPacket as fault:
-                self.faults[fault.cause] += 1
                 self._candidates.remove((start, end))
+                self._count(fault.cause, start)
                 continue
             self.faults["discarded_bytes"] += start
             self._drop(end)
@@ -91,7 +92,12 @@ class StreamParser:
             if MIN_SIZE <= size <= self._max_size:
                 self._candidates.append((start, start + size))
             else:
-                self.faults["length"] += 1
+                self._count("length", start)
+
+    def _count(self, cause: str, start: int) -> None:
+        """Count a fault at `start` unless the bytes may yet belong to another packet."""
+        if not any(first < start < end for first, end in self._candidates):
+            self.faults[cause] += 1
 
     def _discard_noise(self) -> None:
         """Drop all that no waiting candidate and no unread header needs."""

@@ -1,0 +1,81 @@
+"""From a robot's MJCF to the compiled model that simulation and emulator step.
+
+Any MJCF will do that has the robot's joints under dcmotor actuators, whatever it calls them:
+`physics_joint_map` in robot.yaml gives its names. In the compiled model every joint and its
+actuator bear the robot's name for them, so that nothing downstream depends on the file's order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import mujoco
+
+from sim2real.contract.errors import BadInput
+from sim2real.contract.robot_spec import HARDWARE_CONFIGS, RobotSpec
+
+
+def default_mjcf(spec: RobotSpec) -> Path:
+    """The MJCF that a robot's own configuration names."""
+    return HARDWARE_CONFIGS / spec.name / spec.physics_model
+
+
+def load_physics_model(
+    spec: RobotSpec, mjcf: Path | None = None, custom_numerics: Mapping[str, int] | None = None
+) -> mujoco.MjModel:
+    """Compile the robot's MJCF with the robot's names in it.
+
+    `custom_numerics` names further numbers (with their sizes, zero at first) that the compiled
+    model shall carry beside its physics. Raises `BadInput` for a file that does not compile, a
+    joint or actuator that is not there, or a joint whose range does not hold the command limits.
+    """
+    path = default_mjcf(spec) if mjcf is None else mjcf
+    where = str(path)
+    try:
+        mj_spec = mujoco.MjSpec.from_file(where)
+    except (ValueError, FileNotFoundError) as error:
+        problem = " ".join(str(error).split())
+        raise BadInput(where, "file", found=problem, expected="a MuJoCo model") from None
+    for name in (*spec.joint_names, "valve"):
+        _rename_joint(mj_spec, spec.physics_joint_map.get(name, name), name, where)
+    for name, size in (custom_numerics or {}).items():
+        if mj_spec.numeric(name) is None:
+            mj_spec.add_numeric(name=name, size=size, data=[0.0] * size)
+    model = mj_spec.compile()
+    _check(model, spec, where)
+    return model
+
+
+def _rename_joint(mj_spec: mujoco.MjSpec, found: str, name: str, where: str) -> None:
+    joint = mj_spec.joint(found)
+    if joint is None:
+        known = ", ".join(sorted(joint.name for joint in mj_spec.joints))
+        raise BadInput(where, "joint", found=f"no {found}", expected=f"it among {known}")
+    joint.name = name
+    for actuator in mj_spec.actuators:
+        if actuator.target == found:
+            actuator.target = actuator.name = name
+
+
+def _check(model: mujoco.MjModel, spec: RobotSpec, where: str) -> None:
+    actuators = {model.actuator(index).name: index for index in range(model.nu)}
+    for joint in spec.joints:
+        index = actuators.get(joint.name)
+        is_dcmotor = (
+            index is not None and model.actuator_gaintype[index] == mujoco.mjtGain.mjGAIN_DCMOTOR
+        )
+        if not is_dcmotor:
+            found = "none" if index is None else "another kind"
+            expected = "a dcmotor on this joint"
+            raise BadInput(where, f"actuator of {joint.name}", found=found, expected=expected)
+        lower, upper = model.joint(joint.name).range
+        if model.joint(joint.name).limited[0] and not (
+            lower <= joint.lower_rad and joint.upper_rad <= upper
+        ):
+            raise BadInput(
+                where,
+                f"range of {joint.name}",
+                found=(float(lower), float(upper)),
+                expected=f"to contain the command limits {joint.range_rad} of robot.yaml",
+            )
