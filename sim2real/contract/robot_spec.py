@@ -10,6 +10,7 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,6 +115,8 @@ class RobotSpec:
     """the period at which a policy for this robot is trained unless its recipe says otherwise"""
     physics_model: str
     """MJCF file beside robot.yaml"""
+    physics_joint_map: Mapping[str, str]
+    """joint and object names as that file calls them, where it calls them otherwise"""
     joints: tuple[JointSpec, ...]
     objects: tuple[ObjectSpec, ...]
     servo: ServoSpec
@@ -171,6 +174,11 @@ def _validate(spec: RobotSpec, where: str) -> None:
         raise BadInput(
             where, "schema_version", found=spec.schema_version, expected=str(SCHEMA_VERSION)
         )
+    known = {*spec.joint_names, *(item.name for item in spec.objects)}
+    for name in spec.physics_joint_map:
+        if name not in known:
+            expected = f"one of {', '.join(sorted(known))}"
+            raise BadInput(where, f"physics_joint_map.{name}", found=name, expected=expected)
     if not spec.joints:
         raise BadInput(where, "joints", found="none", expected="at least one joint")
     _require_positive(where, "control_period_s", spec.control_period_s)

@@ -1,0 +1,274 @@
+"""The named variations: changes of the claw's dynamics that define tasks.
+
+Each has a unit, a range and an effect on the compiled model. The model carries all of a task's
+dynamics, also those that MuJoCo itself does not simulate (the delay before an action arrives, the
+noise of the encoders): whoever steps it, training or an emulated servo bus, reads them from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from training.families.task import Parameter
+
+Values = NDArray[np.float64]
+
+NUM_FINGERS = 3
+JOINTS_OF_A_FINGER = ("top", "middle", "bottom")
+VALVE = "valve"
+PALM = "palm"
+ACTION_DELAY = "action_delay_steps"
+OBSERVATION_NOISE = "observation_noise_rad"
+CUSTOM_NUMERICS = {ACTION_DELAY: 1, OBSERVATION_NOISE: 2}
+"""custom numeric elements, by size, that a claw model needs beside its physics"""
+
+# Where a compiled dcmotor keeps its parameters (tests/families/test_dynamics.py holds us to it).
+DCMOTOR_POSITION_GAIN = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variation:
+    """One named change of dynamics, drawn once per task."""
+
+    name: str
+    unit: str
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    nominal: tuple[float, ...]
+    """the value that leaves the robot as its model file describes it"""
+    draw: Literal["uniform", "log_uniform", "whole", "one_weak_finger"]
+    """log_uniform: as many small as large values; whole: whole numbers; one_weak_finger: half of
+    the tasks weaken one finger, the others none"""
+    apply: Callable[[mujoco.MjModel, Values], None]
+    """writes values into a compiled model, in place"""
+
+    @property
+    def parameter(self) -> Parameter:
+        return Parameter(
+            name=self.name, unit=self.unit, low=self.low, high=self.high, changes_dynamics=True
+        )
+
+    def sample(self, rng: np.random.Generator) -> tuple[float, ...]:
+        """One draw, element by element."""
+        low, high = np.array(self.low), np.array(self.high)
+        if self.draw == "log_uniform":
+            drawn = np.exp(rng.uniform(np.log(low), np.log(high)))
+        elif self.draw == "whole":
+            drawn = rng.integers(low.astype(int), high.astype(int), endpoint=True).astype(float)
+        elif self.draw == "one_weak_finger":
+            drawn = np.array(self.nominal)
+            weak = rng.integers(2 * len(drawn))
+            if weak < len(drawn):
+                drawn[weak] = rng.uniform(low[weak], high[weak])
+        else:
+            drawn = rng.uniform(low, high)
+        return tuple(drawn.tolist())
+
+
+def finger_joints(finger: int) -> tuple[str, ...]:
+    """Joint (and actuator) names of finger 0, 1 or 2."""
+    return tuple(f"finger{finger + 1}_{joint}" for joint in JOINTS_OF_A_FINGER)
+
+
+def all_joints() -> tuple[str, ...]:
+    return tuple(name for finger in range(NUM_FINGERS) for name in finger_joints(finger))
+
+
+def _valve_damping(model: mujoco.MjModel, value: Values) -> None:
+    model.joint(VALVE).damping[0] = value[0]
+
+
+def _valve_friction(model: mujoco.MjModel, value: Values) -> None:
+    model.joint(VALVE).frictionloss[0] = value[0]
+
+
+def _valve_inertia(model: mujoco.MjModel, value: Values) -> None:
+    model.joint(VALVE).armature[0] = value[0]
+
+
+def _joint_damping(model: mujoco.MjModel, value: Values) -> None:
+    for name in all_joints():
+        model.joint(name).damping[0] *= value[0]
+
+
+def _joint_friction(model: mujoco.MjModel, value: Values) -> None:
+    for name in all_joints():
+        model.joint(name).frictionloss[0] = value[0]
+
+
+def _joint_armature(model: mujoco.MjModel, value: Values) -> None:
+    for name in all_joints():
+        model.joint(name).armature[0] = value[0]
+
+
+def _servo_stiffness(model: mujoco.MjModel, value: Values) -> None:
+    for finger in range(NUM_FINGERS):
+        for name in finger_joints(finger):
+            model.actuator(name).gainprm[DCMOTOR_POSITION_GAIN] *= value[finger]
+
+
+def _servo_torque(model: mujoco.MjModel, value: Values) -> None:
+    for finger in range(NUM_FINGERS):
+        for name in finger_joints(finger):
+            model.actuator(name).forcerange[:] *= value[finger]
+
+
+def _fingertip_friction(model: mujoco.MjModel, value: Values) -> None:
+    for finger in range(NUM_FINGERS):
+        model.geom(f"finger{finger + 1}_tip").friction[0] = value[0]
+
+
+def _action_delay(model: mujoco.MjModel, value: Values) -> None:
+    model.numeric(ACTION_DELAY).data[0] = value[0]
+
+
+def _observation_noise(model: mujoco.MjModel, value: Values) -> None:
+    model.numeric(OBSERVATION_NOISE).data[:] = value
+
+
+def _mount_offset(model: mujoco.MjModel, value: Values) -> None:
+    model.body(PALM).pos[:] += value
+
+
+# Ranges: around ROBEL's RandomDynamics (valve and joint damping, friction, kp 1 to 3, mount
+# ±0.01 m, noise 5 % of range) where it has them; wider for the valve, which is what a belief is
+# about; delays up to half of a 20 Hz control period.
+_VARIATIONS = (
+    Variation(
+        name="valve_damping",
+        unit="N m s/rad",
+        low=(0.05,),
+        high=(0.5,),
+        nominal=(0.1,),
+        draw="log_uniform",
+        apply=_valve_damping,
+    ),
+    Variation(
+        name="valve_friction",
+        unit="N m",
+        low=(0.005,),
+        high=(0.15,),
+        nominal=(0.02,),
+        draw="log_uniform",
+        apply=_valve_friction,
+    ),
+    Variation(
+        name="valve_inertia",
+        unit="kg m2",
+        low=(0.0005,),
+        high=(0.01,),
+        nominal=(0.001,),
+        draw="log_uniform",
+        apply=_valve_inertia,
+    ),
+    Variation(
+        name="joint_damping",
+        unit="x nominal",
+        low=(0.5,),
+        high=(2.0,),
+        nominal=(1.0,),
+        draw="log_uniform",
+        apply=_joint_damping,
+    ),
+    Variation(
+        name="joint_friction",
+        unit="N m",
+        low=(0.005,),
+        high=(0.1,),
+        nominal=(0.03,),
+        draw="log_uniform",
+        apply=_joint_friction,
+    ),
+    Variation(
+        name="joint_armature",
+        unit="kg m2",
+        low=(0.0005,),
+        high=(0.004,),
+        nominal=(0.001,),
+        draw="log_uniform",
+        apply=_joint_armature,
+    ),
+    Variation(
+        name="servo_stiffness",
+        unit="x nominal",
+        low=(0.5,) * NUM_FINGERS,
+        high=(1.5,) * NUM_FINGERS,
+        nominal=(1.0,) * NUM_FINGERS,
+        draw="uniform",
+        apply=_servo_stiffness,
+    ),
+    Variation(
+        name="servo_torque",
+        unit="x nominal",
+        low=(0.5,) * NUM_FINGERS,
+        high=(1.0,) * NUM_FINGERS,
+        nominal=(1.0,) * NUM_FINGERS,
+        draw="uniform",
+        apply=_servo_torque,
+    ),
+    Variation(
+        name="weak_finger",
+        unit="x nominal torque",
+        low=(0.0,) * NUM_FINGERS,
+        high=(1.0,) * NUM_FINGERS,
+        nominal=(1.0,) * NUM_FINGERS,
+        draw="one_weak_finger",
+        apply=_servo_torque,
+    ),
+    Variation(
+        name="fingertip_friction",
+        unit="1",
+        low=(0.6,),
+        high=(1.4,),
+        nominal=(1.0,),
+        draw="uniform",
+        apply=_fingertip_friction,
+    ),
+    Variation(
+        name="action_delay",
+        unit="physics steps",
+        low=(0.0,),
+        high=(10.0,),
+        nominal=(0.0,),
+        draw="whole",
+        apply=_action_delay,
+    ),
+    Variation(
+        name="observation_noise",
+        unit="rad (joints, valve)",
+        low=(0.0, 0.0),
+        high=(0.02, 0.05),
+        nominal=(0.0, 0.0),
+        draw="uniform",
+        apply=_observation_noise,
+    ),
+    Variation(
+        name="mount_offset",
+        unit="m",
+        low=(-0.01,) * 3,
+        high=(0.01,) * 3,
+        nominal=(0.0,) * 3,
+        draw="uniform",
+        apply=_mount_offset,
+    ),
+)
+
+VARIATIONS: Mapping[str, Variation] = {variation.name: variation for variation in _VARIATIONS}
+
+
+def apply_dynamics(model: mujoco.MjModel, parameters: Mapping[str, tuple[float, ...]]) -> None:
+    """Write every variation that a task names into a compiled claw model, in place.
+
+    Parameters that are no variation (a goal) are left to the skill. Derived constants are
+    recomputed, so that the model is as if it had been compiled like this.
+    """
+    for name, value in parameters.items():
+        if name in VARIATIONS:
+            VARIATIONS[name].apply(model, np.asarray(value, np.float64))
+    mujoco.mj_setConst(model, mujoco.MjData(model))
