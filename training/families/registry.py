@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from training.families.ant import ANT_DIR, ANT_GOAL
+from training.families.body_parameters import HOPPER_PARAMS, WALKER_PARAMS
+from training.families.half_cheetah import HALF_CHEETAH_DIR, HALF_CHEETAH_VEL
+from training.families.humanoid_dir import HUMANOID_DIR
 from training.families.point_robot import PointRobot
 from training.families.sparse_point_robot import SparsePointRobot
 from training.families.task import TaskFamily
@@ -9,6 +13,13 @@ from training.families.task import TaskFamily
 _FAMILIES: tuple[TaskFamily, ...] = (
     PointRobot(),
     SparsePointRobot(),
+    HALF_CHEETAH_DIR,
+    HALF_CHEETAH_VEL,
+    ANT_DIR,
+    ANT_GOAL,
+    HUMANOID_DIR,
+    WALKER_PARAMS,
+    HOPPER_PARAMS,
 )
 
 FAMILIES: dict[str, TaskFamily] = {family.name: family for family in _FAMILIES}

@@ -58,11 +58,16 @@ class Task:
 class TaskFamily(Protocol):
     """A distribution of tasks and the worlds they are met in."""
 
-    name: str
-    parameters: tuple[Parameter, ...]
-    """what tasks differ in; the order is that of the oracle's task vector"""
-    num_distinct_tasks: int | None
-    """None for a continuum; a number where the paper's family is finite and train = test"""
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What tasks differ in; the order is that of the oracle's task vector."""
+
+    @property
+    def num_distinct_tasks(self) -> int | None:
+        """None for a continuum; a number where the paper's family is finite and train = test."""
 
     def sample(
         self, rng: np.random.Generator, num_tasks: int
