@@ -1,0 +1,106 @@
+"""What every robot offers, real or not: the protocol that the control loop is written against."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real.contract.joint_io import Command, Reading
+from sim2real.contract.robot_spec import RobotSpec
+
+
+class RobotFault(RuntimeError):
+    """The robot could not do what was asked. Nothing old is ever returned instead.
+
+    `cause` is one word for a counter, `joints` names those concerned, in joint order.
+    """
+
+    def __init__(self, cause: str, message: str, joints: tuple[str, ...] = ()) -> None:
+        self.cause, self.joints = cause, joints
+        where = f" [{', '.join(joints)}]" if joints else ""
+        super().__init__(f"{cause}{where}: {message}")
+
+
+class Phase(enum.Enum):
+    """Where a robot is in its life. Torque is on in `ACTIVE` only."""
+
+    CLOSED = "closed"
+    READY = "ready"
+    """connected and verified, torque off"""
+    ACTIVE = "active"
+    SILENT = "silent"
+    """nothing is sent any more, so that the servos' own watchdogs act"""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Health:
+    """What the servos say about themselves, from the same exchange as a reading. (J,) arrays."""
+
+    stamp_ns: int
+    """that of the reading"""
+    temperature_c: NDArray[np.float64]
+    voltage_v: NDArray[np.float64]
+    hardware_error: NDArray[np.int64]
+    """latched error bits, register 70"""
+    torque_enabled: NDArray[np.bool_]
+    watchdog_tripped: NDArray[np.bool_]
+    """the servo stopped by itself and ignores goals"""
+    goal_position_rad: NDArray[np.float64]
+    """the goal that each servo really has: what was applied, whatever was sent"""
+
+
+class Robot(Protocol):
+    """A hand that can be read and commanded. One thread at a time.
+
+    As a context manager it connects on entry and, on every way out, turns torque off first and then
+    closes. All methods but `close` raise `RobotFault`.
+    """
+
+    @property
+    def spec(self) -> RobotSpec:
+        """Joints, limits and period."""
+
+    @property
+    def phase(self) -> Phase:
+        """Where it is in its life."""
+
+    def connect(self) -> None:
+        """Find every servo and verify it against the spec. Torque is off afterwards."""
+
+    def activate(self) -> None:
+        """Torque on, softly, where the joints are. The only way to torque, always by request."""
+
+    def read(self) -> Reading:
+        """Measure all joints now."""
+
+    def health(self) -> Health:
+        """The condition of the servos at the latest reading."""
+
+    def write(self, command: Command) -> None:
+        """Set every joint's goal; needs `ACTIVE`."""
+
+    def go_limp(self) -> None:
+        """Goal current to zero: torque stays enabled, but nothing pushes."""
+
+    def deactivate(self) -> None:
+        """Torque off, confirmed by every servo."""
+
+    def quarantine(self) -> None:
+        """Send nothing any more until closed."""
+
+    def close(self) -> None:
+        """Torque off if it may still be on, then let go of the port. Never raises."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
