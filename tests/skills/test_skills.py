@@ -186,7 +186,7 @@ def test_a_manifest_makes_its_skill_and_unknown_ones_are_refused():
     )
 
     assert make_skill(reference, 9, "m") == ValveTurn(target_visible=True, success_error_rad=0.2)
-    with pytest.raises(BadInput, match="skill.name"):
+    with pytest.raises(BadInput, match=r"skill\.name"):
         make_skill(SkillReference(name="juggle", target_visible=True, options={}), 9, "m")
-    with pytest.raises(BadInput, match="skill.options"):
+    with pytest.raises(BadInput, match=r"skill\.options"):
         make_skill(SkillReference(name="pose", target_visible=True, options={"speed": 1.0}), 9, "m")

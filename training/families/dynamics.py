@@ -265,10 +265,9 @@ VARIATIONS: Mapping[str, Variation] = {variation.name: variation for variation i
 def apply_dynamics(model: mujoco.MjModel, parameters: Mapping[str, tuple[float, ...]]) -> None:
     """Write every variation that a task names into a compiled claw model, in place.
 
-    Parameters that are no variation (a goal) are left to the skill. Derived constants are
-    recomputed, so that the model is as if it had been compiled like this.
+    Parameters that are no variation (a goal) are left to the skill. Whoever calls this runs
+    `mj_setConst` afterwards, so that derived constants follow.
     """
     for name, value in parameters.items():
         if name in VARIATIONS:
             VARIATIONS[name].apply(model, np.asarray(value, np.float64))
-    mujoco.mj_setConst(model, mujoco.MjData(model))

@@ -28,5 +28,5 @@ class PointRobot:
         goals = rng.uniform(-1.0, 1.0, (num_tasks, 2))
         return [{"goal": (float(x), float(y))} for x, y in goals]
 
-    def make_world(self, num_worlds: int, *, num_threads: int = 1) -> PointWorld:  # noqa: ARG002
+    def make_world(self, num_worlds: int, *, num_threads: int = 1) -> PointWorld:
         return PointWorld(self.scene, num_worlds)

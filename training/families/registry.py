@@ -7,8 +7,10 @@ from training.families.body_parameters import HOPPER_PARAMS, WALKER_PARAMS
 from training.families.half_cheetah import HALF_CHEETAH_DIR, HALF_CHEETAH_VEL
 from training.families.humanoid_dir import HUMANOID_DIR
 from training.families.point_robot import PointRobot
+from training.families.pose_dynamics import POSE_DYNAMICS
 from training.families.sparse_point_robot import SparsePointRobot
 from training.families.task import TaskFamily
+from training.families.valve import VALVE_SCREW, VALVE_TURN, VALVE_TURN_DYNAMICS
 
 _FAMILIES: tuple[TaskFamily, ...] = (
     PointRobot(),
@@ -20,6 +22,10 @@ _FAMILIES: tuple[TaskFamily, ...] = (
     HUMANOID_DIR,
     WALKER_PARAMS,
     HOPPER_PARAMS,
+    POSE_DYNAMICS,
+    VALVE_TURN,
+    VALVE_TURN_DYNAMICS,
+    VALVE_SCREW,
 )
 
 FAMILIES: dict[str, TaskFamily] = {family.name: family for family in _FAMILIES}

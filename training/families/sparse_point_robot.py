@@ -29,5 +29,5 @@ class SparsePointRobot:
         angles = rng.permutation(np.linspace(0.0, np.pi, num_tasks))
         return [{"goal": (float(np.cos(angle)), float(np.sin(angle)))} for angle in angles]
 
-    def make_world(self, num_worlds: int, *, num_threads: int = 1) -> PointWorld:  # noqa: ARG002
+    def make_world(self, num_worlds: int, *, num_threads: int = 1) -> PointWorld:
         return PointWorld(self.scene, num_worlds)

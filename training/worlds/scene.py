@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from training.families.task import Task
 
-Array = NDArray[np.float64]
+Array = NDArray[np.floating]
 Flags = NDArray[np.bool_]
 
 

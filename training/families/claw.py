@@ -1,0 +1,69 @@
+"""Families of the claw: a skill, the variations that define its tasks, and its goal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from training.families.dynamics import VARIATIONS, Variation
+from training.families.task import Parameter
+from training.worlds.claw import ClawScene
+from training.worlds.mujoco_world import MujocoWorld
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignedGoal:
+    """A scalar goal as part of the task: either sign, its size within a range."""
+
+    name: str
+    unit: str
+    low: float
+    """smallest size"""
+    high: float
+    """largest size"""
+
+    @property
+    def parameter(self) -> Parameter:
+        return Parameter(
+            name=self.name,
+            unit=self.unit,
+            low=(-self.high,),
+            high=(self.high,),
+            changes_dynamics=False,
+        )
+
+    def sample(self, rng: np.random.Generator) -> tuple[float, ...]:
+        """One draw."""
+        return (float(rng.choice((-1.0, 1.0)) * rng.uniform(self.low, self.high)),)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClawFamily:
+    """A `TaskFamily` of the claw."""
+
+    name: str
+    scene: ClawScene
+    variation_names: tuple[str, ...]
+    """which dynamics differ between tasks"""
+    goal: SignedGoal | None = None
+    """the goal that is part of the task; None where every episode draws its own"""
+    num_distinct_tasks: int | None = None
+
+    @cached_property
+    def _draws(self) -> tuple[SignedGoal | Variation, ...]:
+        variations = tuple(VARIATIONS[name] for name in self.variation_names)
+        return variations if self.goal is None else (self.goal, *variations)
+
+    @cached_property
+    def parameters(self) -> tuple[Parameter, ...]:
+        return tuple(draw.parameter for draw in self._draws)
+
+    def sample(
+        self, rng: np.random.Generator, num_tasks: int
+    ) -> list[dict[str, tuple[float, ...]]]:
+        return [{draw.name: draw.sample(rng) for draw in self._draws} for _ in range(num_tasks)]
+
+    def make_world(self, num_worlds: int, *, num_threads: int = 1) -> MujocoWorld:
+        return MujocoWorld(self.scene, num_worlds, num_threads=num_threads)

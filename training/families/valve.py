@@ -1,0 +1,69 @@
+"""The valve families: turn to a hidden or a visible angle, screw at a hidden velocity."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sim2real.contract.action import ActionMap
+from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.skills.skill import Skill
+from sim2real.skills.valve_screw import ValveScrew
+from sim2real.skills.valve_turn import ValveTurn
+from training.families.claw import ClawFamily, SignedGoal
+from training.worlds.claw import ClawScene
+from training.worlds.goals import EpisodeGoal, GoalRule, TaskGoal
+
+CONTROL_PERIOD_S = 0.1
+"""10 Hz, as ROBEL turns valves: slow enough for a push to show in one step"""
+MAX_STEP_RAD = 0.25
+"""largest increment of a joint target per step; increments explore better than absolute targets"""
+VALVE_VARIATIONS = (
+    "valve_damping",
+    "valve_friction",
+    "servo_stiffness",
+    "fingertip_friction",
+    "action_delay",
+)
+"""what a robot does not know about a valve it has never turned, and about its own servos"""
+
+
+def _scene(
+    skill: Skill, goal: GoalRule, kind: Literal["absolute", "increment"] = "increment"
+) -> ClawScene:
+    spec = load_robot_spec()
+    return ClawScene(
+        spec=spec,
+        skill=skill,
+        action_map=ActionMap.for_robot(
+            spec, kind=kind, control_period_s=CONTROL_PERIOD_S, max_step_rad=MAX_STEP_RAD
+        ),
+        goal=goal,
+        control_period_s=CONTROL_PERIOD_S,
+        episode_length=50,
+        start_joint_spread_rad=0.05,
+        start_valve_spread_rad=0.2,
+    )
+
+
+VALVE_TURN = ClawFamily(
+    name="valve_turn",
+    scene=_scene(ValveTurn(target_visible=False), TaskGoal(parameter="target_angle")),
+    goal=SignedGoal(name="target_angle", unit="rad", low=0.3, high=1.0),
+    variation_names=VALVE_VARIATIONS,
+)
+"""A hidden target angle and varied dynamics: both have to be inferred."""
+
+VALVE_TURN_DYNAMICS = ClawFamily(
+    name="valve_turn_dynamics",
+    scene=_scene(ValveTurn(target_visible=True), EpisodeGoal(low=0.3, high=1.0)),
+    variation_names=VALVE_VARIATIONS,
+)
+"""A visible target angle, anew in every episode; only the dynamics are to be inferred."""
+
+VALVE_SCREW = ClawFamily(
+    name="valve_screw",
+    scene=_scene(ValveScrew(target_visible=False), TaskGoal(parameter="target_velocity")),
+    goal=SignedGoal(name="target_velocity", unit="rad/s", low=0.1, high=0.4),
+    variation_names=VALVE_VARIATIONS,
+)
+"""A hidden direction and speed, and varied dynamics."""

@@ -1,0 +1,183 @@
+"""The simulated claw as a scene: the same contract and skill as on the robot, over MuJoCo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import mujoco
+import numpy as np
+
+from sim2real.contract.action import ActionMap
+from sim2real.contract.joint_io import Reading
+from sim2real.contract.robot_spec import RobotSpec
+from sim2real.hardware.physics_model import load_physics_model
+from sim2real.skills import skill as skills
+from training.families.dynamics import CUSTOM_NUMERICS, VARIATIONS, apply_dynamics
+from training.families.task import Task
+from training.worlds.goals import GoalRule
+from training.worlds.scene import Array, Command, EpisodeStart, Moment, Outcome
+
+VALVE = "valve"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ClawScene:
+    """A hand over its valve, performing one skill."""
+
+    spec: RobotSpec
+    skill: skills.Skill
+    action_map: ActionMap
+    goal: GoalRule
+    control_period_s: float
+    episode_length: int
+    """control steps"""
+    start_joint_spread_rad: float
+    """joints start at home, each off by up to this"""
+    start_valve_spread_rad: float
+    """the valve starts at zero, off by up to this"""
+
+    @cached_property
+    def mj_model(self) -> mujoco.MjModel:
+        return load_physics_model(self.spec, custom_numerics=CUSTOM_NUMERICS)
+
+    @cached_property
+    def physics_steps(self) -> int:
+        """Raises `ValueError` when the control period is no multiple of the physics step."""
+        steps = self.control_period_s / float(self.mj_model.opt.timestep)
+        if abs(steps - round(steps)) > 1e-9 or round(steps) < 1:
+            raise ValueError(
+                f"control period {self.control_period_s} s is not a whole number of physics "
+                f"steps of {self.mj_model.opt.timestep} s"
+            )
+        return round(steps)
+
+    @cached_property
+    def observation_size(self) -> int:
+        return self.skill.layout.size
+
+    @property
+    def action_size(self) -> int:
+        return self.action_map.size
+
+    fields = ("actuator_force",)
+    changes_model = True
+
+    @cached_property
+    def _joint_qpos(self) -> Array:
+        return np.array([self.mj_model.joint(n).qposadr[0] for n in self.spec.joint_names])
+
+    @cached_property
+    def _joint_qvel(self) -> Array:
+        return np.array([self.mj_model.joint(n).dofadr[0] for n in self.spec.joint_names])
+
+    @cached_property
+    def _actuators(self) -> Array:
+        return np.array([self.mj_model.actuator(n).id for n in self.spec.joint_names])
+
+    @cached_property
+    def _valve(self) -> tuple[int, int]:
+        joint = self.mj_model.joint(VALVE)
+        return int(joint.qposadr[0]), int(joint.dofadr[0])
+
+    def apply(self, mj_model: mujoco.MjModel, task: Task) -> None:
+        apply_dynamics(mj_model, task.parameters)
+
+    def start(self, rng: np.random.Generator, task: Task) -> EpisodeStart:
+        home = self.spec.joint_array("home_rad")
+        spread = self.start_joint_spread_rad * rng.uniform(-1.0, 1.0, home.size)
+        joints = np.clip(
+            home + spread, self.spec.joint_array("lower_rad"), self.spec.joint_array("upper_rad")
+        )
+        qpos = self.mj_model.qpos0.copy()
+        qpos[self._joint_qpos] = joints
+        qpos[self._valve[0]] = self.start_valve_spread_rad * rng.uniform(-1.0, 1.0)
+
+        def dynamics(name: str) -> Array:
+            return np.array(task.parameters.get(name, VARIATIONS[name].nominal))
+
+        carried = {
+            "target": joints,
+            "elapsed_s": np.zeros(()),
+            "valve_start": qpos[self._valve[0]],
+            "delay": dynamics("action_delay")[0],
+            "noise": dynamics("observation_noise"),
+            **self.goal.draw(rng, task),
+        }
+        return EpisodeStart(qpos=qpos, qvel=np.zeros(self.mj_model.nv), carried=carried)
+
+    def command(self, action: Array, now: Moment) -> Command:
+        previous = now.carried["target"]
+        target = self.action_map.target(action, previous)
+        # Until a delayed command arrives, the servos still track the previous one.
+        arrived = np.arange(self.physics_steps) >= now.carried["delay"][:, None]
+        joints = np.where(arrived[:, :, None], target[:, None, :], previous[:, None, :])
+        control = np.zeros((len(target), self.physics_steps, self.mj_model.nu))
+        control[:, :, self._actuators] = joints
+        elapsed_s = now.carried["elapsed_s"] + self.control_period_s
+        return Command(
+            control=control,
+            applied_action=self.action_map.action_of(target, previous),
+            carried={**now.carried, "target": target, "elapsed_s": elapsed_s},
+        )
+
+    def observe(self, now: Moment) -> Array:
+        return skills.observation(self.skill, self._measured_values(now))
+
+    def outcome(self, before: Moment, command: Command, after: Moment) -> Outcome:
+        values = self._measured_values(after)
+        reward = skills.reward(self.skill, values)
+        success = self.skill.is_success(values)
+        return Outcome(
+            observation=skills.observation(self.skill, values),
+            reward=reward,
+            sparse_reward=reward,
+            success=success,
+            terminated=np.zeros(len(success), bool),
+        )
+
+    def _measured_values(self, now: Moment) -> dict[str, Array]:
+        """What the skill makes of a reading: noise and all, as on the robot."""
+        carried, elapsed_s = now.carried, now.carried["elapsed_s"]
+        moment = skills.Moment(
+            reading=self._reading(now),
+            target_position_rad=carried["target"],
+            elapsed_s=elapsed_s,
+            goal=self.goal.at(carried, elapsed_s),
+            object_start_rad=carried["valve_start"],
+        )
+        return self.skill.values(moment)
+
+    def _reading(self, now: Moment) -> Reading:
+        """Positions, velocities and currents in the steps in which the servos report them."""
+        servo, (valve_qpos, valve_qvel) = self.spec.servo, self._valve
+        positions = np.column_stack([now.qpos[:, self._joint_qpos], now.qpos[:, valve_qpos]])
+        positions += self._encoder_noise(now)
+        velocities = np.column_stack([now.qvel[:, self._joint_qvel], now.qvel[:, valve_qvel]])
+        torque_per_ma = servo.stall_torque_nm / servo.stall_current_a / 1000.0
+        currents = now.fields["actuator_force"][:, self._actuators] / torque_per_ma
+        positions = _in_units_of(servo.position_unit_rad, positions)
+        velocities = _in_units_of(servo.velocity_unit_rad_s, velocities)
+        return Reading(
+            stamp_ns=0,
+            sequence=0,
+            position_rad=positions[:, :-1],
+            velocity_rad_s=velocities[:, :-1],
+            current_ma=_in_units_of(servo.current_unit_ma, currents),
+            object_position_rad=positions[:, -1],
+            object_velocity_rad_s=velocities[:, -1],
+        )
+
+    def _encoder_noise(self, now: Moment) -> Array:
+        """(n, J + 1) uniform noise of joints and valve, from each world's own generator."""
+        joint, valve = now.carried["noise"].T
+        noise = np.zeros((len(joint), self.action_size + 1))
+        for row in np.flatnonzero(joint + valve > 0).tolist():
+            noise[row] = now.generators[row].uniform(-1.0, 1.0, noise.shape[1])
+        noise[:, :-1] *= joint[:, None]
+        noise[:, -1] *= valve
+        return noise
+
+
+def _in_units_of(unit: float, value: Array) -> Array:
+    return np.round(value / unit) * unit
