@@ -132,7 +132,9 @@ def test_fast_reply_gives_back_every_part(parts: list[Status]) -> None:
     lengths = [len(part.data) for part in parts]
     reply = fast_reply(parts)
     assert decode_fast_reply(reply, lengths) == tuple(parts)
-    assert decode(reply).motor_id == 0xFE, "the last part's CRC is the packet's"
+    whole = decode(reply)
+    assert whole.motor_id == 0xFE, "the last part's CRC is the packet's"
+    assert whole.parameters == reply[8:-2], "fast replies are not stuffed"
 
 
 @given(st.lists(statuses, min_size=1, max_size=6), st.data())
