@@ -55,7 +55,8 @@ def walker_is_upright(now: Moment) -> Flags:
 def hopper_is_upright(now: Moment) -> Flags:
     height, pitch = now.qpos[:, 1], now.qpos[:, 2]
     state = np.concatenate([now.qpos[:, 2:], now.qvel], axis=1)
-    return (height > 0.7) & (np.abs(pitch) < 0.2) & (np.abs(state) < 100.0).all(axis=1)
+    is_bounded = (np.abs(state) < 100.0).all(axis=1)
+    return np.asarray((height > 0.7) & (np.abs(pitch) < 0.2) & is_bounded)
 
 
 def _features(now: Moment) -> Array:

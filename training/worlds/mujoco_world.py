@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from training.families.task import Task
 from training.worlds.scene import Array, Flags, Moment, Scene
-from training.worlds.vector_world import Float, StepResult
+from training.worlds.vector_world import Float, StepResult, clip_action
 
 Rows = NDArray[np.intp]
 
@@ -51,7 +51,7 @@ class MujocoWorld:
         if len(tasks) != self.num_worlds:
             raise ValueError(f"{len(tasks)} tasks for {self.num_worlds} worlds")
         if self._scene.changes_model and tuple(tasks) != self._tasks:
-            batch.set_models([self._model_of(task) for task in tasks])
+            batch.set_models([self.model_of(task) for task in tasks])
         self._tasks, self._seed, self.num_diverged = tuple(tasks), seed, 0
         self._elapsed = np.zeros(self.num_worlds, int)
         self._episode = np.zeros(self.num_worlds, int)
@@ -66,7 +66,8 @@ class MujocoWorld:
             raise RuntimeError("step before reset")
         everywhere = np.arange(self.num_worlds)
         before = self._moment(everywhere)
-        command = self._scene.command(np.clip(action, -1.0, 1.0).astype(np.float64), before)
+        clipped = clip_action(action, (self.num_worlds, self.action_size))
+        command = self._scene.command(clipped.astype(np.float64), before)
         self._carried = {name: np.array(value) for name, value in command.carried.items()}
         batch.rollout(self._scene.physics_steps, command.control, record=())
         after = self._moment(everywhere)
@@ -96,13 +97,10 @@ class MujocoWorld:
         self._batch = None
         self._models.clear()
 
-    def _open_batch(self) -> Batch:
-        if self._batch is None:
-            raise RuntimeError("this world is closed")
-        return self._batch
-
-    def _model_of(self, task: Task) -> mujoco.MjModel:
-        """The task's own model, built once: meta-training returns to the same tasks for hours."""
+    def model_of(self, task: Task) -> mujoco.MjModel:
+        """The compiled model that `task` is met in; built once and shared, so not to be edited."""
+        if not self._scene.changes_model:
+            return self._scene.mj_model
         key = tuple(sorted(task.parameters.items()))
         if key not in self._models:
             mj_model = copy.copy(self._scene.mj_model)
@@ -110,6 +108,11 @@ class MujocoWorld:
             mujoco.mj_setConst(mj_model, mujoco.MjData(mj_model))
             self._models[key] = mj_model
         return self._models[key]
+
+    def _open_batch(self) -> Batch:
+        if self._batch is None:
+            raise RuntimeError("this world is closed")
+        return self._batch
 
     def _start_episodes(self, rows: Rows) -> Array:
         """Begin an episode in the given worlds; their first observations (n, O)."""
@@ -126,6 +129,8 @@ class MujocoWorld:
             for name, value in start.carried.items():
                 carried.setdefault(name, []).append(np.asarray(value, np.float64))
         batch.forward(rows)
+        if batch.warning[rows, :, 1].any():
+            raise RuntimeError("the scene starts an episode in a state that MuJoCo finds unstable")
         for name, values in carried.items():
             shape = (self.num_worlds, *values[0].shape)
             whole = self._carried.setdefault(name, np.zeros(shape))

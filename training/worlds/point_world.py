@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.families.task import Task
-from training.worlds.vector_world import Float, StepResult
+from training.worlds.vector_world import Float, StepResult, clip_action
 
 STEP_M = 0.1
 """how far a full action moves a point along each axis in one step"""
@@ -62,7 +62,7 @@ class PointWorld:
         """Move every point by at most `STEP_M` along each axis. See `VectorWorld.step`."""
         if self._goal is None:
             raise RuntimeError("step before reset, or after close")
-        applied = np.clip(action, np.float32(-1.0), np.float32(1.0))
+        applied = clip_action(action, (self.num_worlds, self.action_size))
         self._position += np.float32(STEP_M) * applied
         self._step += 1
         distance = np.hypot(*(self._position - self._goal).T)

@@ -30,8 +30,8 @@ class Moment:
     qvel: Array
     """(n, nv) generalised velocities"""
     fields: Mapping[str, Array]
-    """the further MjData fields that the scene asked for, (n, ...); derived ones describe the
-    start of the last physics step, as they do after `mj_step`"""
+    """the further MjData fields that the scene asked for, (n, ...); derived ones are what `mj_step`
+    leaves behind, computed within the last physics step and not after it"""
     carried: Mapping[str, Array]
     """what the episodes carry, by name, (n, ...)"""
     generators: Sequence[np.random.Generator]

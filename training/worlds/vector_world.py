@@ -61,8 +61,22 @@ class VectorWorld(Protocol):
     def step(self, action: Float) -> StepResult:
         """Advance all worlds by one control period under (W, A) actions in [-1, 1].
 
-        Episodes that end are restarted at once, on the same task.
+        Episodes that end are restarted at once, on the same task. Raises `ValueError` for
+        actions of another shape or not finite.
         """
 
     def close(self) -> None:
         """Free threads and physics memory; a closed world refuses to step."""
+
+
+def clip_action(action: Float, shape: tuple[int, int]) -> Float:
+    """Actions as a world executes them: (W, A) within [-1, 1], a new float32 array.
+
+    Raises `ValueError` for another shape and for anything not finite: a policy that has broken
+    down must stop the run, not the physics.
+    """
+    if action.shape != shape:
+        raise ValueError(f"actions of shape {action.shape}, expected {shape}")
+    if not np.isfinite(action).all():
+        raise ValueError(f"non-finite action: {action[~np.isfinite(action).all(axis=1)][0]}")
+    return np.clip(action, -1.0, 1.0).astype(np.float32)
