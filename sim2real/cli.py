@@ -1,0 +1,99 @@
+"""The `taskbelief` command: one verb, one function, imported when it is called.
+
+Only what a verb needs is imported, so that a robot's computer without torch or MuJoCo still
+inspects bundles and serves the bus. Exit codes: 0 done, 1 the work failed, 2 bad input,
+130 interrupted with everything saved.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sim2real.contract.errors import BadInput
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verb:
+    """Where a verb's function lives, and what it needs installed."""
+
+    function: str
+    """module and function, as in `package.module:function`; its signature is its command line"""
+    purpose: str
+    extra: str = ""
+    """the extra of the distribution that brings what the function imports"""
+
+
+VERBS: dict[str, Verb] = {
+    "tasks": Verb(
+        function="training.families.draw:draw",
+        purpose="draw a family's task set from a seed and save it",
+        extra="sim",
+    ),
+    "bench sim": Verb(
+        function="training.worlds.benchmark:print_bench_sim",
+        purpose="measure control steps per second of the simulated worlds",
+        extra="training",
+    ),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; the process's exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    name = _verb_of(arguments)
+    if name is None:
+        asked = not arguments or arguments[0] in ("-h", "--help")
+        print(_help(), file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
+    try:
+        return _run(name, arguments[len(name.split()) :])
+    except BadInput as error:
+        print(f"taskbelief {name}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"taskbelief {name}: interrupted", file=sys.stderr)
+        return 130
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    import tyro
+
+    verb = VERBS[name]
+    module, function = verb.function.split(":")
+    try:
+        command = getattr(importlib.import_module(module), function)
+    except ModuleNotFoundError as error:
+        if not verb.extra:
+            raise
+        print(
+            f"taskbelief {name}: {error.name} is not installed; "
+            f"install it with: pip install 'taskbelief[{verb.extra}]'",
+            file=sys.stderr,
+        )
+        return 2
+    outcome = tyro.cli(command, args=arguments, prog=f"taskbelief {name}")
+    return outcome if isinstance(outcome, int) else 0
+
+
+def _verb_of(arguments: list[str]) -> str | None:
+    """The longest verb that the arguments begin with."""
+    for length in (2, 1):
+        name = " ".join(arguments[:length])
+        if name in VERBS:
+            return name
+    return None
+
+
+def _help() -> str:
+    width = max(map(len, VERBS))
+    lines = [f"  {name:<{width}}  {verb.purpose}" for name, verb in VERBS.items()]
+    return "\n".join(
+        ["usage: taskbelief VERB [options]   (taskbelief VERB --help explains one)", "", *lines]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Every named variation: same seed, same draw; within its range; a real effect on the model."""
+
+from __future__ import annotations
+
+import copy
+
+import mujoco
+import numpy as np
+import pytest
+
+from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.hardware.physics_model import load_physics_model
+from training.families.dynamics import (
+    CUSTOM_NUMERICS,
+    DCMOTOR_POSITION_GAIN,
+    VARIATIONS,
+    apply_dynamics,
+)
+
+NOMINAL = load_physics_model(load_robot_spec(), custom_numerics=CUSTOM_NUMERICS)
+EVERY_VARIATION = pytest.mark.parametrize("name", VARIATIONS)
+
+
+def with_dynamics(**parameters: tuple[float, ...]) -> mujoco.MjModel:
+    model = copy.copy(NOMINAL)
+    apply_dynamics(model, parameters)
+    mujoco.mj_setConst(model, mujoco.MjData(model))
+    return model
+
+
+def changed_fields(model: mujoco.MjModel) -> set[str]:
+    arrays = [name for name in dir(NOMINAL) if isinstance(getattr(NOMINAL, name), np.ndarray)]
+    return {
+        name for name in arrays if not np.array_equal(getattr(NOMINAL, name), getattr(model, name))
+    }
+
+
+@EVERY_VARIATION
+def test_same_seed_same_draw_within_the_range(name):
+    variation = VARIATIONS[name]
+    draws = [variation.sample(np.random.default_rng(seed)) for seed in range(200)]
+
+    assert draws[7] == variation.sample(np.random.default_rng(7))
+    assert len(set(draws)) > 5
+    assert (np.array(draws) >= np.array(variation.low) - 1e-12).all()
+    assert (np.array(draws) <= np.array(variation.high) + 1e-12).all()
+
+
+@EVERY_VARIATION
+@pytest.mark.parametrize("end", ["low", "high"])
+def test_every_variation_changes_the_compiled_model_at_both_ends(name, end):
+    value = getattr(VARIATIONS[name], end)
+    if value == VARIATIONS[name].nominal:
+        pytest.skip("the nominal value lies at this end of the range")
+
+    assert changed_fields(with_dynamics(**{name: value}))
+
+
+@EVERY_VARIATION
+def test_the_nominal_value_leaves_the_model_as_it_was(name):
+    assert changed_fields(with_dynamics(**{name: VARIATIONS[name].nominal})) == set()
+
+
+def test_one_weak_finger_weakens_half_of_the_tasks_in_one_finger_only():
+    rng = np.random.default_rng(0)
+    draws = np.array([VARIATIONS["weak_finger"].sample(rng) for _ in range(400)])
+
+    weakened = (draws < 1.0).sum(axis=1)
+
+    assert weakened.max() == 1
+    assert 0.4 < weakened.mean() < 0.6
+
+
+def test_a_dead_finger_has_no_torque():
+    model = with_dynamics(weak_finger=(1.0, 0.0, 1.0))
+
+    assert (model.actuator("finger2_middle").forcerange == 0).all()
+    assert (model.actuator("finger1_middle").forcerange != 0).all()
+
+
+def test_stiffness_scales_the_position_gain_that_the_model_file_states():
+    position_gain = NOMINAL.actuator("finger1_top").gainprm[DCMOTOR_POSITION_GAIN]
+    model = with_dynamics(servo_stiffness=(0.5, 1.0, 1.5))
+
+    spec = mujoco.MjSpec.from_string(
+        f"""<mujoco><worldbody><body><joint name="j"/><geom size=".1"/></body></worldbody>
+        <actuator><dcmotor name="j" joint="j" input="pos" nominal="12 3 8.06"
+        controller="{position_gain} 0 0 0 0 12"/></actuator></mujoco>"""
+    ).compile()
+    assert spec.actuator("j").gainprm[DCMOTOR_POSITION_GAIN] == pytest.approx(position_gain)
+    for finger, factor in ((1, 0.5), (2, 1.0), (3, 1.5)):
+        gain = model.actuator(f"finger{finger}_bottom").gainprm[DCMOTOR_POSITION_GAIN]
+        assert gain == pytest.approx(factor * position_gain)
+
+
+def test_goals_are_no_dynamics():
+    assert changed_fields(with_dynamics(target_angle=(0.5,))) == set()

@@ -1,0 +1,43 @@
+"""`taskbelief tasks`: draw a task set and save it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from sim2real.contract.errors import BadInput
+from training.families.registry import FAMILIES
+from training.families.task import TaskFamily, draw_task_set
+
+
+def family_named(name: str) -> TaskFamily:
+    """A registered family. Raises `BadInput` for an unknown name."""
+    if name not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        raise BadInput("command line", "family", found=name, expected=f"one of {known}")
+    return FAMILIES[name]
+
+
+def draw(
+    family: Annotated[str, tyro.conf.Positional],
+    out: Annotated[Path, tyro.conf.Positional],
+    seed: int = 0,
+    num_train: int = 80,
+    num_test: int = 20,
+) -> None:
+    """Draw tasks of FAMILY from a seed and save them with their hash to the JSON file OUT."""
+    if num_train < 1 or num_test < 1:
+        raise BadInput(
+            "command line",
+            "num-train, num-test",
+            found=(num_train, num_test),
+            expected="at least one task each",
+        )
+    task_set = draw_task_set(
+        family_named(family), seed=seed, num_train=num_train, num_test=num_test
+    )
+    task_set.save(out)
+    print(f"{out}: {len(task_set.train)} train and {len(task_set.test)} test tasks of {family}")
+    print(f"sha256 {task_set.sha256}")
