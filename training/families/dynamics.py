@@ -181,7 +181,7 @@ _VARIATIONS = (
         unit="N m",
         low=(0.005,),
         high=(0.1,),
-        nominal=(0.03,),
+        nominal=(0.04,),
         draw="log_uniform",
         apply=_joint_friction,
     ),
