@@ -65,5 +65,7 @@ def turning_gait(
 
     The gait starts in the middle of a sweep, near home: between two lobes.
     """
-    phase = PHASES[1] / 2 + np.arange(1, num_ticks + 1) * control_period_s / cycle_s
+    phase = (
+        PHASES[1] / 2 + np.arange(1, num_ticks + 1, dtype=np.float64) * control_period_s / cycle_s
+    )
     return np.tile(finger_joints(fingertip_path(phase, direction)), (1, 3))
