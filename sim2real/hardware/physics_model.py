@@ -13,7 +13,7 @@ from pathlib import Path
 import mujoco
 
 from sim2real.contract.errors import BadInput
-from sim2real.contract.robot_spec import HARDWARE_CONFIGS, RobotSpec
+from sim2real.contract.robot_spec import HARDWARE_CONFIGS, JointSpec, RobotSpec
 
 
 def default_mjcf(spec: RobotSpec) -> Path:
@@ -34,17 +34,27 @@ def load_physics_model(
     where = str(path)
     try:
         mj_spec = mujoco.MjSpec.from_file(where)
+        for name in (*spec.joint_names, *_object_joints(spec)):
+            _rename_joint(mj_spec, spec.physics_joint_map.get(name, name), name, where)
+        for name in spec.joint_names:
+            _check_actuator(mj_spec, name, where)
+        for name, size in (custom_numerics or {}).items():
+            if mj_spec.numeric(name) is None:
+                mj_spec.add_numeric(name=name, size=size, data=[0.0] * size)
+        model = mj_spec.compile()
+    except BadInput:
+        raise
     except (ValueError, FileNotFoundError) as error:
         problem = " ".join(str(error).split())
         raise BadInput(where, "file", found=problem, expected="a MuJoCo model") from None
-    for name in (*spec.joint_names, "valve"):
-        _rename_joint(mj_spec, spec.physics_joint_map.get(name, name), name, where)
-    for name, size in (custom_numerics or {}).items():
-        if mj_spec.numeric(name) is None:
-            mj_spec.add_numeric(name=name, size=size, data=[0.0] * size)
-    model = mj_spec.compile()
-    _check(model, spec, where)
+    for joint in spec.joints:
+        _check_range(model, joint, where)
     return model
+
+
+def _object_joints(spec: RobotSpec) -> tuple[str, ...]:
+    """Objects that are simulated: the guide below the valve has no moving part in the model."""
+    return tuple(item.name for item in spec.objects if item.name != "guide")
 
 
 def _rename_joint(mj_spec: mujoco.MjSpec, found: str, name: str, where: str) -> None:
@@ -58,24 +68,20 @@ def _rename_joint(mj_spec: mujoco.MjSpec, found: str, name: str, where: str) -> 
             actuator.target = actuator.name = name
 
 
-def _check(model: mujoco.MjModel, spec: RobotSpec, where: str) -> None:
-    actuators = {model.actuator(index).name: index for index in range(model.nu)}
-    for joint in spec.joints:
-        index = actuators.get(joint.name)
-        is_dcmotor = (
-            index is not None and model.actuator_gaintype[index] == mujoco.mjtGain.mjGAIN_DCMOTOR
+def _check_actuator(mj_spec: mujoco.MjSpec, joint: str, where: str) -> None:
+    kinds = [actuator.gaintype for actuator in mj_spec.actuators if actuator.target == joint]
+    if kinds != [mujoco.mjtGain.mjGAIN_DCMOTOR]:
+        found = ", ".join(kind.name for kind in kinds) or "none"
+        raise BadInput(where, f"actuator of {joint}", found=found, expected="one dcmotor")
+
+
+def _check_range(model: mujoco.MjModel, joint: JointSpec, where: str) -> None:
+    lower, upper = model.joint(joint.name).range
+    is_free = not model.joint(joint.name).limited[0]
+    if not is_free and not lower <= joint.lower_rad < joint.upper_rad <= upper:
+        raise BadInput(
+            where,
+            f"range of {joint.name}",
+            found=(float(lower), float(upper)),
+            expected=f"to contain the command limits {joint.range_rad} of robot.yaml",
         )
-        if not is_dcmotor:
-            found = "none" if index is None else "another kind"
-            expected = "a dcmotor on this joint"
-            raise BadInput(where, f"actuator of {joint.name}", found=found, expected=expected)
-        lower, upper = model.joint(joint.name).range
-        if model.joint(joint.name).limited[0] and not (
-            lower <= joint.lower_rad and joint.upper_rad <= upper
-        ):
-            raise BadInput(
-                where,
-                f"range of {joint.name}",
-                found=(float(lower), float(upper)),
-                expected=f"to contain the command limits {joint.range_rad} of robot.yaml",
-            )

@@ -1,0 +1,88 @@
+"""Any MJCF with the robot's joints will do; one that does not fit is refused by name."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sim2real.contract.errors import BadInput
+from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.hardware.physics_model import default_mjcf, load_physics_model
+
+SPEC = load_robot_spec()
+
+
+@pytest.fixture
+def mjcf(tmp_path: Path):
+    """The claw's MJCF with texts replaced."""
+
+    def edit(*replacements: tuple[str, str]) -> Path:
+        text = default_mjcf(SPEC).read_text()
+        for old, new in replacements:
+            assert old in text
+            text = text.replace(old, new)
+        path = tmp_path / "model.xml"
+        path.write_text(text)
+        return path
+
+    return edit
+
+
+def test_a_foreign_model_is_used_under_the_robots_names(mjcf):
+    foreign = mjcf(
+        ('joint="finger1_top"', 'joint="FFJ10"'),
+        ('joint name="finger1_top"', 'joint name="FFJ10"'),
+        ('dcmotor name="finger1_top"', 'dcmotor name="A10"'),
+    )
+    spec = dataclasses.replace(SPEC, physics_joint_map={"finger1_top": "FFJ10"})
+
+    model = load_physics_model(spec, foreign)
+
+    own = load_physics_model(SPEC)
+    assert model.joint("finger1_top").id == own.joint("finger1_top").id
+    assert model.actuator("finger1_top").trnid[0] == model.joint("finger1_top").id
+    np.testing.assert_array_equal(model.actuator_gainprm, own.actuator_gainprm)
+
+
+def test_custom_numerics_are_carried_by_the_model():
+    model = load_physics_model(SPEC, custom_numerics={"delay": 1, "noise": 2})
+
+    np.testing.assert_array_equal(model.numeric("noise").data, [0.0, 0.0])
+
+
+MIDDLE2 = '<dcmotor name="finger2_middle" joint="finger2_middle" class="middle"/>'
+TOP3 = '<joint name="finger3_top" class="top"'
+
+
+@pytest.mark.parametrize(
+    ("replacements", "field", "found"),
+    [
+        ([('"finger1_top"', '"thumb"')], "joint", "no finger1_top"),
+        ([(MIDDLE2, "")], "actuator of finger2_middle", "none"),
+        (
+            [(MIDDLE2, '<motor name="m" joint="finger2_middle"/>')],
+            "actuator of finger2_middle",
+            "mjGAIN_FIXED",
+        ),
+        ([(TOP3, f'{TOP3} range="-0.1 0.1"')], "range of finger3_top", "-0.1"),
+        ([("<mujoco", "<mujico")], "file", "mujico"),
+        ([('class="lobe" pos', 'class="lob" pos')], "file", "lob"),
+    ],
+)
+def test_what_does_not_fit_is_refused(mjcf, replacements, field, found):
+    path = mjcf(*replacements)
+
+    with pytest.raises(BadInput) as refusal:
+        load_physics_model(SPEC, path)
+
+    assert refusal.value.field == field
+    assert found in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(BadInput, match=r"absent\.xml: file"):
+        load_physics_model(SPEC, tmp_path / "absent.xml")
