@@ -60,6 +60,8 @@ class ObjectSpec:
 
     name: str
     motor_id: int
+    has_joint: bool
+    """whether the physics model has a joint of this name for it to move"""
 
 
 @dataclass(frozen=True, kw_only=True)

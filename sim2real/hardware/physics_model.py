@@ -34,7 +34,8 @@ def load_physics_model(
     where = str(path)
     try:
         mj_spec = mujoco.MjSpec.from_file(where)
-        for name in (*spec.joint_names, *_object_joints(spec)):
+        moved_objects = (item.name for item in spec.objects if item.has_joint)
+        for name in (*spec.joint_names, *moved_objects):
             _rename_joint(mj_spec, spec.physics_joint_map.get(name, name), name, where)
         for name in spec.joint_names:
             _check_actuator(mj_spec, name, where)
@@ -50,11 +51,6 @@ def load_physics_model(
     for joint in spec.joints:
         _check_range(model, joint, where)
     return model
-
-
-def _object_joints(spec: RobotSpec) -> tuple[str, ...]:
-    """Objects that are simulated: the guide below the valve has no moving part in the model."""
-    return tuple(item.name for item in spec.objects if item.name != "guide")
 
 
 def _rename_joint(mj_spec: mujoco.MjSpec, found: str, name: str, where: str) -> None:
