@@ -50,23 +50,24 @@ def test_episodes_of_a_world_start_apart_and_so_do_seeds_and_worlds():
 
 
 def test_how_an_episode_starts_does_not_depend_on_when_the_last_one_ended():
-    """World 0 acts differently and falls at another step, yet its second episode is the same."""
+    """World 1 falls alone, or is cut off together with world 0: its second episode is the same."""
     family = FAMILIES["hopper_params"]
     parameters = {p.name: (0.0,) * p.size for p in family.parameters}
     task = Task(family=family.name, name="train/0", parameters=parameters)
-    starts_of_second, lengths_of_first = [], []
-    for push in (-1.0, 1.0):
-        world = family.make_world(1)
-        world.reset([task], 4)
-        action = np.full((1, world.action_size), push, np.float32)
-        length, fallen = 0, False
-        while not fallen:
+    starts, ended_together = [], []
+    for episode_length in (3, 200):
+        world = family.make_world(2)
+        world.episode_length = episode_length
+        world.reset([task] * 2, 4)
+        action = np.array([[0.0] * 3, [1.0] * 3], np.float32)
+        ended = np.zeros(2, bool)
+        while not ended[1]:
             result = world.step(action)
-            length, fallen = length + 1, bool(result.terminated[0])
-        lengths_of_first.append(length)
-        starts_of_second.append(result.observation)
-    assert lengths_of_first[0] != lengths_of_first[1]
-    np.testing.assert_array_equal(starts_of_second[0], starts_of_second[1])
+            ended = result.terminated | result.truncated
+        starts.append(result.observation[1])
+        ended_together.append(bool(ended[0]))
+    assert ended_together == [True, False]
+    np.testing.assert_array_equal(starts[0], starts[1])
 
 
 def test_a_task_is_compiled_once():
@@ -79,6 +80,18 @@ def test_a_task_is_compiled_once():
     again = Task(family=family.name, name="test/5", parameters=dict(tasks[0].parameters))
     assert world.model_of(tasks[0]) is world.model_of(again)
     assert world.model_of(tasks[0]) is not world.model_of(tasks[1])
+
+
+def test_constants_derived_from_a_task_are_derived_again():
+    family = FAMILIES["hopper_params"]
+    task = Task(
+        family=family.name,
+        name="train/0",
+        parameters=family.sample(np.random.default_rng(0), 1)[0],
+    )
+    mj_model = family.make_world(1).model_of(task)
+    np.testing.assert_allclose(mj_model.body_subtreemass[0], mj_model.body_mass.sum())
+    assert mj_model.body_mass.sum() != family.make_scene().mj_model.body_mass.sum()
 
 
 def test_worlds_and_threads_are_counted_from_one():

@@ -35,6 +35,9 @@ class MujocoWorld:
         self.observation_size = scene.observation_size
         self.action_size = scene.action_size
         self.episode_length = scene.episode_length
+        self.control_period_s: float | None = scene.physics_steps * float(
+            scene.mj_model.opt.timestep
+        )
         self.num_diverged = 0
         """episodes cut short by an unstable simulation since the last `reset`"""
         self._scene = scene

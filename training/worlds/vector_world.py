@@ -51,6 +51,8 @@ class VectorWorld(Protocol):
     action_size: int
     episode_length: int
     """control steps until the time limit truncates an episode"""
+    control_period_s: float | None
+    """simulated time of one control step; None where motion has no time"""
 
     def reset(self, tasks: Sequence[Task], seed: int) -> Float:
         """Give world w the task `tasks[w]`, start an episode; return (W, O) first observations.
