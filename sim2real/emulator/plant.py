@@ -1,0 +1,187 @@
+"""The body behind the servos: MuJoCo physics of the robot's model, one shaft for each servo.
+
+The model's own motors are kept for what they say (constants of the motor line, what a task changes
+about them) and then replaced by a force `torque - damping * velocity`: each servo works out both
+from its registers and the supply, and MuJoCo integrates the damping implicitly, as it does for the
+motors it replaces. Servos without a motor in the model (valve, guide) turn their joint, or a shaft
+of their own where the model has no joint for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real.contract.robot_spec import RobotSpec
+from sim2real.emulator.motion import TICK_RAD, MotorLine
+from sim2real.hardware.physics_model import load_physics_model
+
+Float = NDArray[np.float64]
+
+FREE_INERTIA = 0.002
+"""kg m^2 on a shaft that the model does not know: a small disc"""
+FREE_DAMPING = 0.02
+"""N m s/rad of its bearing"""
+STUCK_NM = 100.0
+"""dry friction that no servo overcomes"""
+DELAY_NUMERIC, NOISE_NUMERIC = "action_delay_steps", "observation_noise_rad"
+"""custom numbers in which a task's dynamics state what MuJoCo itself does not simulate"""
+# Where a compiled dcmotor keeps resistance, motor constant and position gain.
+_R, _K, _POSITION_GAIN = 0, 1, 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskDynamics:
+    """The dynamics of a task, as whoever knows tasks hands them in."""
+
+    apply: Callable[[mujoco.MjModel], None] = field(default=lambda _model: None)
+    """writes them into the compiled model, in place"""
+    custom_numerics: Mapping[str, int] = field(default_factory=dict)
+    """names and sizes of the custom numbers that `apply` writes to"""
+
+
+class Plant:
+    """Shafts of S servos: first the robot's joints, then its objects, in the order of the spec.
+
+    Raises `BadInput` if the model does not fit the robot.
+    """
+
+    def __init__(
+        self, spec: RobotSpec, mjcf: Path | None = None, dynamics: TaskDynamics | None = None
+    ) -> None:
+        dynamics = TaskDynamics() if dynamics is None else dynamics
+        model = load_physics_model(spec, mjcf, dynamics.custom_numerics)
+        joints = len(spec.joints)
+        self._actuators = np.array([model.actuator(name).id for name in spec.joint_names])
+        nominal = model.actuator_gainprm[self._actuators].copy()
+        nominal_force = model.actuator_forcerange[self._actuators, 1].copy()
+        dynamics.apply(model)
+        self.model, self.data = model, mujoco.MjData(model)
+        mujoco.mj_setConst(model, self.data)
+        self.motors = self._motor_line(spec, nominal, nominal_force)
+        self.goal_delay_steps = int(_numeric(model, DELAY_NUMERIC, 1)[0])
+        """physics steps between a goal and its effect"""
+        noise = _numeric(model, NOISE_NUMERIC, 2)
+        self.noise_ticks: Float = np.repeat(noise, (joints, len(spec.objects))) / TICK_RAD
+        """standard deviation of what Present Position adds to the truth, (S,)"""
+        self._connect(spec)
+        _replace_motors(model, self._actuators)
+        self.strength: Float = np.ones(len(self.motors.k))
+        """share of each motor's torque that reaches the shaft; a fault lowers it"""
+        self.push: Float = np.zeros(len(self.motors.k))
+        """torque on each shaft from outside, N m, from a fault"""
+        self._place_home(spec)
+
+    @property
+    def time_step_s(self) -> float:
+        return float(self.model.opt.timestep)
+
+    @property
+    def angles_rad(self) -> Float:
+        """(S,) shaft angles; zero is the middle of an encoder's turn."""
+        self._angles[self._in_model] = self.data.qpos[self._positions]
+        return self._angles
+
+    @property
+    def velocities_rad_s(self) -> Float:
+        """(S,)"""
+        self._velocities[self._in_model] = self.data.qvel[self._dofs]
+        return self._velocities
+
+    def step(self, torque: Float, damping: Float) -> Float:
+        """One time step under `torque - damping * velocity`, (S,); returns what acted."""
+        model, data, driven = self.model, self.data, len(self._actuators)
+        torque, damping = torque * self.strength, damping * self.strength
+        data.ctrl[self._actuators] = torque[:driven]
+        model.actuator_biasprm[self._actuators, 2] = -damping[:driven]
+        acted = self._implicit(torque, damping)
+        data.qfrc_applied[self._dofs] = self.push[self._in_model] + np.where(
+            self._has_actuator, 0.0, acted[self._in_model]
+        )
+        mujoco.mj_step(model, data)
+        acted[:driven] = data.actuator_force[self._actuators]
+        self._turn_free_shafts(acted)
+        return acted
+
+    def set_stuck(self, index: int, is_stuck: bool) -> None:
+        """Jam or free one shaft of the model."""
+        (row,) = np.flatnonzero(self._in_model == index)
+        friction = STUCK_NM if is_stuck else self._free_friction[row]
+        self.model.dof_frictionloss[self._dofs[row]] = friction
+
+    def _motor_line(self, spec: RobotSpec, nominal: Float, nominal_force: Float) -> MotorLine:
+        """Constants of the compiled model with the task's changes; objects have the nominal."""
+        changed = self.model.actuator_gainprm[self._actuators]
+        force = self.model.actuator_forcerange[self._actuators, 1]
+        unlimited = nominal_force == 0.0
+        servo, others = spec.servo, np.ones(len(spec.objects))
+        k = servo.nominal_voltage_v / servo.no_load_speed_rad_s
+        r = k * servo.nominal_voltage_v / servo.stall_torque_nm
+        return MotorLine(
+            k=np.append(changed[:, _K], k * others),
+            r=np.append(changed[:, _R], r * others),
+            torque_per_ampere=servo.stall_torque_nm / servo.stall_current_a,
+            nominal_voltage=servo.nominal_voltage_v,
+            stiffness=np.append(changed[:, _POSITION_GAIN] / nominal[:, _POSITION_GAIN], others),
+            limit=np.append(
+                np.where(unlimited, 1.0, force) / np.where(unlimited, 1.0, nominal_force), others
+            ),
+        )
+
+    def _connect(self, spec: RobotSpec) -> None:
+        """Note which shaft is which joint of the model."""
+        names = [*spec.joint_names, *(item.name for item in spec.objects)]
+        known = {self.model.joint(index).name for index in range(self.model.njnt)}
+        self._in_model = np.array([i for i, name in enumerate(names) if name in known])
+        self._free = np.array([i for i, name in enumerate(names) if name not in known], np.intp)
+        joints = [self.model.joint(names[index]).id for index in self._in_model]
+        self._positions = self.model.jnt_qposadr[joints]
+        self._dofs = self.model.jnt_dofadr[joints]
+        self._has_actuator = self._in_model < len(self._actuators)
+        self._free_friction = self.model.dof_frictionloss[self._dofs].copy()
+        self._inertia: Float = np.full(len(names), FREE_INERTIA)
+        self._inertia[self._in_model] = self.model.dof_M0[self._dofs]
+        self._angles: Float = np.zeros(len(names))
+        self._velocities: Float = np.zeros(len(names))
+
+    def _place_home(self, spec: RobotSpec) -> None:
+        for joint, position in zip(spec.joints, self._positions):
+            self.data.qpos[position] = joint.home_rad
+        mujoco.mj_forward(self.model, self.data)
+
+    def _implicit(self, torque: Float, damping: Float) -> Float:
+        """Mean torque over one step where MuJoCo does not know of the damping."""
+        velocity = self.velocities_rad_s
+        gain = 1.0 + self.time_step_s * damping / self._inertia
+        return (torque - damping * velocity) / gain
+
+    def _turn_free_shafts(self, torque: Float) -> None:
+        if not len(self._free):
+            return
+        dt, free = self.time_step_s, self._free
+        push = torque[free] + self.push[free]
+        velocity = self._velocities[free] + dt * push / FREE_INERTIA
+        self._velocities[free] = velocity / (1.0 + dt * FREE_DAMPING / FREE_INERTIA)
+        self._angles[free] += dt * self._velocities[free]
+
+
+def _numeric(model: mujoco.MjModel, name: str, size: int) -> Float:
+    """A custom number of the model; zeros where it has none."""
+    index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_NUMERIC, name)
+    return np.zeros(size) if index < 0 else np.asarray(model.numeric(name).data)[:size].copy()
+
+
+def _replace_motors(model: mujoco.MjModel, actuators: NDArray[np.intp]) -> None:
+    model.actuator_dyntype[actuators] = mujoco.mjtDyn.mjDYN_NONE
+    model.actuator_gaintype[actuators] = mujoco.mjtGain.mjGAIN_FIXED
+    model.actuator_biastype[actuators] = mujoco.mjtBias.mjBIAS_AFFINE
+    model.actuator_gainprm[actuators] = 0.0
+    model.actuator_gainprm[actuators, 0] = 1.0
+    model.actuator_biasprm[actuators] = 0.0
+    model.actuator_ctrllimited[actuators] = False
+    model.actuator_forcelimited[actuators] = False
