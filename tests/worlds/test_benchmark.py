@@ -5,7 +5,7 @@ import pytest
 from training.families.registry import FAMILIES
 from training.worlds.benchmark import bench_sim
 
-FIELDS = "bench case metric value unit runs min max baseline ratio".split()
+FIELDS = ["bench", "case", "metric", "value", "unit", "runs", "min", "max", "baseline", "ratio"]
 
 
 def test_every_line_is_a_json_object_of_the_agreed_fields():
