@@ -7,7 +7,6 @@ in real time, in lock-step and in a test.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -20,8 +19,9 @@ from sim2real.emulator.faults import ArmedFault, Fault, FaultPlan, FaultSchedule
 from sim2real.emulator.health import Health
 from sim2real.emulator.motion import REVERSE, TICK_RAD, Motion
 from sim2real.emulator.plant import Plant
+from sim2real.emulator.provision import give_ids, provision
 from sim2real.emulator.registers import Memory
-from sim2real.emulator.servo import BAUD_RATES, Servo
+from sim2real.emulator.servo import Servo
 from sim2real.emulator.servo_faults import KINDS as SERVO_KINDS
 from sim2real.emulator.wire_faults import (
     REPLY_KINDS,
@@ -58,6 +58,8 @@ class LineOptions:
     seed: int = 0
     """of the ticks' phases and the encoders' noise"""
     boot_s: float = BOOT_S
+    is_provisioned: bool = True
+    """whether EEPROM holds what robot.yaml wants, or what the factory set"""
     watchdog_hears_all: bool = True
     """whether an instruction to another servo feeds a Bus Watchdog. The manual counts every
     instruction; a bus that is to fall silent must assume so"""
@@ -94,12 +96,12 @@ class Line:
     def __init__(
         self, spec: RobotSpec, plant: Plant, options: LineOptions, plan: FaultPlan | None = None
     ) -> None:
-        ids = [*spec.motor_ids, *(item.motor_id for item in spec.objects)]
+        count = len(spec.joints) + len(spec.objects)
         self.options, self.plant = options, plant
-        self.memory = Memory(len(ids))
+        self.memory = Memory(count)
         self.motion = Motion(self.memory, plant.motors)
         self.servos = [
-            Servo(row, self.memory, self.motion, boot_s=options.boot_s) for row in range(len(ids))
+            Servo(row, self.memory, self.motion, boot_s=options.boot_s) for row in range(count)
         ]
         self.health = Health(self.memory, self.motion, self.servos, options.supply_v)
         self.dispatcher = Dispatcher(
@@ -119,12 +121,12 @@ class Line:
         self.trace: list[TraceEntry] | None = None
         """every whole instruction and every delivery, if a list is put here"""
         self.parser = StreamParser()
-        self.encoder_offset: Float = np.zeros(len(ids))
-        self.encoder_noise: Float = np.zeros(len(ids))
+        self.encoder_offset: Float = np.zeros(count)
+        self.encoder_noise: Float = np.zeros(count)
         self.frozen_encoders: dict[int, float] = {}
         self._rng = np.random.default_rng([options.seed, 1])
-        self._signs = np.array(options.signs or [1] * len(ids), float)
-        self._zeros = np.array(options.zero_ticks or [ZERO_TICKS] * len(ids), float)
+        self._signs = np.array(options.signs or [1] * count, float)
+        self._zeros = np.array(options.zero_ticks or [ZERO_TICKS] * count, float)
         self._physics_time = 0.0
         self._free_at = 0.0
         self._heard_at = 0.0
@@ -132,7 +134,10 @@ class Line:
         self._outbox: list[Delivery] = []
         self._late_requests: list[tuple[float, int, bytes]] = []
         self._damaged_parser = StreamParser()
-        self._provision(spec, ids)
+        give_ids(self.memory, spec, options.baud)
+        if options.is_provisioned:
+            provision(self.memory, spec, self._signs, self._zeros)
+        self._power_up()
 
     # Time.
 
@@ -362,16 +367,12 @@ class Line:
                 status = kind.restate(status, _damage(armed, key))
         return status
 
-    def _provision(self, spec: RobotSpec, ids: Sequence[int]) -> None:
-        """EEPROM as the robot's maker leaves it, powered up at different moments long ago."""
-        phases = self._rng.uniform(0.0, LONGEST_TICK_S, len(ids))
-        self.memory["id"][:] = ids
-        self.memory["model_number"][:] = spec.servo.model_number
-        self.memory["baud_rate"][:] = BAUD_RATES.index(self.options.baud)
-        self.memory["return_delay"][:] = round(spec.bus.return_delay_us / 2)
-        self.memory["operating_mode"][:] = spec.servo.operating_mode
+    def _power_up(self) -> None:
+        """All servos have been on for a while, each since another moment."""
         self.measure()
-        for servo, phase in zip(self.servos, phases):
+        for servo, phase in zip(
+            self.servos, self._rng.uniform(0.0, LONGEST_TICK_S, len(self.servos))
+        ):
             servo.boot(0.0)
             servo.powered_at, servo.ready_at = -float(phase), 0.0
         self.measure()
