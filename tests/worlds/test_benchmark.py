@@ -1,9 +1,10 @@
+import itertools
 import json
 
 import pytest
 
 from training.families.registry import FAMILIES
-from training.worlds.benchmark import bench_sim
+from training.worlds.benchmark import at_control_period, bench_sim
 
 FIELDS = ["bench", "case", "metric", "value", "unit", "runs", "min", "max", "baseline", "ratio"]
 
@@ -31,9 +32,28 @@ def test_the_real_time_factor_is_simulated_seconds_per_second():
     assert factor["value"] == pytest.approx(steps["value"] * 0.05)
 
 
-def test_steps_are_counted_in_every_world():
-    """Many small worlds step together in little more time than one."""
-    family = FAMILIES["sparse_point_robot"]
-    (one,) = bench_sim([family], threads=(1,), worlds=1, seconds=0.1)
-    (many,) = bench_sim([family], threads=(1,), worlds=256, seconds=0.1)
-    assert many["value"] > 20.0 * one["value"]
+def test_steps_are_counted_in_every_world(monkeypatch):
+    """With a clock that ticks once per reading, W worlds make W steps per tick."""
+    clock = itertools.count()
+    monkeypatch.setattr("training.worlds.benchmark.time.perf_counter", lambda: float(next(clock)))
+
+    (record,) = bench_sim([FAMILIES["sparse_point_robot"]], threads=(1,), worlds=7, seconds=50.0)
+
+    assert record["value"] == pytest.approx(7.0)
+
+
+def test_every_further_thread_count_is_compared_with_the_first():
+    records = list(bench_sim([FAMILIES["point_robot"]], threads=(1, 2), worlds=4, seconds=0.05))
+
+    assert records[0]["baseline"] is None
+    assert records[0]["ratio"] is None
+    assert records[1]["baseline"] == "point_robot/threads=1"
+    assert records[1]["ratio"] > 0.0
+
+
+def test_the_claw_can_be_stepped_at_another_rate():
+    family = at_control_period(FAMILIES["valve_turn"], 0.05)
+
+    assert family.name == "valve_turn@20hz"
+    assert family.scene.physics_steps == 20
+    assert FAMILIES["valve_turn"].name == "valve_turn"

@@ -8,16 +8,8 @@ from typing import Annotated
 import tyro
 
 from sim2real.contract.errors import BadInput
-from training.families.registry import FAMILIES
-from training.families.task import TaskFamily, draw_task_set
-
-
-def family_named(name: str) -> TaskFamily:
-    """A registered family. Raises `BadInput` for an unknown name."""
-    if name not in FAMILIES:
-        known = ", ".join(FAMILIES)
-        raise BadInput("command line", "family", found=name, expected=f"one of {known}")
-    return FAMILIES[name]
+from training.families.registry import family_named
+from training.families.task import draw_task_set
 
 
 def draw(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sim2real.contract.errors import BadInput
 from training.families.ant import ANT_DIR, ANT_GOAL
 from training.families.body_parameters import HOPPER_PARAMS, WALKER_PARAMS
 from training.families.half_cheetah import HALF_CHEETAH_DIR, HALF_CHEETAH_VEL
@@ -29,3 +30,11 @@ _FAMILIES: tuple[TaskFamily, ...] = (
 )
 
 FAMILIES: dict[str, TaskFamily] = {family.name: family for family in _FAMILIES}
+
+
+def family_named(name: str) -> TaskFamily:
+    """A registered family. Raises `BadInput` for an unknown name."""
+    if name not in FAMILIES:
+        known = ", ".join(FAMILIES)
+        raise BadInput("command line", "family", found=name, expected=f"one of {known}")
+    return FAMILIES[name]

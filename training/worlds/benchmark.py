@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import statistics
 import time
 from collections.abc import Iterator, Sequence
@@ -9,6 +11,8 @@ from itertools import cycle, islice
 
 import numpy as np
 
+from training.families.claw import ClawFamily
+from training.families.registry import FAMILIES, family_named
 from training.families.task import TaskFamily, draw_task_set
 from training.worlds.vector_world import Float, VectorWorld
 
@@ -19,51 +23,101 @@ _NUM_ACTIONS = 64
 """different action batches, drawn beforehand and used in turn"""
 
 
+def print_bench_sim(
+    families: tuple[str, ...] = (),
+    threads: tuple[int, ...] = (1, 2),
+    worlds: int = 64,
+    seconds: float = 5.0,
+    control_period_s: float | None = None,
+) -> None:
+    """Print control steps per second and real-time factor as JSON lines.
+
+    Args:
+        families: which families; all of them by default.
+        threads: physics threads; the first is the baseline of the others.
+        worlds: simulations stepped together.
+        seconds: how long each case runs.
+        control_period_s: step the claw at this period instead of its recipe's.
+    """
+    chosen = [family_named(name) for name in families] or list(FAMILIES.values())
+    if control_period_s is not None:
+        chosen = [
+            at_control_period(family, control_period_s)
+            for family in chosen
+            if isinstance(family, ClawFamily)
+        ]
+    for record in bench_sim(chosen, threads=threads, worlds=worlds, seconds=seconds):
+        print(json.dumps(record), flush=True)
+
+
+def at_control_period(family: ClawFamily, control_period_s: float) -> ClawFamily:
+    """The same family of the claw, commanded at another rate; its name tells."""
+    name = f"{family.name}@{1.0 / control_period_s:g}hz"
+    scene = dataclasses.replace(family.scene, control_period_s=control_period_s)
+    return dataclasses.replace(family, name=name, scene=scene)
+
+
 def bench_sim(
     families: Sequence[TaskFamily],
     *,
     threads: Sequence[int] = (1, 2),
-    worlds: int = 256,
+    worlds: int = 64,
     seconds: float = 5.0,
 ) -> Iterator[dict[str, object]]:
     """Step every family's world under random actions; yield one JSON-ready record per figure.
 
     Each (family, thread count) is a case of `NUM_RUNS` runs in about `seconds`, resets at the ends
-    of episodes included. A point robot has no time of its own, hence no real-time factor.
+    of episodes included. The runs of one family's cases alternate, so that a busy moment of the
+    machine meets all of them. A point robot has no time of its own, hence no real-time factor.
     """
     for family in families:
-        for num_threads in threads:
-            world = family.make_world(worlds, num_threads=num_threads)
-            rates = _steps_per_second(family, world, seconds)
+        steppers = [_Stepper(family, worlds, num_threads) for num_threads in threads]
+        for stepper in steppers:
+            stepper.run(seconds / NUM_RUNS / 5.0)  # warm: caches, fingers in contact
+        rates = list(zip(*[[s.run(seconds / NUM_RUNS) for s in steppers] for _ in range(NUM_RUNS)]))
+        baseline = f"{family.name}/threads={threads[0]}"
+        for num_threads, stepper, own in zip(threads, steppers, rates, strict=True):
             case = f"{family.name}/threads={num_threads}"
-            yield _record(case, "control_steps_per_s", "1/s", rates)
-            if world.control_period_s is not None:
-                factors = [rate * world.control_period_s for rate in rates]
-                yield _record(case, "real_time_factor", "1", factors)
-            world.close()
+            is_baseline = num_threads == threads[0]
+            ratio = [mine / first for mine, first in zip(own, rates[0], strict=True)]
+            yield _record(
+                case, "control_steps_per_s", "1/s", own, None if is_baseline else baseline, ratio
+            )
+            period = stepper.world.control_period_s
+            if period is not None:
+                yield _record(case, "real_time_factor", "1", [rate * period for rate in own])
+            stepper.world.close()
 
 
-def _steps_per_second(family: TaskFamily, world: VectorWorld, seconds: float) -> list[float]:
-    """Control steps of all worlds together per second, one figure per run."""
-    tasks = draw_task_set(family, seed=0, num_train=_NUM_TASKS, num_test=0).train
-    world.reset(list(islice(cycle(tasks), world.num_worlds)), 0)
-    shape = (_NUM_ACTIONS, world.num_worlds, world.action_size)
-    drawn = np.random.default_rng(0).uniform(-1.0, 1.0, shape).astype(np.float32)
-    actions = cycle(drawn)
-    _steps_until(world, actions, seconds / NUM_RUNS / 5.0)  # warm: caches, fingers in contact
-    return [_steps_until(world, actions, seconds / NUM_RUNS) for _ in range(NUM_RUNS)]
+class _Stepper:
+    """One family's worlds under random actions."""
+
+    def __init__(self, family: TaskFamily, worlds: int, num_threads: int) -> None:
+        self.world: VectorWorld = family.make_world(worlds, num_threads=num_threads)
+        tasks = draw_task_set(family, seed=0, num_train=_NUM_TASKS, num_test=0).train
+        self.world.reset(list(islice(cycle(tasks), worlds)), 0)
+        shape = (_NUM_ACTIONS, worlds, self.world.action_size)
+        drawn = np.random.default_rng(0).uniform(-1.0, 1.0, shape).astype(np.float32)
+        self._actions: Iterator[Float] = cycle(drawn)
+
+    def run(self, seconds: float) -> float:
+        """Control steps of all worlds together per second."""
+        start, num_steps, elapsed = time.perf_counter(), 0, 0.0
+        while elapsed < seconds:
+            self.world.step(next(self._actions))
+            num_steps += 1
+            elapsed = time.perf_counter() - start
+        return num_steps * self.world.num_worlds / elapsed
 
 
-def _steps_until(world: VectorWorld, actions: Iterator[Float], seconds: float) -> float:
-    start, num_steps, elapsed = time.perf_counter(), 0, 0.0
-    while elapsed < seconds:
-        world.step(next(actions))
-        num_steps += 1
-        elapsed = time.perf_counter() - start
-    return num_steps * world.num_worlds / elapsed
-
-
-def _record(case: str, metric: str, unit: str, values: Sequence[float]) -> dict[str, object]:
+def _record(
+    case: str,
+    metric: str,
+    unit: str,
+    values: Sequence[float],
+    baseline: str | None = None,
+    ratios: Sequence[float] = (),
+) -> dict[str, object]:
     return {
         "bench": "sim",
         "case": case,
@@ -73,6 +127,6 @@ def _record(case: str, metric: str, unit: str, values: Sequence[float]) -> dict[
         "runs": len(values),
         "min": min(values),
         "max": max(values),
-        "baseline": None,
-        "ratio": None,
+        "baseline": baseline,
+        "ratio": statistics.median(ratios) if baseline is not None else None,
     }
