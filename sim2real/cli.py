@@ -32,6 +32,11 @@ VERBS: dict[str, Verb] = {
         purpose="draw a family's task set from a seed and save it",
         extra="sim",
     ),
+    "emulate": Verb(
+        function="training.emulate:emulate",
+        purpose="serve the servo bus of an emulated robot, with any task's dynamics",
+        extra="training",
+    ),
     "bench sim": Verb(
         function="training.worlds.benchmark:print_bench_sim",
         purpose="measure control steps per second of the simulated worlds",

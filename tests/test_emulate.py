@@ -1,0 +1,69 @@
+"""`taskbelief emulate --task`: any task of a saved set can be put on the bench."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from sim2real.contract.errors import BadInput
+from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.hardware.physics_model import load_physics_model
+from training.emulate import dynamics_of, task_named
+from training.families.registry import FAMILIES
+from training.families.task import draw_task_set
+
+
+@pytest.fixture
+def saved(tmp_path):
+    task_set = draw_task_set(FAMILIES["valve_turn"], seed=0, num_train=2, num_test=3)
+    path = tmp_path / "tasks.json"
+    task_set.save(path)
+    return path, task_set
+
+
+def test_a_task_is_named_by_file_and_index(saved):
+    path, task_set = saved
+
+    assert task_named(f"{path}:2") == task_set.test[2]
+    assert task_named(f"{path}:test/0") == task_set.test[0]
+    assert task_named(f"{path}:train/1") == task_set.train[1]
+
+
+@pytest.mark.parametrize("place", ["3", "train/2", "held-out/1", "-1", "x", ""])
+def test_a_task_that_is_not_there_is_refused(saved, place):
+    with pytest.raises(BadInput):
+        task_named(f"{saved[0]}:{place}")
+
+
+def test_its_dynamics_reach_the_model_and_its_goal_does_not(saved):
+    task = saved[1].test[1]
+    dynamics = dynamics_of(task)
+    model = load_physics_model(load_robot_spec(), custom_numerics=dynamics.custom_numerics)
+
+    dynamics.apply(model)
+
+    assert model.joint("valve").damping[0] == task.parameters["valve_damping"][0]
+
+
+def test_it_serves_says_where_and_stops_when_told(saved):
+    command = [sys.executable, "-m", "sim2real.cli", "emulate", "--task", f"{saved[0]}:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        place = json.loads(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+
+        assert process.wait(timeout=10) == 0
+    assert place["ids"] == [10, 11, 12, 20, 21, 22, 30, 31, 32, 50, 60]
+    assert place["baud"] == 1_000_000
+    assert place["port"].startswith("/dev/")
+
+
+def test_it_needs_no_torch():
+    code = "import training.emulate, sys; print('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert run.stdout.strip() == "False"
