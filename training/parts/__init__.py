@@ -1,0 +1,1 @@
+"""The maths that algorithms share: networks, encoders, replay, rollouts, losses."""

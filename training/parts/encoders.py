@@ -1,0 +1,72 @@
+"""From context to a belief about the task: one Gaussian factor per transition, multiplied.
+
+Rakelly et al. 2019 (PEARL), section 4.1, https://arxiv.org/abs/1903.08254. The product knows no
+order and no prior factor; with no context the belief is N(0, I), which callers see to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from sim2real.contract.belief import MIN_VARIANCE
+from training.parts.networks import Mlp
+
+
+class Gaussian(NamedTuple):
+    """Independent Gaussians."""
+
+    mean: Tensor
+    """(..., L)"""
+    variance: Tensor
+    """(..., L)"""
+
+    def sample(self, generator: torch.Generator) -> Tensor:
+        """(..., L) a reparameterised draw."""
+        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
+        return self.mean + self.variance.sqrt() * noise
+
+    def kl_from_prior(self) -> Tensor:
+        """(...) KL(this || N(0, I)) in nats, summed over latent dimensions."""
+        terms = self.variance + self.mean.square() - 1.0 - self.variance.log()
+        return 0.5 * terms.sum(-1)
+
+
+def product_of_gaussians(factors: Gaussian) -> Gaussian:
+    """(..., N, L) factors to their normalised product (..., L); variances are clamped first."""
+    precision = factors.variance.clamp(min=MIN_VARIANCE).reciprocal()
+    variance = precision.sum(-2).reciprocal()
+    return Gaussian(variance * (factors.mean * precision).sum(-2), variance)
+
+
+class ContextEncoder(nn.Module):
+    """Context rows (..., C) to one Gaussian factor each."""
+
+    row_scale: Tensor
+
+    def __init__(
+        self,
+        row_size: int,
+        hidden_sizes: Sequence[int],
+        latent_size: int,
+        *,
+        generator: torch.Generator,
+        row_scale: Tensor | None = None,
+    ) -> None:
+        """`row_scale` (C,) multiplies every row first: it travels with the exported graph."""
+        super().__init__()
+        self.latent_size = latent_size
+        self.network = Mlp(row_size, hidden_sizes, 2 * latent_size, generator=generator)
+        self.register_buffer("row_scale", torch.ones(row_size) if row_scale is None else row_scale)
+
+    def forward(self, rows: Tensor) -> Gaussian:
+        mean, pre_variance = self.network(rows * self.row_scale).split(self.latent_size, dim=-1)
+        return Gaussian(mean, F.softplus(pre_variance))
+
+    def posterior(self, context: Tensor) -> Gaussian:
+        """Context (K, N, C) with N ≥ 1 to one belief per task, (K, L)."""
+        return product_of_gaussians(self(context))

@@ -1,0 +1,91 @@
+"""Named experiments: an algorithm, a family, settings, and how many tasks.
+
+A recipe is a function, so that a reader sees every setting that differs from the default beside
+the reason for it. Measured budgets are in docs/results.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from training.algorithms.pearl import PearlConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What is trained on what, and how."""
+
+    algorithm: str
+    """a key of `training.algorithms.registry.ALGORITHMS`"""
+    family: str
+    """a key of `training.families.registry.FAMILIES`"""
+    config: Any
+    """the algorithm's config"""
+    num_train_tasks: int = 80
+    """tasks that are learnt from"""
+    num_test_tasks: int = 20
+    """held-out tasks that are reported"""
+    task_seed: int = 0
+    """of the task set; the same for every algorithm and every training seed"""
+    num_evaluation_trials: int = 4
+    """trials per held-out task in an evaluation"""
+
+
+def pearl_point_robot() -> Recipe:
+    return Recipe(
+        algorithm="pearl",
+        family="point_robot",
+        config=PearlConfig(
+            hidden_sizes=(128, 128),
+            encoder_hidden_sizes=(128, 128),
+            num_iterations=60,
+            num_initial_steps=200,
+            tasks_per_iteration=10,
+            num_prior_steps=200,
+            num_extra_steps=200,
+            worlds_per_task=5,
+            num_gradient_steps=200,
+            batch_size=64,
+            learning_rate=1e-3,
+            discount=0.9,
+            initial_temperature=0.1,
+            evaluation_interval=5,
+        ),
+    )
+
+
+def pearl_sparse_point_robot() -> Recipe:
+    return Recipe(
+        algorithm="pearl",
+        family="sparse_point_robot",
+        config=PearlConfig(
+            hidden_sizes=(128, 128),
+            encoder_hidden_sizes=(128, 128),
+            num_iterations=60,
+            num_initial_steps=200,
+            tasks_per_iteration=10,
+            num_prior_steps=100,
+            num_posterior_steps=900,
+            num_extra_steps=0,
+            worlds_per_task=5,
+            num_gradient_steps=200,
+            batch_size=64,
+            context_batch_size=256,
+            learning_rate=1e-3,
+            discount=0.9,
+            kl_weight=1.0,
+            initial_temperature=0.1,
+            uses_sparse_context=True,
+            num_exploration_episodes=5,
+            num_trial_episodes=10,
+            evaluation_interval=5,
+        ),
+    )
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "pearl-point-robot": pearl_point_robot,
+    "pearl-sparse-point-robot": pearl_sparse_point_robot,
+}

@@ -1,0 +1,41 @@
+"""Where a run comes from: commit, versions, machine."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_PACKAGES = ("taskbelief", "torch", "numpy", "mujoco", "gymnasium", "scipy", "onnx", "onnxruntime")
+
+
+def provenance() -> dict[str, Any]:
+    """Plain JSON; `git_commit` is None outside a checkout, `git_is_clean` tells local changes."""
+    return {
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_is_clean": _git("status", "--porcelain", "--untracked-files=no") == "",
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "torch_threads": torch.get_num_threads(),
+    }
+
+
+def _git(*words: str) -> str | None:
+    command = ["git", "-C", str(Path(__file__).parent), *words]
+    try:
+        outcome = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return outcome.stdout.strip() if outcome.returncode == 0 else None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

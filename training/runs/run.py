@@ -1,0 +1,195 @@
+"""A run: its directory, its iterations, and how it survives interruptions.
+
+    config.json      recipe, settings, seed, provenance
+    tasks.json       the task set, with its hash
+    metrics.csv      every number of every iteration, long form
+    tensorboard/     the same numbers
+    checkpoints/     the latest two; see `training.runs.checkpoint`
+    eval.csv         every metric of every episode of the latest evaluation
+    eval.json        its summary with intervals over tasks
+    curve.png        returns per episode of a trial against environment steps
+
+Nothing that a run does depends on the wall clock, so a run that was killed and resumed ends in
+the same checkpoint, bit for bit on the CPU, as one that was not.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from training.algorithms.learner import Learner
+from training.evaluation.curves import draw_curve
+from training.evaluation.meta_test import MetaTestResult
+from training.runs.checkpoint import CheckpointStore
+from training.runs.health import TrainingFailed
+from training.runs.metrics import MetricsFile
+from training.runs.progress import Progress
+
+
+class Interrupted(Exception):
+    """Ctrl-C: everything up to the named iteration is saved; the command line exits with 130."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rhythm:
+    """How often a run evaluates and saves."""
+
+    evaluation_interval: int
+    """iterations between evaluations; the last iteration is always evaluated"""
+    checkpoint_interval: int
+    """iterations between checkpoints; the last iteration is always saved"""
+
+
+class Run:
+    """Owns a run directory and a run's bookkeeping; the algorithm owns what an iteration is."""
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        seed: int,
+        rhythm: Rhythm,
+        evaluate: Callable[[Learner], MetaTestResult],
+        progress: Progress,
+        resumes: bool,
+    ) -> None:
+        self.directory, self.seed = directory, seed
+        self.checkpoints = CheckpointStore(directory / "checkpoints")
+        self.metrics = MetricsFile(directory / "metrics.csv")
+        self._rhythm, self._evaluate, self._progress = rhythm, evaluate, progress
+        self._resumes = resumes
+
+    def repeat(
+        self,
+        iterate: Callable[[int], Mapping[str, float]],
+        learner: Learner,
+        *,
+        num_iterations: int,
+    ) -> None:
+        """Call `iterate` until `num_iterations` are done; note, evaluate and save behind it.
+
+        Raises `Interrupted` after Ctrl-C, once the iteration is finished and saved, and
+        `TrainingFailed`, naming the last good checkpoint, when the numbers or the disk go wrong.
+        """
+        first = self._begin(learner)
+        interrupt = DeferredInterrupt()
+        board = _tensorboard(self.directory / "tensorboard", first)
+        try:
+            with interrupt, self._progress.shown(first, num_iterations):
+                for iteration in range(first, num_iterations):
+                    began, steps_before = time.perf_counter(), learner.num_environment_steps
+                    metrics = dict(iterate(iteration))
+                    seconds = time.perf_counter() - began
+                    taken = learner.num_environment_steps - steps_before
+                    metrics |= {"seconds": seconds, "steps_per_second": taken / seconds}
+                    is_last = iteration + 1 == num_iterations or interrupt.is_asked
+                    if is_last or (iteration + 1) % self._rhythm.evaluation_interval == 0:
+                        metrics |= self._evaluated(learner)
+                    self._note(metrics, iteration, learner, board)
+                    if is_last or (iteration + 1) % self._rhythm.checkpoint_interval == 0:
+                        self.checkpoints.save(learner, iteration + 1)
+                    if interrupt.is_asked:
+                        raise Interrupted(f"saved after iteration {iteration}: {self.directory}")
+        except TrainingFailed as failure:
+            raise TrainingFailed(f"{failure}; {self._last_good()}") from failure
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise TrainingFailed(f"disk full: {error.filename}; {self._last_good()}") from error
+        finally:
+            board.close()
+            draw_curve([self.metrics.read()], self.directory / "curve.png")
+
+    def _begin(self, learner: Learner) -> int:
+        """The first iteration to do: 0, or the one after the checkpoint that is resumed."""
+        first = 0
+        if self._resumes and self.checkpoints.iterations():
+            first = self.checkpoints.load_latest(learner)
+        self.metrics.forget_from(first)
+        return first
+
+    def _evaluated(self, learner: Learner) -> dict[str, float]:
+        """Evaluate, write eval.csv and eval.json, and return the figures for the curve."""
+        result = self._evaluate(learner)
+        result.write_csv(self.directory / "eval.csv")
+        summary = result.summary()
+        write_json(
+            self.directory / "eval.json",
+            {"environment_steps": learner.num_environment_steps, **summary},
+        )
+        return curve_metrics(summary)
+
+    def _note(
+        self, metrics: Mapping[str, float], iteration: int, learner: Learner, board: Any
+    ) -> None:
+        self.metrics.append(
+            metrics,
+            iteration=iteration,
+            environment_steps=learner.num_environment_steps,
+            gradient_steps=learner.num_gradient_steps,
+        )
+        for name, value in metrics.items():
+            board.add_scalar(name, value, iteration)
+        self._progress.advance(iteration, metrics)
+
+    def _last_good(self) -> str:
+        saved = self.checkpoints.iterations()
+        return f"last good checkpoint: {self.checkpoints.path(saved[-1]) if saved else 'none'}"
+
+
+class DeferredInterrupt:
+    """The first SIGINT or SIGTERM waits for the iteration's end; the second stops at once."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> DeferredInterrupt:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._previous[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+
+    def _ask(self, _number: int, _frame: FrameType | None) -> None:
+        if self.is_asked:
+            raise KeyboardInterrupt
+        self.is_asked = True
+
+
+def curve_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
+    """The figures of an evaluation that a curve shows, flat: `adapted/return`, `…/low`, `…`."""
+    figures = {}
+    episodes = {f"episode_{k}": values for k, values in enumerate(summary["adapted_by_episode"])}
+    for place, metrics in {**summary["conditions"], **episodes}.items():
+        for metric in ("return", "success"):
+            interval = metrics[metric]
+            figures[f"{place}/{metric}"] = interval["mean"]
+            figures[f"{place}/{metric}/low"] = interval["low"]
+            figures[f"{place}/{metric}/high"] = interval["high"]
+    return figures
+
+
+def write_json(path: Path, document: Mapping[str, Any]) -> None:
+    """Written beside, then renamed."""
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    beside.replace(path)
+
+
+def _tensorboard(folder: Path, first: int) -> Any:
+    from torch.utils.tensorboard import SummaryWriter  # a second to import; only runs need it
+
+    return SummaryWriter(str(folder), purge_step=first)
