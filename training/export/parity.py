@@ -1,0 +1,45 @@
+"""Parity: what torch computes against what ONNX Runtime computes, on recorded inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from sim2real.runtime.graphs import Signature
+from sim2real.runtime.onnx_model import OnnxModel
+
+MAX_PARITY_ERROR = 1e-5
+"""an export beyond this is refused"""
+
+
+def parity_error(
+    module: nn.Module,
+    model: OnnxModel,
+    signature: Signature,
+    recorded: Mapping[str, NDArray[np.float32]],
+) -> float:
+    """Largest absolute difference over all outputs and all recorded rows, (T, size) per input."""
+    names = [tensor.name for tensor in signature.inputs]
+    tensors = [torch.from_numpy(np.ascontiguousarray(recorded[name])) for name in names]
+    with torch.no_grad():
+        outputs = module.eval()(*tensors)
+    expected = dict(
+        zip(
+            [tensor.name for tensor in signature.outputs],
+            [outputs] if isinstance(outputs, torch.Tensor) else outputs,
+            strict=True,
+        )
+    )
+    largest = 0.0
+    for row in range(len(tensors[0])):
+        for name in names:
+            model.inputs[name][0] = recorded[name][row]
+        model.run()
+        for name, array in model.outputs.items():
+            difference = np.abs(array[0] - expected[name][row].numpy())
+            largest = max(largest, float(np.nan_to_num(difference, nan=np.inf).max()))
+    return largest
