@@ -27,8 +27,19 @@ VALVE_VARIATIONS = (
 """what a robot does not know about a valve it has never turned, and about its own servos"""
 
 
+TURN_EPISODE_LENGTH = 30
+"""3 s: turning takes the first second, holding still the rest"""
+MIN_TURN_RAD, MAX_TURN_RAD = 0.3, 0.7
+"""what one sweep of the fingers reaches: without a second grip, so that the oracle learns in
+minutes what a belief about the valve is then built on"""
+
+
 def _scene(
-    skill: Skill, goal: GoalRule, kind: Literal["absolute", "increment"] = "increment"
+    skill: Skill,
+    goal: GoalRule,
+    *,
+    episode_length: int,
+    kind: Literal["absolute", "increment"] = "increment",
 ) -> ClawScene:
     spec = load_robot_spec()
     return ClawScene(
@@ -39,30 +50,42 @@ def _scene(
         ),
         goal=goal,
         control_period_s=CONTROL_PERIOD_S,
-        episode_length=50,
+        episode_length=episode_length,
         start_joint_spread_rad=0.05,
-        start_valve_spread_rad=0.2,
+        start_valve_spread_rad=0.1,
     )
 
 
 VALVE_TURN = ClawFamily(
     name="valve_turn",
-    scene=_scene(ValveTurn(target_visible=False), TaskGoal(parameter="target_angle")),
-    goal=SignedGoal(name="target_angle", unit="rad", low=0.3, high=1.0),
+    scene=_scene(
+        ValveTurn(target_visible=False),
+        TaskGoal(parameter="target_angle"),
+        episode_length=TURN_EPISODE_LENGTH,
+    ),
+    goal=SignedGoal(name="target_angle", unit="rad", low=MIN_TURN_RAD, high=MAX_TURN_RAD),
     variation_names=VALVE_VARIATIONS,
 )
 """A hidden target angle and varied dynamics: both have to be inferred."""
 
 VALVE_TURN_DYNAMICS = ClawFamily(
     name="valve_turn_dynamics",
-    scene=_scene(ValveTurn(target_visible=True), EpisodeGoal(low=0.3, high=1.0)),
+    scene=_scene(
+        ValveTurn(target_visible=True),
+        EpisodeGoal(low=MIN_TURN_RAD, high=MAX_TURN_RAD),
+        episode_length=TURN_EPISODE_LENGTH,
+    ),
     variation_names=VALVE_VARIATIONS,
 )
 """A visible target angle, anew in every episode; only the dynamics are to be inferred."""
 
 VALVE_SCREW = ClawFamily(
     name="valve_screw",
-    scene=_scene(ValveScrew(target_visible=False), TaskGoal(parameter="target_velocity")),
+    scene=_scene(
+        ValveScrew(target_visible=False),
+        TaskGoal(parameter="target_velocity"),
+        episode_length=50,
+    ),
     goal=SignedGoal(name="target_velocity", unit="rad/s", low=0.1, high=0.4),
     variation_names=VALVE_VARIATIONS,
 )
