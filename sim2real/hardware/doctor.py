@@ -1,0 +1,235 @@
+"""What is wrong with a robot before anyone switches it on: port, adapter, servos, EEPROM.
+
+It only reads. Every check is one row; a failed one says what to do.
+"""
+
+from __future__ import annotations
+
+import enum
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from sim2real.contract.errors import BadInput
+from sim2real.contract.robot_spec import RobotSpec
+from sim2real.hardware.calibration import Calibration, load_calibration
+from sim2real.hardware.dynamixel import control_table as table
+from sim2real.hardware.dynamixel import provisioning
+from sim2real.hardware.dynamixel.bus import Bus, BusFault, BusTiming, Identity
+from sim2real.hardware.dynamixel.control_table import BAUD_RATES, HardwareError, Register
+from sim2real.hardware.dynamixel.port import (
+    MAX_LATENCY_TIMER_MS,
+    PortLost,
+    SerialPort,
+    latency_timer_ms,
+    require_low_latency,
+)
+
+SCAN_S = 0.3
+"""how long answers to a broadcast ping are waited for"""
+WARM_SHARE = 0.9
+"""of the temperature limit: worth a warning"""
+
+
+class Verdict(enum.Enum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One row of the doctor's report."""
+
+    subject: str
+    """the port, or a joint or object"""
+    name: str
+    """what was looked at"""
+    verdict: Verdict
+    found: str
+    advice: str = ""
+    """what to do about it"""
+
+
+def doctor(port: str, spec: RobotSpec, unit: str) -> list[Check]:
+    """Examine the robot at `port` as the unit `unit`, from the outside in.
+
+    Stops early where the rest cannot be looked at: without a port there are no servos.
+    """
+    checks = list(_port_checks(port))
+    calibration, row = _calibration_check(spec, unit)
+    checks.append(row)
+    if _has_failed(checks[:1]):
+        return checks
+    try:
+        device = SerialPort.open(port, spec.bus.baud)
+    except BadInput as error:
+        return [*checks, _failed(port, "open", str(error.found), "close the other program")]
+    try:
+        bus = Bus(device, BusTiming(return_delay_s=500e-6))
+        checks += _servo_checks(bus, spec, calibration)
+    except PortLost as error:
+        checks.append(_failed(port, "open", str(error), "plug it in again"))
+    finally:
+        device.close()
+    if all(row.verdict is Verdict.FAILED for row in checks if row.name == "answers"):
+        checks.append(_baud_check(port, spec))
+    return checks
+
+
+def is_healthy(checks: Iterable[Check]) -> bool:
+    """No check failed; warnings are allowed."""
+    return not _has_failed(checks)
+
+
+def format_checks(checks: Iterable[Check]) -> str:
+    """The report as lines of text, one per check, advice below where there is any."""
+    lines = []
+    for row in checks:
+        lines.append(f"{row.verdict.value:8}{row.subject:18}{row.name:14}{row.found}")
+        if row.advice:
+            lines.append(f"{'':8}-> {row.advice}")
+    return "\n".join(lines)
+
+
+def _has_failed(checks: Iterable[Check]) -> bool:
+    return any(row.verdict is Verdict.FAILED for row in checks)
+
+
+def _ok(subject: str, name: str, found: str) -> Check:
+    return Check(subject=subject, name=name, verdict=Verdict.OK, found=found)
+
+
+def _warning(subject: str, name: str, found: str, advice: str) -> Check:
+    return Check(subject=subject, name=name, verdict=Verdict.WARNING, found=found, advice=advice)
+
+
+def _failed(subject: str, name: str, found: str, advice: str) -> Check:
+    return Check(subject=subject, name=name, verdict=Verdict.FAILED, found=found, advice=advice)
+
+
+def _port_checks(port: str) -> Iterator[Check]:
+    path = Path(port)
+    if not path.exists():
+        ports = sorted(str(item) for item in Path("/dev").glob("tty[UA][SC][BM]*"))
+        advice = f"have {', '.join(ports)}" if ports else "plug in the adapter"
+        yield _failed(port, "port", "does not exist", advice)
+        return
+    if not os.access(path, os.R_OK | os.W_OK):
+        advice = 'sudo usermod -aG dialout "$USER", then log in again'
+        yield _failed(port, "port", "no permission", advice)
+        return
+    yield _ok(port, "port", str(path.resolve()))
+    found = latency_timer_ms(port)
+    try:
+        require_low_latency(port)
+    except BadInput as error:
+        yield _failed(port, "latency timer", f"{found} ms", error.remedy)
+        return
+    meaning = "none in this kind of port" if found is None else f"{found} ms"
+    yield _ok(port, "latency timer", f"{meaning}, at most {MAX_LATENCY_TIMER_MS} ms allowed")
+
+
+def _calibration_check(spec: RobotSpec, unit: str) -> tuple[Calibration | None, Check]:
+    try:
+        return load_calibration(spec, unit), _ok(unit, "calibration", "fits robot.yaml")
+    except BadInput as error:
+        return None, _failed(unit, "calibration", str(error), "correct the unit's file")
+
+
+def _servo_checks(bus: Bus, spec: RobotSpec, calibration: Calibration | None) -> Iterator[Check]:
+    expected = provisioning.motor_ids(spec)
+    for name, motor_id in expected.items():
+        try:
+            identity = bus.ping(motor_id)
+            yield _ok(name, "answers", f"id {motor_id} at {bus.port.baud} baud")
+            yield _identity_check(name, identity, spec)
+            yield from _condition_checks(bus, name, motor_id, spec)
+            if calibration is not None:
+                yield _eeprom_check(bus, name, motor_id, spec, calibration)
+        except BusFault as fault:
+            advice = "check its cable, id and baud rate"
+            yield _failed(name, "answers", f"id {motor_id}: {fault.cause}", advice)
+    strangers = sorted(set(bus.scan(SCAN_S)) - set(expected.values()))
+    if strangers:
+        found = f"ids {', '.join(map(str, strangers))}"
+        yield _warning("bus", "other servos", found, "two hands on one bus, or a wrong id?")
+
+
+def _identity_check(name: str, identity: Identity, spec: RobotSpec) -> Check:
+    servo = spec.servo
+    found = f"model {identity.model_number}, firmware {identity.firmware}"
+    if identity.model_number != servo.model_number:
+        return _failed(name, "model", found, f"{servo.model} is {servo.model_number}")
+    if identity.firmware < servo.min_firmware:
+        return _failed(name, "model", found, f"update it to {servo.min_firmware} or later")
+    return _ok(name, "model", found)
+
+
+def _condition_checks(bus: Bus, name: str, motor_id: int, spec: RobotSpec) -> Iterator[Check]:
+    data = bus.read(motor_id, table.EEPROM_SIZE, table.BACKUP_READY.end - table.EEPROM_SIZE).data
+
+    def shown(register: Register) -> int:
+        start = register.address - table.EEPROM_SIZE
+        return register.decode(data[start : start + register.size])
+
+    errors = HardwareError(shown(table.HARDWARE_ERROR))
+    if errors:
+        latched = ", ".join(str(item.name).lower() for item in HardwareError if item in errors)
+        yield _failed(name, "errors", latched, "find the cause, let it cool, then reboot it")
+    else:
+        yield _ok(name, "errors", "none")
+    voltage = table.PRESENT_VOLTAGE.to_si(shown(table.PRESENT_VOLTAGE))
+    low, high = spec.safety.min_voltage_v, spec.safety.max_voltage_v
+    if low <= voltage <= high:
+        yield _ok(name, "voltage", f"{voltage:.1f} V")
+    else:
+        yield _failed(name, "voltage", f"{voltage:.1f} V", f"supply {low} to {high} V")
+    yield _temperature_check(name, shown(table.PRESENT_TEMPERATURE), spec)
+    if shown(table.TORQUE_ENABLE):
+        yield _warning(name, "torque", "on", "another program left it on; connecting ends it")
+    if shown(table.BUS_WATCHDOG) == table.WATCHDOG_TRIPPED:
+        yield _warning(name, "bus watchdog", "tripped", "the last host died; connecting clears it")
+
+
+def _temperature_check(name: str, temperature_c: int, spec: RobotSpec) -> Check:
+    found, limit = f"{temperature_c} °C", spec.safety.max_temperature_c
+    if temperature_c > limit:
+        return _failed(name, "temperature", found, f"let it cool below {limit:.0f} °C")
+    if temperature_c > WARM_SHARE * limit:
+        return _warning(name, "temperature", found, "let it rest before long runs")
+    return _ok(name, "temperature", found)
+
+
+def _eeprom_check(
+    bus: Bus, name: str, motor_id: int, spec: RobotSpec, calibration: Calibration
+) -> Check:
+    plan = provisioning.eeprom_plan(spec, calibration)[name]
+    found = provisioning.differences(bus, name, motor_id, plan)
+    if not found:
+        return _ok(name, "EEPROM", f"{len(plan)} registers as configured")
+    text = "; ".join(str(item).removeprefix(f"{name}: ") for item in found)
+    return _failed(name, "EEPROM", text, "provision the unit, or correct its files")
+
+
+def _baud_check(port: str, spec: RobotSpec) -> Check:
+    """No servo answered: perhaps they do at another baud rate."""
+    for baud in BAUD_RATES:
+        if baud == spec.bus.baud:
+            continue
+        try:
+            device = SerialPort.open(port, baud)
+        except BadInput:
+            continue
+        try:
+            found = sorted(Bus(device).scan(SCAN_S))
+        finally:
+            device.close()
+        if found:
+            ids = ", ".join(map(str, found))
+            advice = f"set register 8 of each to {BAUD_RATES.index(spec.bus.baud)}"
+            return _failed("bus", "baud rate", f"ids {ids} answer at {baud} baud", advice)
+    return _failed("bus", "baud rate", "nobody answers at any", "is the power on?")
