@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,16 @@ from numpy.typing import NDArray
 from sim2real.contract.robot_spec import RobotSpec
 
 Float = NDArray[np.floating]
+
+
+class _Limits(NamedTuple):
+    """An action map's numbers as arrays, (J,) each: made once, used at every tick."""
+
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+    step: NDArray[np.float64]
+    middle: NDArray[np.float64]
+    half_range: NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +69,11 @@ class ActionMap:
         """J"""
         return len(self.lower_rad)
 
+    @cached_property
+    def _limits(self) -> _Limits:
+        lower, upper, step = map(np.asarray, (self.lower_rad, self.upper_rad, self.max_step_rad))
+        return _Limits(lower, upper, step, (lower + upper) / 2.0, (upper - lower) / 2.0)
+
     def target(self, action: Float, previous_target_rad: Float) -> NDArray[np.float64]:
         """(..., J) joint targets for (..., J) actions, limited in rate and range.
 
@@ -65,23 +81,28 @@ class ActionMap:
         """
         if action.shape[-1] != self.size or previous_target_rad.shape[-1] != self.size:
             raise ValueError(f"action {action.shape}: expected (..., {self.size})")
-        lower, upper, step = map(np.asarray, (self.lower_rad, self.upper_rad, self.max_step_rad))
-        clipped = np.clip(action, -1.0, 1.0).astype(np.float64)
+        lower, upper, step, middle, half_range = self._limits
+        clipped = _clip(action, -1.0, 1.0).astype(np.float64)
         if self.kind == "absolute":
-            wanted = (lower + upper) / 2.0 + clipped * (upper - lower) / 2.0
+            wanted = middle + clipped * half_range
         else:
             wanted = previous_target_rad + clipped * step
-        limited = np.clip(wanted, previous_target_rad - step, previous_target_rad + step)
-        return np.asarray(np.clip(limited, lower, upper))
+        limited = _clip(wanted, previous_target_rad - step, previous_target_rad + step)
+        return np.asarray(_clip(limited, lower, upper))
 
     def action_of(self, target_rad: Float, previous_target_rad: Float) -> NDArray[np.float32]:
         """(..., J) the action that leads to a target: what was *applied* after every limit.
 
         The inverse of `target` wherever no limit was active; context holds this value.
         """
-        lower, upper, step = map(np.asarray, (self.lower_rad, self.upper_rad, self.max_step_rad))
+        limits = self._limits
         if self.kind == "absolute":
-            action = (target_rad - (lower + upper) / 2.0) / ((upper - lower) / 2.0)
+            action = (target_rad - limits.middle) / limits.half_range
         else:
-            action = (target_rad - previous_target_rad) / step
-        return np.asarray(np.clip(action, -1.0, 1.0), np.float32)
+            action = (target_rad - previous_target_rad) / limits.step
+        return np.asarray(_clip(action, -1.0, 1.0), np.float32)
+
+
+def _clip(value: Float, low: Float | float, high: Float | float) -> Float:
+    """`np.clip`, at a quarter of its cost for the few numbers of a tick."""
+    return np.asarray(np.minimum(np.maximum(value, low), high))

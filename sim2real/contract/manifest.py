@@ -105,6 +105,8 @@ class Adaptation:
     `resample_every_ticks`, or the mean"""
     resample_every_ticks: int
     """0 unless `latent_source` is `periodic_sample`"""
+    num_exploration_episodes: int
+    """first episodes of a trial, whose latents are drawn from the prior whatever is believed"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,10 +247,16 @@ def _validate(manifest: Manifest, where: str) -> None:
     require(action.size == joints, "action", f"{action.size} joints", f"{joints}, as the robot has")
     period = manifest.control_period_s
     require(period > 0, "control_period_s", period, "seconds above 0")
-    needs_context = manifest.adaptation.kind in ("gaussian_belief", "gradient")
+    adaptation = manifest.adaptation
     require(
-        not needs_context or context is not None,
+        adaptation.kind == "none" or context is not None,
         "context",
         None,
-        f"a context layout, as {manifest.adaptation.kind} needs one",
+        f"a context layout, as {adaptation.kind} needs one",
+    )
+    require(
+        (adaptation.latent_source == "periodic_sample") == (adaptation.resample_every_ticks > 0),
+        "adaptation.resample_every_ticks",
+        adaptation.resample_every_ticks,
+        "ticks above 0 for periodic_sample and 0 for everything else",
     )

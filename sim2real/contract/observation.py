@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,11 +35,15 @@ class ObservationLayout:
         if any(term.size < 1 for term in self.terms):
             raise ValueError("every term needs at least one element")
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(term.name for term in self.terms)
 
-    @property
+    @cached_property
+    def _name_set(self) -> frozenset[str]:
+        return frozenset(self.names)
+
+    @cached_property
     def size(self) -> int:
         return sum(term.size for term in self.terms)
 
@@ -63,9 +68,9 @@ class ObservationLayout:
         Raises `ValueError` for a missing, an unknown, a wrongly sized or a non-finite term:
         on a robot each of them would be a silent lie to the policy.
         """
-        if values.keys() != set(self.names):
-            missing = sorted(set(self.names) - values.keys())
-            unknown = sorted(values.keys() - set(self.names))
+        if values.keys() != self._name_set:
+            missing = sorted(self._name_set - values.keys())
+            unknown = sorted(values.keys() - self._name_set)
             raise ValueError(f"observation terms missing: {missing}, unknown: {unknown}")
         for term in self.terms:
             shape = values[term.name].shape

@@ -62,6 +62,7 @@ def example() -> Manifest:
             hidden_size=0,
             latent_source="episode_sample",
             resample_every_ticks=0,
+            num_exploration_episodes=1,
         ),
         graphs=(
             GraphRecord(
@@ -128,6 +129,10 @@ def _set(document, value, *path) -> None:
         (lambda d: _set(d, 8, "context", "layout", "action_size"), "context.digest"),
         (lambda d: _set(d, [0.0], "normalizer", "mean"), "normalizer.mean"),
         (lambda d: _set(d, None, "context"), "context"),
+        (
+            lambda d: _set(d, 3, "adaptation", "resample_every_ticks"),
+            "adaptation.resample_every_ticks",
+        ),
         (lambda d: _set(d, ["a"], "robot", "joint_names"), "action"),
         (lambda d: _set(d, [[0.1, 0.2]], "action", "lower_rad"), "action.lower_rad[0]"),
         (lambda d: _set(d, [0.1], "action", "lower_rad"), "action"),

@@ -42,7 +42,9 @@ class SimulatedArena:
         rng = np.random.default_rng([seed, self._row, 0])
         start = scene.start(rng, self._task)
         valve = int(scene.mj_model.joint(VALVE).qposadr[0])
-        self.robot.place(np.array(start.carried["target"], np.float64), float(start.qpos[valve]), rng)
+        self.robot.place(
+            np.array(start.carried["target"], np.float64), float(start.qpos[valve]), rng
+        )
         rows = {name: np.asarray(value)[None] for name, value in start.carried.items()}
 
         def goal(elapsed_s: float) -> Array:

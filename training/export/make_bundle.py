@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from sim2real.contract.context import ContextLayout
 from sim2real.contract.manifest import (
     SCHEMA_VERSION,
     Adaptation,
@@ -30,14 +29,14 @@ from sim2real.contract.manifest import (
 )
 from sim2real.contract.transition import Transition
 from sim2real.runtime.bundle import GOLDEN, TASKS, Bundle, graph_record
-from sim2real.runtime.golden import write_golden
+from sim2real.runtime.golden import ENDS_EPISODE, write_golden
 from sim2real.runtime.graphs import Role, signatures
 from sim2real.skills.skill import Skill
 from training.algorithms.learner import ExportParts
 from training.evaluation.simulated import simulated_arenas
 from training.export.parity import MAX_PARITY_ERROR, parity_error
 from training.export.record_golden import record_golden
-from training.export.to_onnx import EncoderGraph, PolicyGraph, RecurrentGraph, to_onnx
+from training.export.to_onnx import to_onnx
 from training.families.task import TaskSet
 from training.worlds.claw import ClawScene
 
@@ -79,7 +78,7 @@ def make_draft(parts: ExportParts, scene: ClawScene, task_set: TaskSet, origin: 
     Raises `ParityError` where torch and ONNX Runtime differ by more than `MAX_PARITY_ERROR`.
     """
     manifest = _manifest(parts, scene, origin)
-    modules = graph_modules(parts)
+    modules = {role: parts.modules[role] for role in signatures(manifest)}
     files = {
         f"{role}.onnx": to_onnx(module, signatures(manifest)[role])
         for role, module in modules.items()
@@ -99,24 +98,6 @@ def _saved(task_set: TaskSet) -> bytes:
         path = Path(folder) / TASKS
         task_set.save(path)
         return path.read_bytes()
-
-
-def graph_modules(parts: ExportParts) -> dict[Role, nn.Module]:
-    """The graphs as torch modules, normaliser inside, by role."""
-    normalizer, layout = parts.normalizer, parts.context_layout
-    modules: dict[Role, nn.Module] = {"policy": PolicyGraph(parts.modules["policy"], normalizer)}
-    if parts.adaptation == "gaussian_belief":
-        modules["encoder"] = EncoderGraph(parts.modules["encoder"], _needed(layout), normalizer)
-    elif parts.adaptation == "recurrent_belief":
-        recurrent = parts.modules["recurrent"]
-        modules["recurrent"] = RecurrentGraph(recurrent, _needed(layout), normalizer)
-    return modules
-
-
-def _needed(layout: ContextLayout | None) -> ContextLayout:
-    if layout is None:
-        raise ValueError("an adaptation from context needs a context layout")
-    return layout
 
 
 def _manifest(parts: ExportParts, scene: ClawScene, origin: Origin) -> Manifest:
@@ -195,14 +176,14 @@ def graph_inputs(
     if manifest.context is None:
         return inputs
     after = np.flatnonzero(golden["is_evidence"])
-    ended = np.zeros(len(after), np.bool_)
+    ended = golden["event"][after] == ENDS_EPISODE
     context_row = manifest.context.layout.row(
         Transition(
             observation=observation[after - 1],
             action=golden["applied_action"][after - 1],
             reward=golden["reward"][after].astype(np.float32),
             next_observation=observation[after],
-            terminated=ended,
+            terminated=np.zeros_like(ended),
             truncated=ended,
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ from sim2real.runtime.golden import (
     BEGINS_EPISODE,
     BEGINS_TRIAL,
     CONTINUES,
+    ENDS_EPISODE,
     NUM_TICKS,
     READING_FIELDS,
     deterministic,
     replay,
 )
 
-_TRIAL_RESET_TICK = 150
+_RESET_ROW = 150
 """late enough for evidence to have moved the belief, early enough for it to move again"""
 
 
@@ -32,31 +34,42 @@ def record_golden(bundle: Bundle, arena: Arena, *, seed: int) -> dict[str, NDArr
     """
     spec, adaptation = arena.robot.spec, deterministic(bundle.manifest)
     driver = Controller(bundle, spec, adaptation=adaptation)
-    rows: dict[str, list[Any]] = {name: [] for name in ("begins", "goal", "held_rad")}
+    rows: dict[str, list[Any]] = {name: [] for name in ("event", "goal", "held_rad")}
     readings: list[Reading] = []
-    elapsed = 0
-    for tick in range(NUM_TICKS):
-        begins = CONTINUES
-        if tick in (0, _TRIAL_RESET_TICK):
-            begins = BEGINS_TRIAL
+    for row, (event, elapsed) in enumerate(_timeline(bundle.manifest.episode_length)):
+        if event == BEGINS_TRIAL:
             driver.begin_trial(seed=0)
-        elif elapsed == bundle.manifest.episode_length:
-            begins = BEGINS_EPISODE
-        if begins != CONTINUES:
-            start = arena.begin_episode(seed + tick)
+        if event in (BEGINS_TRIAL, BEGINS_EPISODE):
+            start = arena.begin_episode(seed + row)
             driver.begin_episode(goal=start.goal, target_rad=start.target_rad)
-            elapsed = 0
         readings.append(arena.robot.read())
-        rows["begins"].append(begins)
+        rows["event"].append(event)
         rows["goal"].append(start.goal(elapsed * bundle.manifest.control_period_s))
         rows["held_rad"].append(start.target_rad)
-        arena.robot.write(driver.step(readings[-1]))
-        elapsed += 1
+        if event == ENDS_EPISODE:
+            driver.end_episode(readings[-1])
+        else:
+            arena.robot.write(driver.step(readings[-1]))
     inputs: dict[str, NDArray[Any]] = {
-        "begins": np.array(rows["begins"], np.int8),
+        "event": np.array(rows["event"], np.int8),
         "goal": np.array(rows["goal"], np.float64),
         "held_rad": np.array(rows["held_rad"], np.float64),
     }
     for name in READING_FIELDS:
         inputs[name] = np.array([getattr(reading, name) for reading in readings])
     return {**inputs, **replay(Controller(bundle, spec, adaptation=adaptation), inputs)}
+
+
+def _timeline(episode_length: int) -> Iterator[tuple[int, int]]:
+    """What happens at each row, and how many ticks into the episode: whole episodes, one cut off by
+    the reset of the trial, and another after it."""
+    event, elapsed = BEGINS_TRIAL, 0
+    for row in range(NUM_TICKS):
+        if row == _RESET_ROW:
+            event, elapsed = BEGINS_TRIAL, 0
+        yield event, elapsed
+        if event == ENDS_EPISODE:
+            event, elapsed = BEGINS_EPISODE, 0
+        else:
+            elapsed += 1
+            event = ENDS_EPISODE if elapsed == episode_length else CONTINUES

@@ -1,8 +1,4 @@
-"""Torch modules to ONNX graphs: fixed names and shapes, the normaliser inside.
-
-Each wrapper below is one graph of a bundle. Its forward is what the robot computes, from raw
-observations on; tensors have a leading axis of 1 and no free dimension.
-"""
+"""Torch modules to ONNX graphs: fixed names, fixed shapes, nothing of the exporting machine."""
 
 from __future__ import annotations
 
@@ -13,95 +9,18 @@ from contextlib import contextmanager
 
 import onnx
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from sim2real.contract.context import ContextLayout
-from sim2real.contract.normalizer import FrozenNormalizer
 from sim2real.runtime.graphs import Signature
 
 OPSET = 20
 """the operator set that torch's exporter writes by itself; ONNX Runtime knows it since 1.17"""
 
 
-class NormalizerModule(nn.Module):
-    """`FrozenNormalizer.normalize` as part of a graph."""
-
-    mean: Tensor
-    std: Tensor
-
-    def __init__(self, normalizer: FrozenNormalizer) -> None:
-        super().__init__()
-        self.clip = float(normalizer.clip)
-        self.register_buffer("mean", torch.tensor(normalizer.mean))
-        self.register_buffer("std", torch.tensor(normalizer.std))
-
-    def forward(self, observation: Tensor) -> Tensor:
-        return ((observation - self.mean) / self.std).clamp(-self.clip, self.clip)
-
-
-class PolicyGraph(nn.Module):
-    """Raw observation, and what behaviour is conditioned on, to the deterministic action."""
-
-    def __init__(self, policy: nn.Module, normalizer: FrozenNormalizer) -> None:
-        """`policy.mode` maps (..., O + L) to actions (..., A) in (-1, 1)."""
-        super().__init__()
-        self.policy, self.normalizer = policy, NormalizerModule(normalizer)
-
-    def forward(self, observation: Tensor, *condition: Tensor) -> Tensor:
-        rows = torch.cat([self.normalizer(observation), *condition], dim=-1)
-        action: Tensor = self.policy.mode(rows)  # type: ignore[operator]
-        return action
-
-
-class ContextRowModule(nn.Module):
-    """Normalises the observations inside of a raw context row; the rest stays as it is."""
-
-    def __init__(self, layout: ContextLayout, normalizer: FrozenNormalizer) -> None:
-        super().__init__()
-        self.layout, self.normalizer = layout, NormalizerModule(normalizer)
-
-    def forward(self, row: Tensor) -> Tensor:
-        size = self.layout.observation_size
-        if not self.layout.uses_next_observation:
-            return torch.cat([self.normalizer(row[..., :size]), row[..., size:]], dim=-1)
-        pieces = [
-            self.normalizer(row[..., :size]),
-            row[..., size:-size],
-            self.normalizer(row[..., -size:]),
-        ]
-        return torch.cat(pieces, dim=-1)
-
-
-class EncoderGraph(nn.Module):
-    """Raw context row to one Gaussian factor: mean and variance."""
-
-    def __init__(
-        self, encoder: nn.Module, layout: ContextLayout, normalizer: FrozenNormalizer
-    ) -> None:
-        super().__init__()
-        self.encoder, self.row = encoder, ContextRowModule(layout, normalizer)
-
-    def forward(self, context_row: Tensor) -> tuple[Tensor, Tensor]:
-        mean, variance = self.encoder(self.row(context_row))
-        return mean, variance
-
-
-class RecurrentGraph(nn.Module):
-    """Raw context row and hidden state to the next hidden state."""
-
-    def __init__(
-        self, recurrent: nn.Module, layout: ContextLayout, normalizer: FrozenNormalizer
-    ) -> None:
-        super().__init__()
-        self.recurrent, self.row = recurrent, ContextRowModule(layout, normalizer)
-
-    def forward(self, context_row: Tensor, hidden: Tensor) -> Tensor:
-        next_hidden: Tensor = self.recurrent(self.row(context_row), hidden)
-        return next_hidden
-
-
 def to_onnx(module: nn.Module, signature: Signature) -> bytes:
     """The ONNX file of a module whose inputs and outputs are those of the signature.
+
+    Tensors have a leading axis of 1 and no free dimension: a robot is one robot.
 
     Raises `ValueError` when the exported graph has others.
     """

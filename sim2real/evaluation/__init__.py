@@ -1,0 +1,1 @@
+"""What a bundle is worth on a robot: trials, metrics with intervals, results on disk."""

@@ -1,0 +1,204 @@
+"""The robot in MuJoCo, in lock-step: every command simulates exactly one control period.
+
+It reads, delays and quantises as the training world does (tests hold the two together), so that a
+bundle meets through the robot protocol the very dynamics that it was trained on. Simulated time
+passes only while commands come; between two commands a reading is the same measurement.
+"""
+
+from __future__ import annotations
+
+import copy
+from types import TracebackType
+from typing import Self
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real.contract.joint_io import Command, Reading
+from sim2real.contract.robot_spec import RobotSpec
+from sim2real.hardware.physics_model import load_physics_model
+from sim2real.hardware.robot import Health, Phase, RobotFault
+
+Float = NDArray[np.float64]
+
+VALVE = "valve"
+ROOM_TEMPERATURE_C = 25.0
+# Custom numbers in which a task's dynamics state what MuJoCo itself does not simulate.
+_DELAY_NUMERIC, _NOISE_NUMERIC = "action_delay_steps", "observation_noise_rad"
+
+
+class SimulatedRobot:
+    """A `Robot` over one MuJoCo simulation."""
+
+    def __init__(
+        self, spec: RobotSpec, *, control_period_s: float, mj_model: mujoco.MjModel | None = None
+    ) -> None:
+        """`mj_model` is the claw with a task's dynamics in it; None: as its file describes it.
+
+        Raises `ValueError` when the control period is no whole number of physics steps.
+        """
+        self._spec, self._phase = spec, Phase.CLOSED
+        self._model = copy.copy(load_physics_model(spec) if mj_model is None else mj_model)
+        self._data = mujoco.MjData(self._model)
+        steps = control_period_s / self._model.opt.timestep
+        self._num_steps = round(steps)
+        if abs(steps - self._num_steps) > 1e-9 or self._num_steps < 1:
+            raise ValueError(f"control period {control_period_s} s: no whole number of steps")
+        self._period_ns = round(control_period_s * 1e9)
+        self._stamp_ns = self._sequence = 0
+        self._delay_steps = int(_numeric(self._model, _DELAY_NUMERIC, 1)[0])
+        self._noise_rad = _numeric(self._model, _NOISE_NUMERIC, 2)
+        names = [*spec.joint_names, VALVE]
+        self._positions = np.array([self._model.joint(name).qposadr[0] for name in names])
+        self._velocities = np.array([self._model.joint(name).dofadr[0] for name in names])
+        self._actuators = np.array([self._model.actuator(name).id for name in spec.joint_names])
+        self.place(spec.joint_array("home_rad"), 0.0, np.random.default_rng(0))
+
+    @property
+    def spec(self) -> RobotSpec:
+        return self._spec
+
+    @property
+    def phase(self) -> Phase:
+        return self._phase
+
+    @property
+    def target_rad(self) -> Float:
+        """(J,) a copy of the targets that the servos hold."""
+        return self._target_rad.copy()
+
+    def place(self, joint_rad: Float, valve_rad: float, rng: np.random.Generator) -> None:
+        """Put hand and valve somewhere at rest, as whoever resets a real hand would.
+
+        `rng` makes the noise of the encoders from here on. One control period passes.
+        """
+        mujoco.mj_resetData(self._model, self._data)
+        self._data.qpos[self._positions] = [*joint_rad, valve_rad]
+        mujoco.mj_forward(self._model, self._data)
+        self._rng, self._target_rad = rng, np.array(joint_rad, np.float64)
+        self._measure()
+
+    # ---- the protocol --------------------------------------------------------------------------
+
+    def connect(self) -> None:
+        self._require(Phase.CLOSED)
+        self._phase = Phase.READY
+
+    def activate(self) -> None:
+        self._require(Phase.READY)
+        self._target_rad = np.array(self._reading.position_rad, np.float64)
+        self._set_torque(True)
+        self._phase = Phase.ACTIVE
+
+    def read(self) -> Reading:
+        self._require(Phase.READY, Phase.ACTIVE)
+        return self._reading
+
+    def health(self) -> Health:
+        self._require(Phase.READY, Phase.ACTIVE)
+        joints = len(self._spec.joints)
+        return Health(
+            stamp_ns=self._reading.stamp_ns,
+            temperature_c=np.full(joints, ROOM_TEMPERATURE_C),
+            voltage_v=np.full(joints, self._spec.servo.nominal_voltage_v),
+            hardware_error=np.zeros(joints, np.int64),
+            torque_enabled=np.full(joints, self._phase is Phase.ACTIVE),
+            watchdog_tripped=np.zeros(joints, np.bool_),
+            goal_position_rad=self.target_rad,
+        )
+
+    def write(self, command: Command) -> None:
+        """Set every joint's goal and let one control period pass."""
+        self._require(Phase.ACTIVE)
+        target_rad = np.array(command.position_rad, np.float64)
+        if target_rad.shape != self._target_rad.shape or not np.isfinite(target_rad).all():
+            raise RobotFault("bad_command", f"targets {target_rad}")
+        for step in range(self._num_steps):
+            # Until a delayed command arrives, the servos still track the previous one.
+            is_arrived = step >= self._delay_steps
+            self._data.ctrl[self._actuators] = target_rad if is_arrived else self._target_rad
+            mujoco.mj_step(self._model, self._data)
+        if any(warning.number for warning in self._data.warning):
+            self._phase = Phase.SILENT
+            raise RobotFault("unstable", "MuJoCo could not integrate this motion")
+        self._target_rad = target_rad
+        self._measure()
+
+    def go_limp(self) -> None:
+        self._require(Phase.ACTIVE)
+        self._set_torque(False)
+
+    def deactivate(self) -> None:
+        self._require(Phase.READY, Phase.ACTIVE)
+        self._set_torque(False)
+        self._phase = Phase.READY
+
+    def quarantine(self) -> None:
+        self._phase = Phase.SILENT
+
+    def close(self) -> None:
+        self._set_torque(False)
+        self._phase = Phase.CLOSED
+
+    def __enter__(self) -> Self:
+        self.connect()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # ---- measuring -----------------------------------------------------------------------------
+
+    def _measure(self) -> None:
+        """Take a new reading, in the steps in which servos report."""
+        servo, data = self._spec.servo, self._data
+        self._stamp_ns += self._period_ns
+        self._sequence += 1
+        joint_noise, valve_noise = self._noise_rad
+        positions = data.qpos[self._positions].copy()
+        if joint_noise + valve_noise > 0.0:
+            noise = self._rng.uniform(-1.0, 1.0, len(positions))
+            noise[:-1] *= joint_noise
+            noise[-1] *= valve_noise
+            positions += noise
+        positions = _in_units_of(servo.position_unit_rad, positions)
+        velocities = _in_units_of(servo.velocity_unit_rad_s, data.qvel[self._velocities])
+        torque_per_ma = servo.stall_torque_nm / servo.stall_current_a / 1000.0
+        currents = data.actuator_force[self._actuators] / torque_per_ma
+        self._reading = Reading(
+            stamp_ns=self._stamp_ns,
+            sequence=self._sequence,
+            position_rad=positions[:-1],
+            velocity_rad_s=velocities[:-1],
+            current_ma=_in_units_of(servo.current_unit_ma, currents),
+            object_position_rad=np.asarray(positions[-1]),
+            object_velocity_rad_s=np.asarray(velocities[-1]),
+        )
+
+    def _set_torque(self, is_on: bool) -> None:
+        flag = int(mujoco.mjtDisableBit.mjDSBL_ACTUATION)
+        if is_on:
+            self._model.opt.disableflags &= ~flag
+        else:
+            self._model.opt.disableflags |= flag
+
+    def _require(self, *phases: Phase) -> None:
+        if self._phase not in phases:
+            expected = " or ".join(phase.value for phase in phases)
+            raise RobotFault("phase", f"the robot is {self._phase.value}, not {expected}")
+
+
+def _in_units_of(unit: float, value: Float) -> Float:
+    return np.asarray(np.round(value / unit) * unit)
+
+
+def _numeric(model: mujoco.MjModel, name: str, size: int) -> Float:
+    """A custom number of the model; zeros where it has none."""
+    index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_NUMERIC, name)
+    return np.zeros(size) if index < 0 else np.array(model.numeric(name).data[:size])

@@ -1,0 +1,1 @@
+"""What runs at control rate: bundle, graphs, belief, evidence gate, controller, trace."""

@@ -1,0 +1,246 @@
+"""How behaviour changes with context on the robot: one class per kind, the same four verbs.
+
+`reset` forgets everything about the task, `observe` takes in one transition, `condition` says what
+the policy gets beside the observation, and `summary` tells people what is believed. What is
+carried between ticks is a plain value (`memory`), so that it can be logged, set and compared.
+
+A kind that works between episodes (`gradient`: buffer transitions in `observe`, run the
+adapt graph in `condition` at the first tick) fits the same verbs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real.contract.belief import GaussianBelief
+from sim2real.contract.manifest import Adaptation as AdaptationRecord
+from sim2real.runtime.graphs import Role
+from sim2real.runtime.onnx_model import OnnxModel
+
+Float = NDArray[np.floating]
+Memory = Mapping[str, NDArray[np.float64]]
+"""all that an adaptation carries between ticks, by name"""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Belief:
+    """What is believed about the task, for people and logs. Empty arrays where nothing is."""
+
+    mean: Float
+    """(L,) of the latent; the hidden state where the belief is one"""
+    variance: Float
+    """(L,); (0,) where the belief has none"""
+    num_transitions: int
+    """evidence so far in this trial"""
+    kl_from_prior: float
+    """nats; 0 where there is no distribution"""
+
+
+class Adaptation(Protocol):
+    """The four verbs, and the memory that they work on."""
+
+    policy_input: str
+    """the policy's input that `condition` fills; empty where there is none"""
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """Back to the prior; whatever is drawn from now on comes from `rng`."""
+
+    def observe(self, context_row: NDArray[np.float32]) -> None:
+        """Take in one transition, (C,)."""
+
+    def condition(self, episode: int, tick: int) -> NDArray[np.float32]:
+        """What the policy is conditioned on at tick `tick` of episode `episode` of the trial, (L,).
+
+        To be called once per tick, in order: tick 0 is where an episode's latent is drawn.
+        """
+
+    def summary(self) -> Belief:
+        """What is believed now."""
+
+    @property
+    def memory(self) -> Memory:
+        """A copy of what is carried between ticks."""
+
+    @memory.setter
+    def memory(self, memory: Memory) -> None:
+        """Go on from a memory. Raises `ValueError` when it is not one of this kind and size."""
+
+
+class NoAdaptation:
+    """Behaviour that does not change: SAC, robust and oracle baselines."""
+
+    policy_input = ""
+
+    def __init__(self, record: AdaptationRecord, graphs: Mapping[Role, OnnxModel]) -> None:
+        self._num_transitions = 0
+        self._nothing = np.zeros(0, np.float32)
+
+    def reset(self, rng: np.random.Generator) -> None:
+        self._num_transitions = 0
+
+    def observe(self, context_row: NDArray[np.float32]) -> None:
+        self._num_transitions += 1
+
+    def condition(self, episode: int, tick: int) -> NDArray[np.float32]:
+        return self._nothing
+
+    def summary(self) -> Belief:
+        return Belief(
+            mean=self._nothing,
+            variance=self._nothing,
+            num_transitions=self._num_transitions,
+            kl_from_prior=0.0,
+        )
+
+    @property
+    def memory(self) -> Memory:
+        return {"num_transitions": np.array([self._num_transitions], np.float64)}
+
+    @memory.setter
+    def memory(self, memory: Memory) -> None:
+        self._num_transitions = int(_array(memory, "num_transitions", 1)[0])
+
+
+class GaussianBeliefAdaptation:
+    """PEARL (Rakelly et al. 2019): a product of Gaussian factors, one encoder call each.
+
+    The latent is drawn from the belief when an episode begins and held, as it was in training;
+    the manifest may ask for a new draw every few ticks, or for the mean, instead. Episodes meant
+    for exploring draw from the prior, whatever is believed.
+    """
+
+    policy_input = "latent"
+
+    def __init__(self, record: AdaptationRecord, graphs: Mapping[Role, OnnxModel]) -> None:
+        self._record = record
+        encoder = graphs["encoder"]
+        self._encoder = encoder
+        self._row = encoder.inputs["context_row"][0]
+        self._factor_mean = encoder.outputs["mean"][0]
+        self._factor_variance = encoder.outputs["variance"][0]
+        self._prior = GaussianBelief.prior(record.latent_size)
+        self._latent = np.zeros(record.latent_size, np.float32)
+        self.reset(np.random.default_rng(0))
+
+    def reset(self, rng: np.random.Generator) -> None:
+        self._rng, self._belief = rng, self._prior
+
+    def observe(self, context_row: NDArray[np.float32]) -> None:
+        self._row[:] = context_row
+        self._encoder.run()
+        self._belief = self._belief.observe(self._factor_mean, self._factor_variance)
+
+    def condition(self, episode: int, tick: int) -> NDArray[np.float32]:
+        record = self._record
+        explores = episode < record.num_exploration_episodes
+        if record.latent_source == "mean":
+            self._latent = self._belief.mean.astype(np.float32)
+        elif tick == 0 or (
+            record.latent_source == "periodic_sample" and tick % record.resample_every_ticks == 0
+        ):
+            self._latent = (self._prior if explores else self._belief).sample(self._rng)
+        return self._latent
+
+    def summary(self) -> Belief:
+        belief = self._belief
+        return Belief(
+            mean=belief.mean,
+            variance=belief.variance,
+            num_transitions=belief.num_transitions,
+            kl_from_prior=float(belief.kl_from_prior()),
+        )
+
+    @property
+    def memory(self) -> Memory:
+        belief = self._belief
+        return {
+            "precision": belief.precision.copy(),
+            "weighted_mean": belief.weighted_mean.copy(),
+            "num_transitions": np.array([belief.num_transitions], np.float64),
+        }
+
+    @memory.setter
+    def memory(self, memory: Memory) -> None:
+        size = self._record.latent_size
+        precision = _array(memory, "precision", size)
+        num_transitions = int(_array(memory, "num_transitions", 1)[0])
+        if (precision <= 0.0).any() and num_transitions:
+            raise ValueError("memory: precision must be above zero once there is evidence")
+        self._belief = GaussianBelief(
+            precision=precision,
+            weighted_mean=_array(memory, "weighted_mean", size),
+            num_transitions=num_transitions,
+        )
+
+
+class RecurrentBeliefAdaptation:
+    """RL² (Duan et al. 2016) and its kin: the belief is the hidden state of a recurrent cell.
+
+    It survives the end of an episode and is zero at the start of a trial. Only evidence moves it,
+    so a reading that the gate rejects leaves it as it is.
+    """
+
+    policy_input = "hidden"
+
+    def __init__(self, record: AdaptationRecord, graphs: Mapping[Role, OnnxModel]) -> None:
+        self._cell = graphs["recurrent"]
+        self._row = self._cell.inputs["context_row"][0]
+        self._hidden: NDArray[np.float32] = self._cell.inputs["hidden"][0]
+        self._next_hidden = self._cell.outputs["next_hidden"][0]
+        self._no_variance = np.zeros(0, np.float32)
+        self.reset(np.random.default_rng(0))
+
+    def reset(self, rng: np.random.Generator) -> None:
+        self._hidden[:] = 0.0
+        self._num_transitions = 0
+
+    def observe(self, context_row: NDArray[np.float32]) -> None:
+        self._row[:] = context_row
+        self._cell.run()
+        self._hidden[:] = self._next_hidden
+        self._num_transitions += 1
+
+    def condition(self, episode: int, tick: int) -> NDArray[np.float32]:
+        return self._hidden.copy()
+
+    def summary(self) -> Belief:
+        return Belief(
+            mean=self._hidden.copy(),
+            variance=self._no_variance,
+            num_transitions=self._num_transitions,
+            kl_from_prior=0.0,
+        )
+
+    @property
+    def memory(self) -> Memory:
+        return {
+            "hidden": self._hidden.astype(np.float64),
+            "num_transitions": np.array([self._num_transitions], np.float64),
+        }
+
+    @memory.setter
+    def memory(self, memory: Memory) -> None:
+        self._num_transitions = int(_array(memory, "num_transitions", 1)[0])
+        self._hidden[:] = _array(memory, "hidden", self._hidden.size)
+
+
+ADAPTATIONS: Mapping[str, Callable[[AdaptationRecord, Mapping[Role, OnnxModel]], Adaptation]] = {
+    "none": NoAdaptation,
+    "gaussian_belief": GaussianBeliefAdaptation,
+    "recurrent_belief": RecurrentBeliefAdaptation,
+}
+"""by the manifest's `adaptation.kind`"""
+
+
+def _array(memory: Memory, name: str, size: int) -> NDArray[np.float64]:
+    """(size,) a copy of one entry."""
+    found = memory.get(name)
+    if found is None or found.shape != (size,) or not np.isfinite(found).all():
+        shape = "nothing" if found is None else f"shape {found.shape}"
+        raise ValueError(f"memory: {name}: found {shape}, expected {size} finite numbers")
+    return np.array(found, np.float64)

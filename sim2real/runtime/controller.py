@@ -1,0 +1,315 @@
+"""The controller: a reading in, a command out, and a belief about the task in between.
+
+Pure: it reads no clock, no port and no file, so that simulation, robot and replay run the very same
+ticks. It repeats the training path vector for vector: reading → skill values → observation →
+policy → action map, and transition → context row → belief.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real.contract.joint_io import Command, Reading
+from sim2real.contract.manifest import Adaptation as AdaptationRecord
+from sim2real.contract.robot_spec import RobotSpec
+from sim2real.contract.transition import Transition
+from sim2real.runtime.adaptation import ADAPTATIONS, Belief, Memory
+from sim2real.runtime.bundle import Bundle
+from sim2real.runtime.evidence import UNUSABLE, EvidenceGate, Rejection
+from sim2real.skills.skill import Array, Moment, Values, observation, reward
+
+Float = NDArray[np.float32]
+Joints = NDArray[np.float64]
+Goal = Callable[[float], Array]
+"""what the skill is asked for, (G,), so many seconds into the episode"""
+CommandFilter = Callable[[Joints, Joints, Reading], Joints]
+"""desired targets, targets before, reading: (J,) targets that are safe to apply"""
+
+
+class Tick(NamedTuple):
+    """Everything that one step saw and decided. Arrays are not to be written to."""
+
+    stamp_ns: int
+    """of the reading"""
+    episode: int
+    """of the trial"""
+    number: int
+    """tick of the episode"""
+    rejection: Rejection | None
+    """why the reading was no evidence"""
+    observation: Float
+    """(O,)"""
+    reward: float
+    """what arriving here pays"""
+    is_success: bool
+    """whether the skill's condition holds here"""
+    condition: Float
+    """(L,) what the policy was conditioned on"""
+    action: Float
+    """(A,) what the policy wanted"""
+    applied_action: Float | None
+    """(A,) the action that leads to what was applied; None where none does or nobody knows"""
+    desired_rad: Joints
+    """(J,) the targets that the policy's action means within the action map"""
+    applied_rad: Joints
+    """(J,) the targets that were applied"""
+
+
+class NoEpisode(RuntimeError):
+    """A step before `begin_episode`."""
+
+
+class Controller:
+    """Policy, belief and gate of one bundle on one robot. Not thread-safe."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        spec: RobotSpec,
+        *,
+        adaptation: AdaptationRecord | None = None,
+        command_filter: CommandFilter | None = None,
+    ) -> None:
+        """`adaptation` overrides the manifest's, as for another latent source.
+
+        Without a filter the limits of the action map are the only ones. Raises `BadInput` when a
+        graph of the bundle cannot be loaded.
+        """
+        manifest = bundle.manifest
+        models = bundle.models()
+        record = manifest.adaptation if adaptation is None else adaptation
+        self.bundle, self.skill = bundle, bundle.skill()
+        self.is_frozen = False
+        """while set, nothing is evidence"""
+        self._adaptation = ADAPTATIONS[record.kind](record, models)
+        self._policy = models["policy"]
+        self._observation_input = self._policy.inputs["observation"][0]
+        condition_input = self._adaptation.policy_input
+        self._condition_input = self._policy.inputs[condition_input][0] if condition_input else None
+        self._action_output = self._policy.outputs["action"][0]
+        self._action_map, self._filter = manifest.action, command_filter
+        self._context = None if manifest.context is None else manifest.context.layout
+        self._gate = EvidenceGate(
+            control_period_s=manifest.control_period_s,
+            tolerance=manifest.control_period_tolerance,
+            stale_after_s=spec.safety.stale_after_s,
+        )
+        self._goal: Goal | None = None
+        self.latest: Tick | None = None
+        """the last step that acted; None before the first of an episode"""
+        self.begin_trial(seed=0)
+
+    # ---- trials and episodes -------------------------------------------------------------------
+
+    def begin_trial(self, *, seed: int, first_episode: int = 0) -> None:
+        """A task that nothing is known about. `seed` decides every latent that will be drawn.
+
+        `first_episode` above 0 goes on with a trial whose `memory` is set afterwards.
+        """
+        self._adaptation.reset(np.random.default_rng(seed))
+        self._gate.begin_trial()
+        self._episode, self._goal, self.latest = first_episode - 1, None, None
+
+    def begin_episode(self, *, goal: Goal, target_rad: Joints) -> None:
+        """Start an episode; what was learnt in the trial stays.
+
+        `target_rad` (J,) are the targets that the servos hold at this moment.
+        """
+        if target_rad.shape != (self._action_map.size,) or not np.isfinite(target_rad).all():
+            raise ValueError(f"target_rad {target_rad}: expected ({self._action_map.size},) rad")
+        self._gate.begin_episode()
+        self._episode += 1
+        self._goal, self._target_rad = goal, np.array(target_rad, np.float64)
+        self._previous_rad = self._target_rad
+        self._number = 0
+        self._applied_action: Float | None = None
+        self._observation: Float | None = None
+        self._held_stamp_ns: int | None = None
+        self._condition, self._action = _NOTHING, _NOTHING
+        self.latest = None
+
+    def end_episode(self, reading: Reading, now_ns: int | None = None) -> Tick | None:
+        """Take in the reading that the last action led to, without acting on it.
+
+        The outcome of an episode's last step is evidence like any other. Returns what was seen,
+        None where the reading was unusable.
+        """
+        rejection = self._judge(reading, now_ns)
+        if rejection in UNUSABLE:
+            return None
+        values = self._values(reading)
+        self._take_in(values, rejection, is_last=True)
+        self.latest = self._tick(reading, rejection, values, self._target_rad)
+        return self.latest
+
+    # ---- one tick ------------------------------------------------------------------------------
+
+    def step(self, reading: Reading, now_ns: int | None = None) -> Command:
+        """Answer a reading with targets for one control period.
+
+        `now_ns` is when it is acted on, on the clock of the stamps; None: when it was measured.
+        A reading that is stale, was seen before or comes out of order is not acted on: the targets
+        stay what they are, and the command says so by the older stamp that it bears.
+        Raises `NoEpisode` without one, `ValueError` for a reading that is not finite.
+        """
+        rejection = self._judge(reading, now_ns)
+        if rejection in UNUSABLE:
+            held = reading.stamp_ns if self._held_stamp_ns is None else self._held_stamp_ns
+            return Command(stamp_ns=held, position_rad=self._target_rad.copy())
+        values = self._values(reading)
+        self._take_in(values, rejection, is_last=False)
+        action = self._act()
+        previous_rad = self._target_rad
+        desired_rad = self._action_map.target(action, previous_rad)
+        self._apply(desired_rad, previous_rad, reading)
+        self.latest = self._tick(reading, rejection, values, desired_rad)
+        self._number += 1
+        self._held_stamp_ns = reading.stamp_ns
+        return Command(stamp_ns=reading.stamp_ns, position_rad=self._target_rad)
+
+    def report_applied(self, target_rad: Joints | None) -> None:
+        """Say what became of the last command where it was not applied as returned.
+
+        `target_rad` (J,) are the targets that the servos were given instead; None when nobody
+        knows. The context holds what was applied, so the belief stays true.
+        """
+        if target_rad is None:
+            self._applied_action = None
+        else:
+            self._note_applied(np.array(target_rad, np.float64), self._previous_rad)
+        if self.latest is not None:
+            self.latest = self.latest._replace(
+                applied_action=self._applied_action, applied_rad=self._target_rad
+            )
+
+    def _judge(self, reading: Reading, now_ns: int | None) -> Rejection | None:
+        if self._goal is None:
+            raise NoEpisode("no episode has begun")
+        return self._gate.judge(
+            reading,
+            reading.stamp_ns if now_ns is None else now_ns,
+            is_action_known=self._applied_action is not None,
+            is_frozen=self.is_frozen,
+        )
+
+    def _values(self, reading: Reading) -> Values:
+        """What the skill makes of a usable reading."""
+        assert self._goal is not None
+        if self._number == 0:
+            self._start_ns = reading.stamp_ns
+            self._object_start_rad = reading.object_position_rad
+        elapsed_s = (reading.stamp_ns - self._start_ns) * 1e-9
+        moment = Moment(
+            reading=reading,
+            target_position_rad=self._target_rad,
+            elapsed_s=np.asarray(elapsed_s),
+            goal=self._goal(elapsed_s),
+            object_start_rad=self._object_start_rad,
+        )
+        return self.skill.values(moment)
+
+    def _take_in(self, values: Values, rejection: Rejection | None, *, is_last: bool) -> None:
+        """Observation and reward of this reading; the transition to here, where it is evidence."""
+        seen = observation(self.skill, values)
+        self._reward = reward(self.skill, values)
+        if rejection is None and self._context is not None:
+            assert self._observation is not None
+            assert self._applied_action is not None
+            transition = Transition(
+                observation=self._observation,
+                action=self._applied_action,
+                reward=self._reward,
+                next_observation=seen,
+                terminated=_FALSE,  # what a hand does ends by its time limit only
+                truncated=_TRUE if is_last else _FALSE,
+            )
+            self._adaptation.observe(self._context.row(transition))
+        self._observation = seen
+
+    def _act(self) -> Float:
+        """(A,) what the policy wants, given observation and belief."""
+        self._condition = self._adaptation.condition(self._episode, self._number)
+        self._observation_input[:] = self._observation
+        if self._condition_input is not None:
+            self._condition_input[:] = self._condition
+        self._policy.run()
+        self._action = self._action_output.copy()
+        return self._action
+
+    def _apply(self, desired_rad: Joints, previous_rad: Joints, reading: Reading) -> None:
+        self._previous_rad = previous_rad
+        applied_rad = desired_rad
+        if self._filter is not None:
+            applied_rad = self._filter(desired_rad, previous_rad, reading)
+        if applied_rad is desired_rad:
+            self._target_rad = desired_rad
+            self._applied_action = self._action_map.action_of(desired_rad, previous_rad)
+        else:
+            self._note_applied(applied_rad, previous_rad)
+
+    def _note_applied(self, applied_rad: Joints, previous_rad: Joints) -> None:
+        """Targets that no action leads to cannot be put in a context row: the action is unknown."""
+        action = self._action_map.action_of(applied_rad, previous_rad)
+        reached = self._action_map.target(action, previous_rad)
+        is_reached = bool(np.abs(reached - applied_rad).max() < _SAME_TARGET_RAD)
+        self._target_rad = applied_rad
+        self._applied_action = action if is_reached else None
+
+    def _tick(
+        self,
+        reading: Reading,
+        rejection: Rejection | None,
+        values: Values,
+        desired_rad: Joints,
+    ) -> Tick:
+        assert self._observation is not None
+        return Tick(
+            stamp_ns=reading.stamp_ns,
+            episode=self._episode,
+            number=self._number,
+            rejection=rejection,
+            observation=self._observation,
+            reward=float(self._reward),
+            is_success=bool(self.skill.is_success(values)),
+            condition=self._condition,
+            action=self._action,
+            applied_action=self._applied_action,
+            desired_rad=desired_rad,
+            applied_rad=self._target_rad,
+        )
+
+    # ---- the belief ----------------------------------------------------------------------------
+
+    @property
+    def belief(self) -> Belief:
+        """What is believed about the task now."""
+        return self._adaptation.summary()
+
+    @property
+    def memory(self) -> Memory:
+        """A copy of all that is carried about the task."""
+        return self._adaptation.memory
+
+    @memory.setter
+    def memory(self, memory: Memory) -> None:
+        """Go on from a memory, of another trial or another robot of the same bundle."""
+        self._adaptation.memory = memory
+
+    @property
+    def num_accepted(self) -> int:
+        """Transitions that became evidence in this trial."""
+        return self._gate.num_accepted
+
+    @property
+    def rejections(self) -> dict[Rejection, int]:
+        """Readings of this trial that were no evidence, by cause."""
+        return dict(self._gate.counts)
+
+
+_FALSE, _TRUE = np.zeros((), np.bool_), np.ones((), np.bool_)
+_NOTHING = np.zeros(0, np.float32)
+_SAME_TARGET_RAD = 1e-6

@@ -1,0 +1,170 @@
+"""Golden vectors: recorded readings with everything that a controller made of them.
+
+Whoever loads a bundle replays them through its own controller before torque may be enabled. That
+one check covers skill, layouts, normaliser, encoder, belief, policy and action map on the very
+machine, numpy and ONNX Runtime that are about to act.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real.contract.errors import BadInput
+from sim2real.contract.joint_io import Reading
+from sim2real.contract.manifest import Adaptation, Manifest
+from sim2real.contract.robot_spec import RobotSpec
+from sim2real.runtime.bundle import GOLDEN, Bundle
+from sim2real.runtime.controller import Controller
+
+NUM_TICKS = 200
+TOLERANCE = 1e-4
+"""largest difference: float32 sums differ by about 1e-6 between processors, wrong weights by more
+than this"""
+
+CONTINUES, BEGINS_EPISODE, BEGINS_TRIAL, ENDS_EPISODE = 0, 1, 2, 3
+Columns = Mapping[str, NDArray[Any]]
+"""Axis 0 is the row. Inputs: `event` (T,), one of the above; `goal` (T, G); `held_rad` (T, J), the
+targets held when an episode begins; the fields of the readings. Outputs: `OUTPUTS`."""
+
+READING_FIELDS = (
+    "stamp_ns",
+    "sequence",
+    "position_rad",
+    "velocity_rad_s",
+    "current_ma",
+    "object_position_rad",
+    "object_velocity_rad_s",
+)
+OUTPUTS = (
+    "is_evidence",
+    "observation",
+    "reward",
+    "condition",
+    "action",
+    "applied_action",
+    "applied_rad",
+)
+
+
+def replay(controller: Controller, inputs: Columns) -> dict[str, NDArray[Any]]:
+    """Drive a controller through the recorded readings: its `OUTPUTS`, (T, ...) each."""
+    outputs: dict[str, list[Any]] = {name: [] for name in OUTPUTS}
+    goal = _RecordedGoal(inputs["goal"])
+    for row, event in enumerate(inputs["event"].tolist()):
+        goal.row = row
+        if event == BEGINS_TRIAL:
+            controller.begin_trial(seed=0)
+        if event in (BEGINS_TRIAL, BEGINS_EPISODE):
+            controller.begin_episode(goal=goal, target_rad=inputs["held_rad"][row])
+        if event == ENDS_EPISODE:
+            controller.end_episode(_reading(inputs, row))
+        else:
+            controller.step(_reading(inputs, row))
+        tick = controller.latest
+        assert tick is not None
+        for name in OUTPUTS[1:]:
+            outputs[name].append(getattr(tick, name))
+        outputs["is_evidence"].append(tick.rejection is None)
+    return {name: np.array(values) for name, values in outputs.items()}
+
+
+class _RecordedGoal:
+    """The goal of the row that is being replayed, whatever the time is."""
+
+    def __init__(self, goals: NDArray[np.float64]) -> None:
+        self._goals, self.row = goals, 0
+
+    def __call__(self, elapsed_s: float) -> NDArray[np.float64]:
+        goal: NDArray[np.float64] = self._goals[self.row]
+        return goal
+
+
+def deterministic(manifest: Manifest) -> Adaptation:
+    """How golden vectors adapt: on the mean of the belief.
+
+    A draw would tie them to one version of numpy, whose generators may change between versions.
+    """
+    return replace(manifest.adaptation, latent_source="mean", resample_every_ticks=0)
+
+
+def require_golden(bundle: Bundle, spec: RobotSpec) -> float:
+    """The largest difference between what is recorded and what this machine computes.
+
+    Raises `BadInput` naming the first column, tick and element beyond `TOLERANCE`.
+    """
+    recorded = read_golden(bundle.files[GOLDEN], bundle.manifest, bundle.path_of(GOLDEN))
+    controller = Controller(bundle, spec, adaptation=deterministic(bundle.manifest))
+    try:
+        computed = replay(controller, recorded)
+    except (ValueError, AssertionError) as error:
+        raise BadInput(
+            bundle.path_of(GOLDEN), "replay", found=str(error), expected="readings to replay"
+        ) from None
+    return max(_largest_difference(bundle, name, recorded, computed) for name in OUTPUTS)
+
+
+def _largest_difference(bundle: Bundle, name: str, recorded: Columns, computed: Columns) -> float:
+    found = computed[name].astype(np.float64)
+    expected = recorded[name].astype(np.float64)
+    if found.shape != expected.shape:
+        raise BadInput(
+            bundle.path_of(GOLDEN), name, found=expected.shape, expected=f"shape {found.shape}"
+        )
+    difference = np.abs(found - expected)
+    wrong = np.argwhere(~(difference <= TOLERANCE))
+    if len(wrong):
+        place = tuple(wrong[0].tolist())
+        raise BadInput(
+            bundle.path_of(GOLDEN),
+            f"{name}{list(place)}",
+            found=float(found[place]),
+            expected=f"{float(expected[place])!r} within {TOLERANCE}",
+            remedy="this machine does not compute what was exported: do not enable torque",
+        )
+    return float(difference.max(initial=0.0))
+
+
+def write_golden(columns: Columns) -> bytes:
+    """The content of golden.npz; equal columns give equal bytes."""
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **columns)
+    return buffer.getvalue()
+
+
+def read_golden(content: bytes, manifest: Manifest, where: str) -> Columns:
+    """Raises `BadInput` for a file that holds something else, or ticks of another robot."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            columns = {name: file[name] for name in file.files}
+    except (OSError, ValueError, BadZipFile, EOFError) as error:
+        raise BadInput(where, "file", found=str(error), expected="golden vectors") from None
+    joints = manifest.action.size
+    expected: dict[str, tuple[int, ...]] = {
+        **dict.fromkeys(("event", *READING_FIELDS), (NUM_TICKS,)),
+        **dict.fromkeys(("held_rad", *READING_FIELDS[2:5]), (NUM_TICKS, joints)),
+    }
+    names = {*expected, "goal", *OUTPUTS}
+    if set(columns) != names:
+        raise BadInput(where, "columns", found=sorted(columns), expected=str(sorted(names)))
+    for name, shape in expected.items():
+        if columns[name].shape != shape:
+            raise BadInput(where, name, found=columns[name].shape, expected=f"shape {shape}")
+    event = columns["event"]
+    if event[0] != BEGINS_TRIAL or not (event[1:] == BEGINS_TRIAL).any():
+        raise BadInput(where, "event", found=event.tolist(), expected="a trial with a reset in it")
+    return columns
+
+
+def _reading(inputs: Columns, row: int) -> Reading:
+    return Reading(
+        stamp_ns=int(inputs["stamp_ns"][row]),
+        sequence=int(inputs["sequence"][row]),
+        **{name: inputs[name][row] for name in READING_FIELDS[2:]},
+    )
