@@ -102,9 +102,9 @@ class EmulatedBus:
 
     @property
     def trace(self) -> Sequence[TraceEntry]:
-        """Everything that crossed the wire, if it was asked for."""
+        """Everything that crossed the wire, if it was asked for, in the order of bus time."""
         with self._lock:
-            return tuple(self.line.trace or ())
+            return tuple(sorted(self.line.trace or ()))
 
     def servo(self, motor_id: int) -> Servo:
         """The servo that left the factory with this id. `servo["present_position"]` reads it."""

@@ -20,6 +20,7 @@ import yaml
 from sim2real.contract import strict
 from sim2real.contract.errors import BadInput
 from sim2real.emulator import servo_faults, wire_faults
+from sim2real.emulator.registers import REGISTERS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +50,9 @@ class Fault:
             raise ValueError(f"kind is {self.kind}, not one of {', '.join(sorted(KINDS))}")
         if not 0.0 <= self.probability <= 1.0:
             raise ValueError(f"probability {self.probability} is outside [0, 1]")
+        for name in self.registers:
+            if name not in REGISTERS:
+                raise ValueError(f"there is no register {name}")
 
     @property
     def amount(self) -> float:

@@ -57,7 +57,7 @@ class Health:
         self._overload_s: Float = np.zeros(len(servos))
         self._since_check = 0.0
         self._heat_j: Float = np.zeros(len(servos))
-        self._write_registers()
+        self.show()
 
     def step(self, dt: float, now: float, current_a: Float) -> None:
         """Account for `dt` seconds at `current_a`; look for reasons to stop."""
@@ -95,7 +95,7 @@ class Health:
         # A switching output stage draws the share of the motor current that its duty lets through.
         drawn = np.abs(current_a) * np.abs(self.memory["present_pwm"]) / 885.0
         self.bus_v = max(self.supply_v - SUPPLY_RESISTANCE_OHM * float(drawn.sum()), 0.0)
-        self._write_registers()
+        self.show()
         self._power(now)
         stalled = (self.motion.saturation >= OVERLOAD_SHARE) & (
             np.abs(self.motion.velocity) < STALLED_TICKS_S
@@ -105,7 +105,8 @@ class Health:
         )
         self._latch_all()
 
-    def _write_registers(self) -> None:
+    def show(self) -> None:
+        """Write the measured registers."""
         self.memory["present_temperature"][:] = np.clip(np.rint(self.temperature), 0, 255)
         self.memory["present_voltage"][:] = round(self.bus_v * 10)
 

@@ -100,6 +100,7 @@ class Line:
         self.options, self.plant = options, plant
         self.memory = Memory(count)
         self.motion = Motion(self.memory, plant.motors)
+        self.motion.goal_delay_steps = plant.goal_delay_steps
         self.servos = [
             Servo(row, self.memory, self.motion, boot_s=options.boot_s) for row in range(count)
         ]
@@ -376,6 +377,7 @@ class Line:
             servo.boot(0.0)
             servo.powered_at, servo.ready_at = -float(phase), 0.0
         self.measure()
+        self.health.show()
 
 
 def _damage(armed: ArmedFault, key: tuple[int, int]) -> Damage:

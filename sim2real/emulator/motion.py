@@ -10,6 +10,7 @@ give at standstill and nominal voltage: the gain that hardware_configs/dclaw/mod
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -78,6 +79,9 @@ class Motion:
         """halted by the Bus Watchdog, until a goal is accepted"""
         self.saturation: Float = np.zeros(count)
         """share of the output limit in use, 0 to 1"""
+        self.goal_delay_steps = 0
+        """physics steps from a goal to its effect, where a task's dynamics say so"""
+        self._goals_under_way: deque[Float] = deque()
         self._hold: Float = np.zeros(count)
         self._trajectory: Float = np.zeros(count)
         self._trajectory_velocity: Float = np.zeros(count)
@@ -275,8 +279,8 @@ class Motion:
 
     def _follow_profile(self, dt: float) -> None:
         """Move the trajectory towards the goal under its limits of speed and acceleration."""
-        is_velocity = self._is_velocity
-        remaining = np.where(is_velocity, 0.0, self._goal - self._trajectory)
+        is_velocity, goal = self._is_velocity, self._arriving_goal()
+        remaining = np.where(is_velocity, 0.0, goal - self._trajectory)
         distance = np.abs(remaining)
         braking = np.sqrt(2.0 * self._max_acceleration * distance)
         wanted = np.where(
@@ -291,9 +295,18 @@ class Motion:
         follows = self._is_position & self.enabled
         velocity[arrives | ~(self.enabled & (is_velocity | follows))] = 0.0
         self._acceleration = np.where(max_change >= UNLIMITED * dt, 0.0, (velocity - before) / dt)
-        moved = np.where(arrives, self._goal, self._trajectory + velocity * dt)
+        moved = np.where(arrives, goal, self._trajectory + velocity * dt)
         self._trajectory = np.where(follows, moved, self._present)
         self._trajectory_velocity = velocity
+
+    def _arriving_goal(self) -> Float:
+        """The goal that takes effect now, `goal_delay_steps` after it was set."""
+        if not self.goal_delay_steps:
+            return self._goal
+        self._goals_under_way.append(self._goal)
+        if len(self._goals_under_way) <= self.goal_delay_steps:
+            return self._goals_under_way[0]
+        return self._goals_under_way.popleft()
 
     def sense_current(self, torque: Float) -> Float:
         """Write Present Current from the torque (N m, register frame) that acted; return ampere."""

@@ -27,8 +27,9 @@ FREE_INERTIA = 0.002
 """kg m^2 on a shaft that the model does not know: a small disc"""
 FREE_DAMPING = 0.02
 """N m s/rad of its bearing"""
-STUCK_NM = 100.0
-"""dry friction that no servo overcomes"""
+STUCK_DAMPING = 1e4
+"""N m s/rad of a jammed joint: it yields a degree a minute. (MuJoCo's dry friction is soft: it
+would creep.)"""
 DELAY_NUMERIC, NOISE_NUMERIC = "action_delay_steps", "observation_noise_rad"
 """custom numbers in which a task's dynamics state what MuJoCo itself does not simulate"""
 # Where a compiled dcmotor keeps resistance, motor constant and position gain.
@@ -99,20 +100,23 @@ class Plant:
         torque, damping = torque * self.strength, damping * self.strength
         data.ctrl[self._actuators] = torque[:driven]
         model.actuator_biasprm[self._actuators, 2] = -damping[:driven]
-        acted = self._implicit(torque, damping)
-        data.qfrc_applied[self._dofs] = self.push[self._in_model] + np.where(
-            self._has_actuator, 0.0, acted[self._in_model]
-        )
+        # A joint without an actuator gets the motor's damping for its bearing's: implicit as well.
+        bare = self._bare_dofs
+        model.dof_damping[bare] = self._bearing + damping[self._bare]
+        data.qfrc_applied[self._dofs] = self.push[self._in_model]
+        data.qfrc_applied[bare] += torque[self._bare]
         mujoco.mj_step(model, data)
+        self._turn_free_shafts(torque, damping)
+        acted: Float = torque - damping * self.velocities_rad_s
         acted[:driven] = data.actuator_force[self._actuators]
-        self._turn_free_shafts(acted)
         return acted
 
     def set_stuck(self, index: int, is_stuck: bool) -> None:
         """Jam or free one shaft of the model."""
         (row,) = np.flatnonzero(self._in_model == index)
-        friction = STUCK_NM if is_stuck else self._free_friction[row]
-        self.model.dof_frictionloss[self._dofs[row]] = friction
+        damping = self._damping[row] + (STUCK_DAMPING if is_stuck else 0.0)
+        self.model.dof_damping[self._dofs[row]] = damping
+        self._bearing[self._bare == index] = damping
 
     def _motor_line(self, spec: RobotSpec, nominal: Float, nominal_force: Float) -> MotorLine:
         """Constants of the compiled model with the task's changes; objects have the nominal."""
@@ -142,10 +146,10 @@ class Plant:
         joints = [self.model.joint(names[index]).id for index in self._in_model]
         self._positions = self.model.jnt_qposadr[joints]
         self._dofs = self.model.jnt_dofadr[joints]
-        self._has_actuator = self._in_model < len(self._actuators)
-        self._free_friction = self.model.dof_frictionloss[self._dofs].copy()
-        self._inertia: Float = np.full(len(names), FREE_INERTIA)
-        self._inertia[self._in_model] = self.model.dof_M0[self._dofs]
+        self._bare = self._in_model[self._in_model >= len(self._actuators)]
+        self._bare_dofs = self._dofs[self._in_model >= len(self._actuators)]
+        self._bearing = self.model.dof_damping[self._bare_dofs].copy()
+        self._damping = self.model.dof_damping[self._dofs].copy()
         self._angles: Float = np.zeros(len(names))
         self._velocities: Float = np.zeros(len(names))
 
@@ -154,20 +158,14 @@ class Plant:
             self.data.qpos[position] = joint.home_rad
         mujoco.mj_forward(self.model, self.data)
 
-    def _implicit(self, torque: Float, damping: Float) -> Float:
-        """Mean torque over one step where MuJoCo does not know of the damping."""
-        velocity = self.velocities_rad_s
-        gain = 1.0 + self.time_step_s * damping / self._inertia
-        return (torque - damping * velocity) / gain
-
-    def _turn_free_shafts(self, torque: Float) -> None:
-        if not len(self._free):
-            return
+    def _turn_free_shafts(self, torque: Float, damping: Float) -> None:
+        """Shafts that the model does not know, by the same implicit step."""
         dt, free = self.time_step_s, self._free
         push = torque[free] + self.push[free]
         velocity = self._velocities[free] + dt * push / FREE_INERTIA
-        self._velocities[free] = velocity / (1.0 + dt * FREE_DAMPING / FREE_INERTIA)
-        self._angles[free] += dt * self._velocities[free]
+        velocity /= 1.0 + dt * (FREE_DAMPING + damping[free]) / FREE_INERTIA
+        self._velocities[free] = velocity
+        self._angles[free] += dt * velocity
 
 
 def _numeric(model: mujoco.MjModel, name: str, size: int) -> Float:

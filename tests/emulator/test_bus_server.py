@@ -1,0 +1,291 @@
+"""The bus as a port: the vendor's SDK on it, lock-step, the cable, a host that is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+import tty
+
+import numpy as np
+import pytest
+from dynamixel_sdk import (
+    COMM_RX_TIMEOUT,
+    COMM_SUCCESS,
+    GroupBulkRead,
+    GroupBulkWrite,
+    GroupSyncRead,
+    GroupSyncWrite,
+    PacketHandler,
+    PortHandler,
+)
+
+from sim2real.emulator.bus_server import EmulatedBus
+from sim2real.emulator.faults import Fault
+from sim2real.hardware.dynamixel import instructions as build
+from sim2real.hardware.dynamixel.packet import packet_size
+
+IDS = (10, 11, 12, 20, 21, 22, 30, 31, 32, 50)
+ALL_IDS = (*IDS, 60)
+BAUD = 1_000_000
+
+
+@pytest.fixture
+def bus(spec):
+    with EmulatedBus(spec) as bus:
+        yield bus
+
+
+@pytest.fixture
+def vendor(bus, monkeypatch):
+    """The SDK polls without pause; a thread beside it needs its turn more often than every 5 ms."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)
+    port = PortHandler(bus.port)
+    assert port.openPort()
+    assert port.setBaudRate(BAUD)
+    yield port, PacketHandler(2.0)
+    port.closePort()
+    sys.setswitchinterval(before)
+
+
+def send(path: str, *requests: bytes) -> int:
+    port = os.open(path, os.O_RDWR | os.O_NOCTTY)
+    for request in requests:
+        os.write(port, request)
+    return port
+
+
+def receive(port: int, timeout_s: float = 1.0) -> bytes:
+    """One packet."""
+    data = b""
+    while len(data) < 7 or len(data) < packet_size(data):
+        if not select.select([port], (), (), timeout_s)[0]:
+            break
+        data += os.read(port, 4096)
+    return data
+
+
+class TestVendorSdk:
+    def test_ping_and_broadcast_ping(self, vendor):
+        port, sdk = vendor
+        assert sdk.ping(port, 10) == (1030, COMM_SUCCESS, 0)
+        found, result = sdk.broadcastPing(port)
+        assert result == COMM_SUCCESS
+        assert found == {motor_id: [1030, 46] for motor_id in ALL_IDS}
+        assert sdk.ping(port, 99)[1] == COMM_RX_TIMEOUT
+
+    def test_read_write_and_refusal(self, vendor, bus):
+        port, sdk = vendor
+        assert sdk.write2ByteTxRx(port, 20, 84, 321) == (COMM_SUCCESS, 0)
+        assert sdk.read2ByteTxRx(port, 20, 84) == (321, COMM_SUCCESS, 0)
+        assert bus.servo(20)["position_p_gain"] == 321
+        assert sdk.write1ByteTxRx(port, 20, 11, 7) == (COMM_SUCCESS, 4)
+        assert sdk.write2ByteTxRx(port, 20, 0, 7) == (COMM_SUCCESS, 7)
+
+    def test_registered_write(self, vendor, bus):
+        port, sdk = vendor
+        assert sdk.regWriteTxRx(port, 20, 65, 1, [1]) == (COMM_SUCCESS, 0)
+        assert bus.servo(20)["led"] == 0
+        assert sdk.action(port, 20) == COMM_SUCCESS
+        sdk.ping(port, 10)  # the SDK does not wait for the answer to an action
+        assert bus.servo(20)["led"] == 1
+
+    @pytest.mark.parametrize("fast", [False, True])
+    def test_sync_read(self, vendor, bus, fast):
+        port, sdk = vendor
+        group = GroupSyncRead(port, sdk, 132, 4)
+        for motor_id in ALL_IDS:
+            assert group.addParam(motor_id)
+        assert (group.fastSyncRead() if fast else group.txRxPacket()) == COMM_SUCCESS
+        found = [group.getData(motor_id, 132, 4) for motor_id in ALL_IDS]
+        expected = [bus.servo(motor_id)["present_position"] for motor_id in ALL_IDS]
+        assert np.abs(np.subtract(found, expected)).max() <= 3
+
+    @pytest.mark.parametrize("fast", [False, True])
+    def test_bulk_read(self, vendor, bus, fast):
+        port, sdk = vendor
+        group = GroupBulkRead(port, sdk)
+        group.addParam(10, 132, 4)
+        group.addParam(50, 144, 2)
+        assert (group.fastBulkRead() if fast else group.txRxPacket()) == COMM_SUCCESS
+        assert group.getData(50, 144, 2) == 120
+        assert abs(group.getData(10, 132, 4) - bus.servo(10)["present_position"]) <= 3
+
+    def test_sync_and_bulk_write(self, vendor, bus):
+        port, sdk = vendor
+        group = GroupSyncWrite(port, sdk, 116, 4)
+        for motor_id in (10, 11):
+            group.addParam(motor_id, list((1900 + motor_id).to_bytes(4, "little")))
+        assert group.txPacket() == COMM_SUCCESS
+        bulk = GroupBulkWrite(port, sdk)
+        bulk.addParam(12, 65, 1, [1])
+        assert bulk.txPacket() == COMM_SUCCESS
+        sdk.ping(port, 10)
+        assert [bus.servo(i)["goal_position"] for i in (10, 11)] == [1910, 1911]
+        assert bus.servo(12)["led"] == 1
+
+    def test_reboot(self, vendor, bus):
+        port, sdk = vendor
+        sdk.write2ByteTxRx(port, 20, 84, 5)
+        assert sdk.reboot(port, 20) == (COMM_SUCCESS, 0)
+        time.sleep(0.3)
+        assert sdk.read2ByteTxRx(port, 20, 84) == (800, COMM_SUCCESS, 0)
+
+
+def test_a_host_at_another_baud_rate_hears_nothing(bus):
+    port = os.open(bus.port, os.O_RDWR | os.O_NOCTTY)
+    settings = termios.tcgetattr(port)
+    settings[4] = settings[5] = termios.B57600
+    termios.tcsetattr(port, termios.TCSANOW, settings)
+    os.write(port, build.ping(10))
+    assert receive(port, 0.2) == b""
+    settings[4] = settings[5] = termios.B1000000
+    termios.tcsetattr(port, termios.TCSANOW, settings)
+    os.write(port, build.ping(10))
+    assert receive(port) != b""
+    os.close(port)
+
+
+def session(spec, pause_s: float) -> tuple:
+    """A scripted session in lock-step; `pause_s` of real time must not matter."""
+    faults = [Fault(kind="flip_reply_bit", probability=0.3), Fault(kind="idle_noise", start_s=0.2)]
+    with EmulatedBus(spec, lock_step=True, seed=7, faults=faults, trace=True) as bus:
+        port = send(bus.port)
+        for motor_id in IDS:
+            os.write(port, build.write(motor_id, 116, b"\0\x08\0\0"))
+            os.write(port, build.write(motor_id, 64, b"\x01"))
+        for tick in range(20):
+            goals = {i: (2048 + 10 * tick).to_bytes(4, "little") for i in IDS}
+            os.write(port, build.sync_write(116, goals))
+            time.sleep(pause_s * (tick % 3))
+            bus.advance(0.02)
+            request = build.sync_read(126, 10, IDS, fast=True)
+            os.write(port, request[:9])
+            time.sleep(pause_s)
+            os.write(port, request[9:])
+            bus.advance(0.0)
+        answers = os.read(port, 65536)
+        os.close(port)
+        return bus.trace, answers
+
+
+def test_a_session_in_lock_step_is_the_same_byte_for_byte(spec):
+    first, second = session(spec, 0.0), session(spec, 0.004)
+    assert len(first[0]) > 60
+    assert first == second
+
+
+def test_time_stands_still_in_lock_step(spec):
+    with EmulatedBus(spec, lock_step=True) as bus:
+        before = bus.line.now
+        time.sleep(0.05)
+        assert bus.line.now == before
+        bus.advance(1.5)
+        assert bus.line.now == pytest.approx(before + 1.5)
+
+
+def test_only_lock_step_advances(bus):
+    with pytest.raises(RuntimeError):
+        bus.advance(0.1)
+
+
+def test_bus_time_follows_the_clock(bus):
+    before, since = bus.line.now, time.monotonic()
+    time.sleep(0.3)
+    assert bus.line.now - before == pytest.approx(time.monotonic() - since, abs=0.02)
+
+
+def test_a_pulled_cable_ends_the_port_and_comes_back_under_its_name(bus):
+    port = send(bus.port, build.ping(10))
+    assert receive(port)
+    bus.inject(Fault(kind="unplugged", duration_s=0.2))
+    deadline = time.monotonic() + 2.0
+    with pytest.raises(OSError):
+        while time.monotonic() < deadline:
+            select.select([port], (), (), 0.1)
+            if not os.read(port, 1):
+                raise OSError
+    assert not os.path.exists(bus.port)  # noqa: PTH110
+    os.close(port)
+    while not os.path.exists(bus.port) and time.monotonic() < deadline:  # noqa: PTH110
+        time.sleep(0.01)
+    port = send(bus.port, build.ping(10))
+    assert receive(port)
+    os.close(port)
+
+
+def test_stop_is_quiet_and_may_be_repeated(spec):
+    bus = EmulatedBus(spec)
+    path = bus.port
+    bus.stop()
+    bus.stop()
+    assert not os.path.exists(path)  # noqa: PTH110
+
+
+def test_a_failure_of_the_server_is_not_swallowed(spec, monkeypatch):
+    bus = EmulatedBus(spec)
+    monkeypatch.setattr(bus.line, "advance_to", lambda _now: 1 / 0)
+    with pytest.raises(RuntimeError) as caught:
+        time.sleep(0.1)
+        bus.stop()
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+
+
+HOST_WITH_TORQUE_ON = """
+import os, sys, time
+from sim2real.hardware.dynamixel import instructions as build
+port = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY)
+for motor_id in {ids}:
+    for address, data in ((98, bytes(({watchdog},))), (116, b"\\0\\x08\\0\\0"), (64, b"\\1")):
+        os.write(port, build.write(motor_id, address, data))
+        os.read(port, 4096)
+print("torque on", flush=True)
+while True:
+    os.write(port, build.sync_write(116, {{i: b"\\0\\x08\\0\\0" for i in {ids}}}))
+    time.sleep(0.01)
+"""
+
+
+def test_a_killed_host_leaves_no_servo_running(bus):
+    """kill -9 with torque on: each servo's own watchdog stops it within the time it was set to."""
+    script = HOST_WITH_TORQUE_ON.format(ids=IDS, watchdog=5)
+    host = subprocess.Popen([sys.executable, "-c", script, bus.port], stdout=subprocess.PIPE)
+    assert host.stdout is not None
+    assert host.stdout.readline() == b"torque on\n"
+    time.sleep(0.3)
+    servos = [bus.servo(motor_id) for motor_id in IDS]
+    assert all(servo.torque_is_on and not servo.watchdog_tripped for servo in servos)
+    host.send_signal(signal.SIGKILL)
+    host.wait()
+    with bus.frozen() as line:
+        killed_at = line.now
+    while not all(servo.watchdog_tripped for servo in servos):
+        assert bus.line.now - killed_at < 0.1 + 0.05
+        time.sleep(0.002)
+    assert not any(bus.servo(60).watchdog_tripped for _ in (0,)), "its torque was never on"
+    host.stdout.close()
+
+
+def test_the_command_says_where_it_serves_and_stops_when_told(tmp_path):
+    (tmp_path / "plan.yaml").write_text("faults: []\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sim2real.emulator.emulate"], stdout=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    place = json.loads(process.stdout.readline())
+    assert place["baud"] == BAUD and place["ids"] == list(ALL_IDS)
+    port = send(place["port"])
+    tty.setraw(port)
+    os.write(port, build.ping(10))
+    assert receive(port)
+    os.close(port)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(5.0) == 0
+    process.stdout.close()
+    assert not os.path.exists(place["port"])  # noqa: PTH110
