@@ -32,6 +32,11 @@ VERBS: dict[str, Verb] = {
         purpose="draw a family's task set from a seed and save it",
         extra="sim",
     ),
+    "sweep": Verb(
+        function="training.sweep:sweep",
+        purpose="train a recipe under several seeds, on this machine or on Slurm",
+        extra="training,cluster",
+    ),
     "emulate": Verb(
         function="training.emulate:emulate",
         purpose="serve the servo bus of an emulated robot, with any task's dynamics",
