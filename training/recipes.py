@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from training.algorithms.pearl import PearlConfig
+from training.algorithms.rl2 import Rl2Config
+from training.algorithms.sac import SacConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +87,33 @@ def pearl_sparse_point_robot() -> Recipe:
     )
 
 
+def rl2_point_robot() -> Recipe:
+    return Recipe(algorithm="rl2", family="point_robot", config=Rl2Config())
+
+
+def oracle_point_robot() -> Recipe:
+    return Recipe(
+        algorithm="sac",
+        family="point_robot",
+        config=SacConfig(
+            view="oracle",
+            hidden_sizes=(64, 64),
+            num_worlds=50,
+            num_initial_steps=4000,
+            num_steps=1000,
+            num_iterations=60,
+            num_gradient_steps=200,
+            learning_rate=1e-3,
+            discount=0.9,
+            initial_temperature=0.1,
+            evaluation_interval=10,
+        ),
+    )
+
+
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "pearl-point-robot": pearl_point_robot,
     "pearl-sparse-point-robot": pearl_sparse_point_robot,
+    "rl2-point-robot": rl2_point_robot,
+    "oracle-point-robot": oracle_point_robot,
 }

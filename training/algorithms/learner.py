@@ -33,14 +33,17 @@ class ExportParts:
 
     adaptation: Literal["none", "gaussian_belief", "recurrent_belief"]
     modules: Mapping[str, nn.Module]
-    """`policy`, and `encoder` or `recurrent` by kind of adaptation; each maps tensors to tensors"""
+    """`policy`, and `encoder` or `recurrent` by kind of adaptation: see `training.parts.deployed`.
+    They take observations and context rows as measured, with the normaliser inside"""
     normalizer: FrozenNormalizer
-    """applied to observations before they enter policy or context rows"""
+    """the statistics inside the modules"""
     observation_size: int
     action_size: int
     context_layout: ContextLayout | None = None
     latent_size: int = 0
     hidden_size: int = 0
+    task_vector_size: int = 0
+    """elements of the true task that the oracle's policy gets as its second input"""
     num_exploration_episodes: int = 0
     """episodes of a trial that act on a draw from the prior"""
 

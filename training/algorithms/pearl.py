@@ -23,8 +23,7 @@ only, no terminal flag in it, unscaled rewards in it, and the clamp of variances
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -39,8 +38,9 @@ from sim2real.contract.transition import Transition
 from training.algorithms.learner import ExportParts, Snapshot
 from training.families.task import Task, TaskFamily, TaskSet, dynamics_vary
 from training.parts import sac
+from training.parts.deployed import DeployedEncoder, DeployedPolicy
 from training.parts.encoders import ContextEncoder, Gaussian
-from training.parts.networks import Mlp, TwinCritic, frozen_copy
+from training.parts.networks import Mlp, TwinCritic, frozen_copy, without_weight_gradients
 from training.parts.policies import TanhGaussianPolicy
 from training.parts.replay import Batch, TaskReplay, TransitionLayout
 from training.parts.rollout import Collected, Step, collect_episodes
@@ -298,21 +298,9 @@ class Pearl:
     @torch.no_grad()
     def infer(self, context: Tensor) -> Gaussian:
         """(K, N, C) context rows as stored to one belief per task."""
-        return self.encoder.posterior(self._normalized_context(context))
-
-    def _normalized_context(self, context: Tensor) -> Tensor:
-        if not self.statistics.is_enabled:
-            return context
-        size, pieces = self.context_layout.observation_size, [context]
-        pieces = [self.statistics.normalize(context[..., :size])]
-        if self.context_layout.uses_next_observation:
-            pieces += [
-                context[..., size:-size],
-                self.statistics.normalize(context[..., -size:]),
-            ]
-        else:
-            pieces.append(context[..., size:])
-        return torch.cat(pieces, dim=-1)
+        return self.encoder.posterior(
+            self.statistics.normalize_context(context, self.context_layout)
+        )
 
     # ---- improving -----------------------------------------------------------------------------
 
@@ -343,7 +331,7 @@ class Pearl:
             observation=normalize(batch.observation),
             next_observation=normalize(batch.next_observation),
         )
-        return batch, self._normalized_context(context)
+        return batch, self.statistics.normalize_context(context, self.context_layout)
 
     def gradient_step(self, batch: Batch, context: Tensor) -> dict[str, Tensor]:
         """One meta-gradient step on (K, B, ·) transitions and (K, N, C) context."""
@@ -394,7 +382,7 @@ class Pearl:
         distribution = self.policy(state)
         action, log_density = distribution.sample(self.generator)
         latent = state[..., self.context_layout.observation_size :]
-        with _without_weight_gradients(self.critic):
+        with without_weight_gradients(self.critic):
             action_value = self.critic(_with_action(state, action, latent)).amin(0)
         if config.form == "reference":
             policy_loss = sac.actor_loss(action_value, log_density, 1.0)
@@ -465,10 +453,14 @@ class Pearl:
         return PearlAdapter(self, len(tasks))
 
     def export_parts(self) -> ExportParts:
+        normalizer = self.statistics.frozen()
         return ExportParts(
             adaptation="gaussian_belief",
-            modules={"policy": self.policy, "encoder": self.encoder},
-            normalizer=self.statistics.frozen(),
+            modules={
+                "policy": DeployedPolicy(normalizer, self.policy),
+                "encoder": DeployedEncoder(normalizer, self.context_layout, self.encoder),
+            },
+            normalizer=normalizer,
             observation_size=self.context_layout.observation_size,
             action_size=self.context_layout.action_size,
             context_layout=self.context_layout,
@@ -604,13 +596,3 @@ def _with_action(state: Tensor, action: Tensor, latent: Tensor) -> Tensor:
     """(…, O + L) states and actions to the critics' input: observation, action, latent."""
     observation = state[..., : state.shape[-1] - latent.shape[-1]]
     return torch.cat([observation, action, latent], dim=-1)
-
-
-@contextmanager
-def _without_weight_gradients(module: nn.Module) -> Iterator[None]:
-    """Gradients pass through to the inputs; none are computed for the weights."""
-    module.requires_grad_(False)
-    try:
-        yield
-    finally:
-        module.requires_grad_(True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from training.algorithms import pearl
+from training.algorithms import pearl, rl2, sac
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,4 +23,6 @@ class Algorithm:
 
 ALGORITHMS: dict[str, Algorithm] = {
     "pearl": Algorithm(config_type=pearl.PearlConfig, learner_type=pearl.Pearl, train=pearl.train),
+    "rl2": Algorithm(config_type=rl2.Rl2Config, learner_type=rl2.Rl2, train=rl2.train),
+    "sac": Algorithm(config_type=sac.SacConfig, learner_type=sac.Sac, train=sac.train),
 }

@@ -70,3 +70,38 @@ class ContextEncoder(nn.Module):
     def posterior(self, context: Tensor) -> Gaussian:
         """Context (K, N, C) with N ≥ 1 to one belief per task, (K, L)."""
         return product_of_gaussians(self(context))
+
+
+class RecurrentBelief(nn.Module):
+    """A GRU over context rows: its hidden state is the belief, zero at the start of a trial."""
+
+    row_scale: Tensor
+
+    def __init__(
+        self,
+        row_size: int,
+        hidden_size: int,
+        *,
+        generator: torch.Generator,
+        row_scale: Tensor | None = None,
+    ) -> None:
+        """`row_scale` (C,) multiplies every row first: it travels with the exported graph."""
+        super().__init__()
+        self.hidden_size = hidden_size
+        self.embedding = Mlp(row_size, (), hidden_size, generator=generator)
+        self.cell = nn.GRU(hidden_size, hidden_size)
+        bound = hidden_size**-0.5
+        with torch.no_grad():
+            for parameter in self.cell.parameters():
+                parameter.uniform_(-bound, bound, generator=generator)
+        self.register_buffer("row_scale", torch.ones(row_size) if row_scale is None else row_scale)
+
+    def step(self, row: Tensor, hidden: Tensor) -> Tensor:
+        """One transition: row (B, C) and hidden (B, H) to the next hidden (B, H)."""
+        return self.sequence(row[None], hidden)[0]
+
+    def sequence(self, rows: Tensor, hidden: Tensor) -> Tensor:
+        """Rows (T, B, C) from hidden (B, H): the hidden states after each of them, (T, B, H)."""
+        embedded = torch.relu(self.embedding(rows * self.row_scale))
+        hiddens: Tensor = self.cell(embedded, hidden[None])[0]
+        return hiddens

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -81,6 +83,19 @@ class TwinCritic(nn.Module):
         return torch.stack([self.first(rows), self.second(rows)]).squeeze(-1)
 
 
-def frozen_copy(module: nn.Module) -> nn.Module:
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def frozen_copy(module: Module) -> Module:
     """A target network: equal weights, no gradients."""
     return copy.deepcopy(module).requires_grad_(False)
+
+
+@contextmanager
+def without_weight_gradients(module: nn.Module) -> Iterator[None]:
+    """Gradients pass through to the inputs; none are computed for the weights."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)

@@ -1,4 +1,4 @@
-"""The tanh-Gaussian policy of soft actor-critic."""
+"""Policies: the tanh-Gaussian of soft actor-critic, the plain Gaussian of policy gradients."""
 
 from __future__ import annotations
 
@@ -70,3 +70,52 @@ class TanhGaussianPolicy(nn.Module):
     def mode(self, rows: Tensor) -> Tensor:
         """(..., A) the deterministic action: tanh of the mean."""
         return torch.tanh(self(rows).mean)
+
+
+class DiagonalGaussian(NamedTuple):
+    """Independent Gaussians; the world clips what is drawn from them."""
+
+    mean: Tensor
+    """(..., A) in (-1, 1)"""
+    log_std: Tensor
+    """(A,)"""
+
+    def sample(self, generator: torch.Generator) -> Tensor:
+        """(..., A) a draw, without gradients."""
+        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
+        return (self.mean + self.log_std.exp() * noise).detach()
+
+    def log_density(self, action: Tensor) -> Tensor:
+        """(...) log-density of the action as drawn, summed over its elements."""
+        noise = (action - self.mean) * torch.exp(-self.log_std)
+        return (-0.5 * noise.square() - self.log_std - 0.5 * math.log(2.0 * math.pi)).sum(-1)
+
+    def entropy(self) -> Tensor:
+        """() nats; the same in every state."""
+        return (self.log_std + 0.5 * math.log(2.0 * math.pi * math.e)).sum()
+
+
+class DiagonalGaussianPolicy(nn.Module):
+    """(..., I) to a Gaussian over actions whose deviation does not depend on the input."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_sizes: Sequence[int],
+        action_size: int,
+        *,
+        initial_log_std: float,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.network = Mlp(
+            input_size, hidden_sizes, action_size, generator=generator, output_scale=0.01
+        )
+        self.log_std = nn.Parameter(torch.full((action_size,), initial_log_std))
+
+    def forward(self, rows: Tensor) -> DiagonalGaussian:
+        return DiagonalGaussian(torch.tanh(self.network(rows)), self.log_std)
+
+    def mode(self, rows: Tensor) -> Tensor:
+        """(..., A) the deterministic action: the mean."""
+        return torch.tanh(self.network(rows))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sim2real.contract.context import ContextLayout
 from sim2real.contract.normalizer import FrozenNormalizer
 
 MIN_STD = 1e-3
@@ -58,6 +60,10 @@ class RunningStats:
             -self._clip, self._clip
         )
 
+    def normalize_context(self, rows: Tensor, layout: ContextLayout) -> Tensor:
+        """(..., C) context rows with their observations normalised and the rest as it was."""
+        return normalize_rows(rows, layout, self.normalize) if self.is_enabled else rows
+
     def snapshot(self) -> dict[str, Any]:
         """Everything needed to go on, as plain numbers."""
         return {
@@ -76,3 +82,16 @@ class RunningStats:
         frozen = self.frozen()
         self._device_mean = torch.from_numpy(frozen.mean).to(self._device)
         self._device_std = torch.from_numpy(frozen.std).to(self._device)
+
+
+def normalize_rows(
+    rows: Tensor, layout: ContextLayout, normalize: Callable[[Tensor], Tensor]
+) -> Tensor:
+    """Apply `normalize` to the observation and the next observation in (..., C) context rows."""
+    size = layout.observation_size
+    start = size + layout.action_size + 1
+    pieces = [normalize(rows[..., :size]), rows[..., size:start]]
+    if layout.uses_next_observation:
+        pieces.append(normalize(rows[..., start : start + size]))
+        start += size
+    return torch.cat([*pieces, rows[..., start:]], dim=-1)
