@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from array import array
 
 POLYNOMIAL = 0x8005
 
@@ -19,8 +20,9 @@ def _word_table() -> list[int]:
 
 
 # Two bytes per step halve the time of the usual byte table. A leading zero byte leaves the
-# register at zero, so the first 256 entries are that byte table and serve an odd last byte.
-_TABLE = _word_table()
+# register at zero, so the first 256 entries are that byte table and serve an odd last byte. In an
+# array the entries lie close together, which counts when other work has emptied the caches.
+_TABLE = array("H", _word_table())
 
 
 def crc16(data: bytes | bytearray | memoryview, start: int = 0) -> int:
