@@ -257,7 +257,8 @@ class DynamixelRobot:
         self._require(Phase.CLOSED)
         timing = self._config.timing
         delay_s = timing.return_delay_s + self.spec.bus.return_delay_us * 1e-6
-        bus = Bus(self._open_port(), dataclasses.replace(timing, return_delay_s=delay_s))
+        timing = dataclasses.replace(timing, return_delay_s=delay_s)
+        bus = Bus(self._open_port(), timing, clock=lambda: self._clock_ns() * 1e-9)
         self._group = ServoGroup(bus, self.spec, self._calibration)
         self.phase = Phase.READY
         try:

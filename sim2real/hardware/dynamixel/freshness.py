@@ -47,7 +47,7 @@ class TickCheck:
             self._ticks, self._earliest, self._latest = ticks.copy(), earliest, latest
             return np.ones(self._num_servos, np.bool_)
         elapsed = self._elapsed_ns(ticks, asked_ns)
-        slack = TICK_NS + (elapsed * MAX_DRIFT).astype(np.int64)
+        slack = TICK_NS + (np.abs(elapsed) * MAX_DRIFT).astype(np.int64)
         predicted_earliest = self._earliest + elapsed - slack
         predicted_latest = self._latest + elapsed + slack
         fresh = (predicted_latest >= earliest - self._tolerance_ns) & (
@@ -70,7 +70,6 @@ class TickCheck:
     def _elapsed_ns(self, ticks: Int, asked_ns: int) -> Int:
         """Time since each servo's last measurement by its own clock, whole wraps from the host."""
         assert self._ticks is not None
-        elapsed: Int = (ticks - self._ticks) % WRAP * TICK_NS
+        elapsed: Int = (ticks - self._ticks) * TICK_NS
         missing = (asked_ns - self._latest - elapsed) / (WRAP * TICK_NS)
-        wraps: Int = np.maximum(np.rint(missing).astype(np.int64), 0)
-        return elapsed + wraps * WRAP * TICK_NS
+        return elapsed + np.rint(missing).astype(np.int64) * WRAP * TICK_NS

@@ -138,6 +138,18 @@ def test_the_answer_of_another_servo_is_not_taken(bus: Bus, wire: Any) -> None:
     assert bus.counts["unexpected"] == 1
 
 
+def test_a_part_of_a_fast_reply_under_a_false_id_is_left_out(bus: Bus, wire: Any) -> None:
+    wire.memory[13] = wire.memory[11]
+    chain = wire.chain
+    wire.chain = lambda spans: chain((spans[0], spans[1]._replace(motor_id=13), spans[2]))
+    assert set(bus.sync_read(132, 4, IDS, fast=True)) == {10, 12}
+
+
+def test_a_part_of_a_fast_reply_with_an_error_is_left_out(bus: Bus, wire: Any) -> None:
+    wire.error = StatusError.DATA_LENGTH
+    assert bus.sync_read(132, 4, IDS, fast=True) == {}
+
+
 @pytest.mark.parametrize("fast", [True, False])
 def test_a_servo_with_a_false_id_is_not_mistaken_for_another(
     bus: Bus, wire: Any, fast: bool
