@@ -97,7 +97,7 @@ def deterministic(manifest: Manifest) -> Adaptation:
 def require_golden(bundle: Bundle, spec: RobotSpec) -> float:
     """The largest difference between what is recorded and what this machine computes.
 
-    Raises `BadInput` naming the first column, tick and element beyond `TOLERANCE`.
+    Raises `BadInput` naming column, row and element where they first differ beyond `TOLERANCE`.
     """
     recorded = read_golden(bundle.files[GOLDEN], bundle.manifest, bundle.path_of(GOLDEN))
     controller = Controller(bundle, spec, adaptation=deterministic(bundle.manifest))
@@ -107,28 +107,33 @@ def require_golden(bundle: Bundle, spec: RobotSpec) -> float:
         raise BadInput(
             bundle.path_of(GOLDEN), "replay", found=str(error), expected="readings to replay"
         ) from None
-    return max(_largest_difference(bundle, name, recorded, computed) for name in OUTPUTS)
+    _require_equal(recorded, computed, bundle.path_of(GOLDEN))
+    return max(float(_difference(recorded, computed, name).max(initial=0.0)) for name in OUTPUTS)
 
 
-def _largest_difference(bundle: Bundle, name: str, recorded: Columns, computed: Columns) -> float:
-    found = computed[name].astype(np.float64)
-    expected = recorded[name].astype(np.float64)
-    if found.shape != expected.shape:
+def _require_equal(recorded: Columns, computed: Columns, where: str) -> None:
+    """Name the earliest row that differs, and in it the first column: there it began."""
+    first: tuple[int, str, tuple[int, ...]] | None = None
+    for name in OUTPUTS:
+        found, expected = computed[name], recorded[name]
+        if found.shape != expected.shape:
+            raise BadInput(where, name, found=expected.shape, expected=f"shape {found.shape}")
+        wrong = np.argwhere(~(_difference(recorded, computed, name) <= TOLERANCE))
+        if len(wrong) and (first is None or wrong[0][0] < first[0]):
+            first = int(wrong[0][0]), name, tuple(wrong[0].tolist())
+    if first is not None:
+        _, name, place = first
         raise BadInput(
-            bundle.path_of(GOLDEN), name, found=expected.shape, expected=f"shape {found.shape}"
-        )
-    difference = np.abs(found - expected)
-    wrong = np.argwhere(~(difference <= TOLERANCE))
-    if len(wrong):
-        place = tuple(wrong[0].tolist())
-        raise BadInput(
-            bundle.path_of(GOLDEN),
+            where,
             f"{name}{list(place)}",
-            found=float(found[place]),
-            expected=f"{float(expected[place])!r} within {TOLERANCE}",
+            found=float(computed[name][place]),
+            expected=f"{float(recorded[name][place])!r} within {TOLERANCE}",
             remedy="this machine does not compute what was exported: do not enable torque",
         )
-    return float(difference.max(initial=0.0))
+
+
+def _difference(recorded: Columns, computed: Columns, name: str) -> NDArray[np.float64]:
+    return np.abs(computed[name].astype(np.float64) - recorded[name].astype(np.float64))
 
 
 def write_golden(columns: Columns) -> bytes:
