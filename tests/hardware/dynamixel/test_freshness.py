@@ -72,3 +72,10 @@ def test_the_stamp_follows_the_servo_and_not_a_hasty_or_a_slow_host() -> None:
     check.fresh(np.array([100]), 100 * MS, 101 * MS)
     check.fresh(np.array([150]), 130 * MS, 190 * MS)
     assert abs(check.stamp_ns - 150.5 * MS) < 1.5 * MS
+
+
+def test_a_clock_that_is_off_within_tolerance_moves_no_stamp_out_of_its_exchange() -> None:
+    check = TickCheck(1, tolerance_s=0.005)
+    check.fresh(np.array([100]), 100 * MS, 101 * MS)
+    assert check.fresh(np.array([146]), 150 * MS, 151 * MS).all(), "four milliseconds behind"
+    assert 150 * MS <= check.stamp_ns <= 151 * MS
