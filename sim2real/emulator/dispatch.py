@@ -196,7 +196,9 @@ def _encode(status: Status) -> bytes:
 
 
 def _filled(status: Status, length: int) -> Status:
-    """In a fast read every servo's part has the promised size, also when it refuses."""
+    """In a fast read a servo that refuses fills its part: those after it rely on the size."""
+    if not status.error:
+        return status
     return status._replace(data=status.data.ljust(length, b"\0")[:length])
 
 

@@ -95,8 +95,8 @@ class Health:
         # A switching output stage draws the share of the motor current that its duty lets through.
         drawn = np.abs(current_a) * np.abs(self.memory["present_pwm"]) / 885.0
         self.bus_v = max(self.supply_v - SUPPLY_RESISTANCE_OHM * float(drawn.sum()), 0.0)
-        self.show()
         self._power(now)
+        self.show()
         stalled = (self.motion.saturation >= OVERLOAD_SHARE) & (
             np.abs(self.motion.velocity) < STALLED_TICKS_S
         )

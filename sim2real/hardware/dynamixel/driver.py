@@ -26,6 +26,7 @@ from sim2real.hardware.dynamixel import provisioning
 from sim2real.hardware.dynamixel.bus import Bus, BusTiming
 from sim2real.hardware.dynamixel.freshness import TickCheck
 from sim2real.hardware.dynamixel.measurement import Measurement
+from sim2real.hardware.dynamixel.object_servo import ObjectServo, TurnConfig
 from sim2real.hardware.dynamixel.port import Port, SerialPort, require_low_latency
 from sim2real.hardware.dynamixel.servo_group import ServoGroup
 from sim2real.hardware.robot import Health, Phase, RobotFault
@@ -224,6 +225,14 @@ class DynamixelRobot:
             self.phase = Phase.SILENT if lost else Phase.READY
         if lost:
             raise RobotFault("torque_not_confirmed_off", "the bus is silent now", tuple(lost))
+
+    def turn_object(self, angle_rad: float, config: TurnConfig | None = None) -> float:
+        """Turn the object with its own servo, the short way, hand clear of it: see `ObjectServo`."""
+        frame = self._calibration.frame((self.spec.objects[0].name,))
+        servo = ObjectServo(
+            self, self.servos, frame, clock_ns=self._clock_ns, sleep=self._sleep, config=config
+        )
+        return servo.turn_to(angle_rad)
 
     def quarantine(self) -> None:
         """Nothing is sent until `close`: traffic to others might feed a lost servo's watchdog."""
