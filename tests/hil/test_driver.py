@@ -15,6 +15,7 @@ import pytest
 from sim2real.contract.joint_io import Command
 from sim2real.emulator.faults import Fault
 from sim2real.hardware.dynamixel import control_table as table
+from sim2real.hardware.dynamixel.object_servo import TurnConfig
 from sim2real.hardware.robot import Phase, RobotFault
 
 PERIOD_S = 0.02
@@ -160,3 +161,23 @@ def test_a_missing_servo_is_named_and_torque_stays_off(bench: Any) -> None:
     with pytest.raises(RobotFault) as caught:
         bench.robot().connect()
     assert (caught.value.cause, caught.value.joints) == ("silent", ("finger2_middle",))
+
+
+def test_the_object_is_turned_by_its_own_servo_the_short_way(bench: Any) -> None:
+    with bench.robot() as robot:
+        robot.activate()
+        before = robot.read()
+        reached = robot.turn_object(float(before.object_position_rad) + 2 * np.pi - 0.5)
+        assert reached == pytest.approx(float(before.object_position_rad) - 0.5, abs=0.06)
+        after = robot.read()
+        assert not robot.health().watchdog_tripped.any(), "the hand was not forgotten meanwhile"
+        assert np.abs(after.position_rad - before.position_rad).max() < 0.1
+        assert robot.servos.read("valve", table.TORQUE_ENABLE) == 0
+
+
+def test_an_object_that_does_not_turn_is_let_go(bench: Any) -> None:
+    bench.bus.inject(Fault(kind="stuck_joint", servo=50))
+    with bench.robot() as robot:
+        with pytest.raises(RobotFault, match="object_not_turned"):
+            robot.turn_object(1.0, TurnConfig(timeout_s=0.3))
+        assert robot.servos.read("valve", table.TORQUE_ENABLE) == 0

@@ -108,6 +108,15 @@ class DynamixelRobot:
             raise RobotFault("not_connected", f"the robot is {self.phase.value}")
         return self._group
 
+    @property
+    def faults(self) -> Counter[str]:
+        """Everything unusual since connecting, by cause: of stream, bus, servos and driver."""
+        faults = Counter(self.counts)
+        if self._group is not None:
+            faults += self._group.bus.faults + self._group.counts
+        del faults["exchanges"]
+        return +faults
+
     def connect(self) -> None:
         """Find every servo, torque off, verify EEPROM, write RAM.
 
@@ -227,7 +236,7 @@ class DynamixelRobot:
             raise RobotFault("torque_not_confirmed_off", "the bus is silent now", tuple(lost))
 
     def turn_object(self, angle_rad: float, config: TurnConfig | None = None) -> float:
-        """Turn the object with its own servo, the short way, hand clear of it: see `ObjectServo`."""
+        """Turn the object with its own servo, the hand clear of it: see `ObjectServo.turn_to`."""
         frame = self._calibration.frame((self.spec.objects[0].name,))
         servo = ObjectServo(
             self, self.servos, frame, clock_ns=self._clock_ns, sleep=self._sleep, config=config

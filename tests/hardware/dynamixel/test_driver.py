@@ -382,3 +382,16 @@ def test_recovery_reboots_configures_and_leaves_torque_off(bench: Bench) -> None
     assert bench.wire.peek(10, table.POSITION_P_GAIN) == SPEC.joints[0].position_p_gain
     assert bench.peek_joints(table.TORQUE_ENABLE) == [0] * len(JOINTS)
     assert bench.robot.phase is Phase.READY
+
+
+def test_faults_of_every_layer_are_counted_in_one_place(bench: Bench) -> None:
+    bench.robot.connect()
+    bench.robot.read()
+    assert not bench.robot.faults
+    answers = iter([lambda answer: answer[:-1], lambda answer: b"\xff" + answer])
+    bench.wire.disturb = lambda answer: next(answers, lambda same: same)(answer)
+    bench.robot.read()
+    bench.now_ns += 50_000_000
+    with pytest.raises(RobotFault, match="stale"):
+        bench.robot.read()
+    assert bench.robot.faults == {"incomplete": 1, "retries": 1, "late_bytes": 1, "stale": 1}
