@@ -35,7 +35,9 @@ class Case:
     mends: bool = False
     """the hand must work again after a new connection, on request"""
     sweep_bits: int = 0
-    """the fault befalls a packet in each tick anew, at bit 0 up to this one"""
+    """the fault befalls a packet in each tick anew, at every bit below this one"""
+    sweep_pause: int = 0
+    """undamaged ticks after each damaged one"""
     host_dies: bool = False
     """the host stops without a word"""
 
@@ -357,13 +359,14 @@ def _before_torque() -> list[Brief]:
     ]
 
 
-def _sweep(kind: str, what: str, num_bits: int, **fault: int) -> Case:
-    """A flip at every position of one packet, one bit in each tick."""
+def _sweep(kind: str, what: str, num_bits: int, pause: int = 0, **fault: int) -> Case:
+    """A flip at every position of one packet, one bit in a tick."""
     return Case(
         name=f"{kind}: each of {num_bits} bits of {what}",
         faults=(Fault(kind=kind, packets=1, **fault),),  # type: ignore[arg-type]
         reaction="absorbed",
         sweep_bits=num_bits,
+        sweep_pause=pause,
     )
 
 
@@ -374,7 +377,8 @@ def _special() -> list[Case]:
         _sweep("flip_reply_bit", "a middle servo's part", 8 * part, servo=ONE),
         _sweep("flip_reply_bit", "the last servo's part", 8 * part, servo=50),
         _sweep("flip_request_bit", "the read request", 8 * (14 + 10)),
-        _sweep("flip_request_bit", "the goals", 8 * (14 + 9 * 5), after_packets=1),
+        # Nobody repeats a goal: three lost in a row would rightly stop the hand.
+        _sweep("flip_request_bit", "the goals", 8 * (14 + 9 * 5), pause=1, after_packets=1),
         Case(name="the host is killed", faults=(), reaction="silenced", host_dies=True),
     ]
 

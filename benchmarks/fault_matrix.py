@@ -245,8 +245,9 @@ def _run(bench: Bench, case: Case, record: Record) -> None:
         for bit in range(case.sweep_bits):
             for fault in case.faults:
                 bench.line.inject(dataclasses.replace(fault, value=float(bit)))
-            bench.tick()
-            watch.look()
+            for _ in range(1 + case.sweep_pause):
+                bench.tick()
+                watch.look()
     else:
         _inject(bench, case)
         while bench.line.now - watch.began < AFTER_S:

@@ -285,12 +285,12 @@ class Line:
 
     def _hear(self, packet: Packet, now: float) -> None:
         """A whole instruction: time passes on the wire, then it is obeyed, or damaged first."""
-        self.num_packets += 1
         raw = encode(*packet)
         arrival = max(now, self._free_at) + self.wire_time(len(raw))
         self._free_at = arrival
         self.advance_to(arrival)
         self._update_faults()
+        self.num_packets += 1
         if self.trace is not None:
             self.trace.append(TraceEntry(arrival, "to_servos", raw))
         pieces = self._damage_request(raw, packet)

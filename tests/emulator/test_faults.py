@@ -96,6 +96,11 @@ def test_a_fault_waits_for_its_time_its_packets_and_its_end(host):
     assert host.ask(READ)
 
 
+def test_a_fault_lets_as_many_packets_pass_as_it_says(host):
+    host.line.inject(Fault(kind="drop_reply", servo=20, after_packets=2, packets=1))
+    assert [bool(host.ask(READ)) for _ in range(4)] == [True, True, False, True]
+
+
 def test_a_fault_counts_the_packets_that_it_damages(host):
     host.line.inject(Fault(kind="drop_reply", servo=20, packets=2))
     assert [bool(host.ask(READ)) for _ in range(4)] == [False, False, True, True]
