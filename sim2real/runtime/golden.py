@@ -64,9 +64,9 @@ def replay(controller: Controller, inputs: Columns) -> dict[str, NDArray[Any]]:
         if event in (BEGINS_TRIAL, BEGINS_EPISODE):
             controller.begin_episode(goal=goal, target_rad=inputs["held_rad"][row])
         if event == ENDS_EPISODE:
-            controller.end_episode(_reading(inputs, row))
+            controller.end_episode(recorded_reading(inputs, row))
         else:
-            controller.step(_reading(inputs, row))
+            controller.step(recorded_reading(inputs, row))
         tick = controller.latest
         assert tick is not None
         for name in OUTPUTS[1:]:
@@ -167,7 +167,8 @@ def read_golden(content: bytes, manifest: Manifest, where: str) -> Columns:
     return columns
 
 
-def _reading(inputs: Columns, row: int) -> Reading:
+def recorded_reading(inputs: Columns, row: int) -> Reading:
+    """What the robot returned at a row."""
     return Reading(
         stamp_ns=int(inputs["stamp_ns"][row]),
         sequence=int(inputs["sequence"][row]),

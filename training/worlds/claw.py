@@ -99,7 +99,8 @@ class ClawScene:
         carried = {
             "target": joints,
             "elapsed_s": np.zeros(()),
-            "valve_start": qpos[self._valve[0]],
+            # As a robot measures it: it knows no other start than its first reading's.
+            "valve_start": _in_units_of(self.spec.servo.position_unit_rad, qpos[self._valve[0]]),
             "delay": dynamics("action_delay")[0],
             "noise": dynamics("observation_noise"),
             **self.goal.draw(rng, task),
