@@ -5,7 +5,7 @@ the last one is the *adapted* one. Beside it, on the same tasks and starting poi
 
 * `frozen_prior`: no evidence ever arrives, and every episode starts from the prior;
 * `wrong_task`: just before the last episode each world is handed the belief of another task's
-  world, and no further evidence arrives.
+  world. A latent that is held for an episode stays wrong; a recurrent belief may find out.
 
 If adaptation matters, both are worse than `adapted`.
 """
@@ -152,9 +152,9 @@ def _run_condition(
             adapter.begin_trial(int(seeds[episode - 1]))
         if condition == "wrong_task" and is_last:
             adapter.exchange_beliefs(np.roll(np.arange(len(tasks)), protocol.num_trials))
-        withheld = condition == "frozen_prior" or (condition == "wrong_task" and is_last)
+        has_evidence = condition != "frozen_prior"
         per_episode.append(
-            _run_episode(adapter, world, tasks, int(seeds[episode]), has_evidence=not withheld)
+            _run_episode(adapter, world, tasks, int(seeds[episode]), has_evidence=has_evidence)
         )
     return {
         metric: np.stack([values[metric] for values in per_episode], -1).reshape(

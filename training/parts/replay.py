@@ -30,11 +30,16 @@ class TaskReplay:
         """(K, blocks) grows by one whenever a block is written: what checkpoints go by"""
 
     def add(self, tasks: Int, rows: NDArray[np.float32]) -> None:
-        """Append rows (M, F) to the rings of `tasks` (M,); within a task they keep their order."""
+        """Append rows (M, F) to the rings of `tasks` (M,); within a task they keep their order.
+
+        Raises `ValueError` for more rows of a task at once than its ring holds.
+        """
         order = np.argsort(tasks, kind="stable")
         of_task = tasks[order]
         rank = np.arange(len(tasks)) - np.searchsorted(of_task, of_task)
         counts = np.bincount(tasks, minlength=len(self.size))
+        if counts.max(initial=0) > self.capacity:
+            raise ValueError(f"{counts.max()} rows of a task at once: a ring holds {self.capacity}")
         self._grow_to(int((self.size + counts).max()))
         slots = (self.cursor[of_task] + rank) % self.capacity
         device = self.rows.device

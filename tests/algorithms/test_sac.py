@@ -1,0 +1,135 @@
+"""SAC over tasks: what the views show, what is learnt from, and that it repeats."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import torch
+
+from training.algorithms.sac import Sac, SacConfig
+from training.families.task import TaskFamily, draw_task_set, task_vector
+
+TINY = SacConfig(
+    hidden_sizes=(16, 16),
+    num_iterations=3,
+    num_worlds=4,
+    num_initial_steps=40,
+    num_steps=20,
+    num_gradient_steps=5,
+    batch_size=16,
+    num_trial_episodes=2,
+)
+
+
+def build(family: TaskFamily, *, seed: int = 0, **changes: Any) -> Sac:
+    task_set = draw_task_set(family, seed=0, num_train=6, num_test=4)
+    config = dataclasses.replace(TINY, **changes)
+    return Sac(config, family, task_set, seed=seed, device=torch.device("cpu"))
+
+
+def stored(learner: Sac) -> Any:
+    return learner.layout.split(learner.buffer.rows[0, : learner.buffer.size[0]])
+
+
+def test_oracle_sees_the_true_task_and_robust_sees_none(point_robot: TaskFamily) -> None:
+    oracle, robust = build(point_robot, view="oracle"), build(point_robot)
+    oracle.collect(40)
+    robust.collect(40)
+
+    true = {task_vector(point_robot, task).tobytes() for task in oracle.tasks}
+    shown = stored(oracle).observation[:, 2:].numpy()
+    assert {row.tobytes() for row in shown} <= true
+    np.testing.assert_array_equal(stored(oracle).next_observation[:, 2:], shown)
+    assert stored(robust).observation.shape[-1] == 2
+
+
+def test_oracle_is_told_the_task_of_each_world(point_robot: TaskFamily) -> None:
+    learner = build(point_robot, view="oracle")
+    observation = np.zeros((2, 2), np.float32)
+    forward, backward = learner.tasks[:2], learner.tasks[1::-1]
+
+    np.testing.assert_allclose(
+        learner.make_adapter(forward).act(observation),
+        learner.make_adapter(backward).act(observation)[::-1],
+        atol=1e-7,
+    )
+
+
+def test_evidence_changes_nothing(point_robot: TaskFamily) -> None:
+    adapter = build(point_robot).make_adapter([None, None])  # type: ignore[list-item]
+    observation = np.ones((2, 2), np.float32)
+    before = adapter.act(observation)
+    adapter.observe(None, observation[:, 0], np.ones(2, bool))  # type: ignore[arg-type]
+    adapter.exchange_beliefs(np.array([1, 0]))
+
+    np.testing.assert_array_equal(adapter.act(observation), before)
+
+
+def test_every_step_is_stored_and_only_terminations_are_marked(counting: TaskFamily) -> None:
+    learner = build(counting)
+    learner.collect(60)
+    batch = stored(learner)
+
+    assert learner.buffer.size[0] == learner.num_environment_steps >= 60
+    falls = batch.observation[:, 0].long() % 2 == 1
+    assert torch.equal(batch.terminated, (falls & (batch.next_observation[:, 1] == 3)).float())
+
+
+def test_s4_value_beyond_a_time_limit_counts(counting: TaskFamily) -> None:
+    learner = build(counting, discount=0.9, initial_temperature=1e-9)
+    learner.collect(60)
+    batch = stored(learner)
+    target = learner._bellman_target(batch)
+    last = (batch.next_observation[:, 1] == 4) | (batch.terminated > 0)
+
+    ends = batch.terminated > 0
+    torch.testing.assert_close(target[ends], batch.reward[ends])
+    assert (target != batch.reward)[last & ~ends].all()
+
+
+def test_equal_seeds_repeat_bit_for_bit(point_robot: TaskFamily) -> None:
+    def weights(seed: int) -> list[torch.Tensor]:
+        learner = build(point_robot, seed=seed, view="oracle")
+        for _ in range(2):
+            learner.collect(40)
+            learner.improve()
+        return list(learner.policy.parameters())
+
+    assert all(map(torch.equal, weights(0), weights(0)))
+    assert not any(map(torch.equal, weights(0), weights(1)))
+
+
+def test_oracle_learns_to_reach_the_goal(point_robot: TaskFamily) -> None:
+    learner = build(
+        point_robot,
+        view="oracle",
+        hidden_sizes=(32, 32),
+        num_worlds=20,
+        batch_size=128,
+        learning_rate=3e-3,
+        discount=0.8,
+        initial_temperature=0.1,
+        num_gradient_steps=150,
+    )
+    before = learner.collect(800).mean_return
+    for _ in range(4):
+        learner.improve()
+        after = learner.collect(800).mean_return
+
+    assert after > 0.6 * before  # both are negative
+
+
+def test_exported_policy_acts_as_the_evaluation_does(point_robot: TaskFamily) -> None:
+    learner = build(point_robot, view="oracle", normalizes_observations=True)
+    learner.collect(40)
+    parts = learner.export_parts()
+    observation = np.random.default_rng(0).normal(size=(2, 2)).astype(np.float32)
+    vectors = torch.from_numpy(learner.task_vectors(learner.tasks[:2]))
+    action = parts.modules["policy"](torch.from_numpy(observation), vectors)
+
+    assert parts.task_vector_size == 2
+    np.testing.assert_allclose(
+        learner.make_adapter(learner.tasks[:2]).act(observation), action.detach(), atol=1e-6
+    )
