@@ -34,6 +34,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--unit", help="whose calibration to use, for --robot serial")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    is_real = config.getoption("--robot", "emulated") == "serial"
+    if is_real and not (config.getoption("--port") and config.getoption("--unit")):
+        raise pytest.UsageError("--robot serial needs --port and --unit")
+
+
 @dataclass
 class Bench:
     """A hand to test: where it is, and the emulator behind it unless it is real."""
@@ -66,11 +72,14 @@ def real_hand(pytestconfig: pytest.Config) -> tuple[str, str] | None:
     if pytestconfig.getoption("--robot", "emulated") != "serial":
         return None
     port, unit = pytestconfig.getoption("--port"), pytestconfig.getoption("--unit")
-    if not port or not unit:
-        raise pytest.UsageError("--robot serial needs --port and --unit")
     capture = pytestconfig.pluginmanager.getplugin("capturemanager")
-    with capture.global_and_fixture_disabled():
+    capture.suspend_global_capture(in_=True)
+    try:
         answer = input(f"\nThe hand at {port} will move. Is its workspace clear? [yes/no] ")
+    except EOFError:
+        answer = "no"
+    finally:
+        capture.resume_global_capture()
     if answer.strip() != "yes":
         pytest.exit("the workspace is not clear", returncode=1)
     return port, unit

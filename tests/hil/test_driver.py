@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -132,6 +131,7 @@ while True:
 
 
 def test_a_killed_host_leaves_no_servo_running(bench: Any, tmp_path: Any) -> None:
+    servos = [bench.bus.servo(motor_id) for motor_id in bench.spec.motor_ids]
     script = tmp_path / "host.py"
     script.write_text(HOST)
     host = subprocess.Popen(
@@ -141,11 +141,12 @@ def test_a_killed_host_leaves_no_servo_running(bench: Any, tmp_path: Any) -> Non
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     with host:
-        assert host.stdout is not None
-        assert host.stdout.readline() == "active\n"
-        servos = [bench.bus.servo(motor_id) for motor_id in bench.spec.motor_ids]
-        assert all(servo.torque_is_on and not servo.watchdog_tripped for servo in servos)
-        host.send_signal(signal.SIGKILL)
+        try:
+            assert host.stdout is not None
+            assert host.stdout.readline() == "active\n"
+            assert all(servo.torque_is_on and not servo.watchdog_tripped for servo in servos)
+        finally:
+            host.kill()
         killed = time.monotonic()
         while not all(servo.watchdog_tripped for servo in servos):
             assert time.monotonic() - killed < bench.spec.safety.bus_watchdog_s + 0.1
