@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sim2real.contract.errors import BadInput
-from sim2real.contract.robot_spec import RobotSpec
+from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.hardware.calibration import Calibration, load_calibration
 from sim2real.hardware.dynamixel import control_table as table
 from sim2real.hardware.dynamixel import provisioning
@@ -78,6 +78,19 @@ def doctor(port: str, spec: RobotSpec, unit: str) -> list[Check]:
     if all(row.verdict is Verdict.FAILED for row in checks if row.name == "answers"):
         checks.append(_baud_check(port, spec))
     return checks
+
+
+def print_doctor(port: str, unit: str, robot: Path = DCLAW) -> int:
+    """Examine a hand and print one row per check; 1 if any failed. Changes nothing.
+
+    Args:
+        port: serial port of the hand.
+        unit: whose calibration to use.
+        robot: the robot's robot.yaml.
+    """
+    checks = doctor(port, load_robot_spec(robot), unit)
+    print(format_checks(checks))
+    return 0 if is_healthy(checks) else 1
 
 
 def is_healthy(checks: Iterable[Check]) -> bool:
@@ -212,7 +225,7 @@ def _eeprom_check(
     if not found:
         return _ok(name, "EEPROM", f"{len(plan)} registers as configured")
     text = "; ".join(str(item).removeprefix(f"{name}: ") for item in found)
-    return _failed(name, "EEPROM", text, "provision the unit, or correct its files")
+    return _failed(name, "EEPROM", text, "taskbelief provision, or correct the files")
 
 
 def _baud_check(port: str, spec: RobotSpec) -> Check:

@@ -10,9 +10,17 @@ import pytest
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.emulator.bus_server import EmulatedBus
 from sim2real.emulator.faults import Fault
-from sim2real.hardware.doctor import Check, Verdict, doctor, format_checks, is_healthy
+from sim2real.hardware.doctor import (
+    Check,
+    Verdict,
+    doctor,
+    format_checks,
+    is_healthy,
+    print_doctor,
+)
 from sim2real.hardware.dynamixel.driver import DynamixelRobot
 from sim2real.hardware.dynamixel.port import latency_timer_ms, require_low_latency
+from sim2real.hardware.provision import provision
 
 SPEC = load_robot_spec()
 
@@ -61,6 +69,17 @@ def test_voltage_and_temperature_are_judged_by_the_spec(bus: EmulatedBus) -> Non
     assert checks["finger1_bottom", "temperature"].verdict is Verdict.FAILED
     assert checks["finger1_top", "temperature"].verdict is Verdict.OK
     assert checks["guide", "voltage"].verdict is Verdict.FAILED, "looked at last"
+
+
+def test_a_new_hand_is_provisioned_and_then_healthy(capsys: pytest.CaptureFixture[str]) -> None:
+    with EmulatedBus(SPEC) as bus:
+        assert print_doctor(bus.port, "emulated") == 1
+        assert "-> taskbelief provision" in capsys.readouterr().out
+        assert provision(bus.port, "emulated") == 0
+        assert "finger1_top: current_limit is" in capsys.readouterr().out
+        assert print_doctor(bus.port, "emulated") == 0
+        assert provision(bus.port, "emulated") == 0
+        assert capsys.readouterr().out.endswith("0 registers written and read back\n")
 
 
 def test_servos_at_another_baud_rate_are_found() -> None:

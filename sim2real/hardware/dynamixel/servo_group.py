@@ -117,7 +117,7 @@ class ServoGroup:
                 f"{found[0].servo}.{found[0].register.name}",
                 found="; ".join(map(str, found)),
                 expected="the registers of robot.yaml and the unit's calibration",
-                remedy="provision the unit, or correct the files",
+                remedy="taskbelief provision, or correct the files",
             )
 
     def configure(self, name: str) -> None:
