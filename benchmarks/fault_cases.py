@@ -104,7 +104,10 @@ def _wire() -> list[Brief]:
         ),
         Brief(kind="drop_reply", note="all, for 50 ms", reaction="absorbed", fault=briefly),
         Brief(
-            kind="drop_reply", note="one in ten", reaction="absorbed", fault={"probability": 0.01}
+            kind="drop_reply",
+            note="one in a hundred",
+            reaction="absorbed",
+            fault={"probability": 0.01},
         ),
         Brief(
             kind="delay_reply",

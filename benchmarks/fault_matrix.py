@@ -12,16 +12,15 @@ import dataclasses
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.fault_cases import CASES, REACTIONS, Case
+from benchmarks.fault_cases import CASES, Case
+from benchmarks.fault_page import Record, markdown
 from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
-from sim2real.emulator.faults import KINDS
 from sim2real.emulator.line import Line, LineOptions
 from sim2real.emulator.plant import Plant
 from sim2real.emulator.servo import Servo
@@ -71,24 +70,6 @@ class DirectPort:
         self._is_lost |= self._line.is_unplugged
         if self._is_lost:
             raise PortLost("the port is gone")
-
-
-@dataclass
-class Record:
-    """What one case led to."""
-
-    case: Case
-    reaction: str = ""
-    cause: str = ""
-    detail: str = ""
-    noticed_s: float | None = None
-    """from the fault to the first retry, refused reading or other entry in a counter"""
-    stopped_s: float | None = None
-    """from the fault until no servo is driven any more"""
-    final: str = ""
-    num_readings: int = 0
-    violations: list[str] = field(default_factory=list)
-    """what must never happen and did"""
 
 
 class Bench:
@@ -349,55 +330,8 @@ def _final(bench: Bench) -> str:
             error = servo["hardware_error"]
             counts[f"off, error {error:#04x}" if error else "off"] += 1
         else:
-            counts["stopped by its watchdog" if servo.watchdog_tripped else "driven"] += 1
+            counts["stopped by watchdog" if servo.watchdog_tripped else "driven"] += 1
     return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
-
-
-def markdown(records: Sequence[Record]) -> str:
-    """The matrix as a page."""
-    kinds = {fault.kind for record in records for fault in record.case.faults}
-    headings = ("fault", "when", "reaction", "reason", "noticed", "all stopped", "servos then")
-    lines = [
-        "# Faults and what happens",
-        "",
-        "Measured on the **emulated bus**, not on hardware, and written by",
-        "`python -m benchmarks.fault_matrix`: driver and safety ladder in a loop of",
-        f"{PERIOD_S * 1000:.0f} ms, joints swinging, {len(records)} cases over {len(kinds)} of the",
-        f"emulator's {len(KINDS)} kinds of fault. Times are bus time from the beginning of the",
-        "fault, seen at the end of each period.",
-        "",
-        "| reaction | meaning |",
-        "|---|---|",
-        *(f"| {name} | {meaning} |" for name, meaning in REACTIONS.items()),
-        "",
-        "In every case: nothing hangs, no stale value is returned as fresh (each reading is held",
-        "against what the registers showed during its exchange), no servo is driven with its Bus",
-        "Watchdog off, and when the host then falls silent every servo that is still driven is",
-        "stopped by its own watchdog.",
-        "",
-        f"| {' | '.join(headings)} |",
-        "|---|---|---|---|--:|--:|---|",
-    ]
-    return "\n".join([*lines, *map(_row, records)]) + "\n"
-
-
-def _row(record: Record) -> str:
-    case = record.case
-    when = {"connect": "before connecting", "activate": "before torque", "run": "in motion"}
-    cells = [
-        case.name,
-        when[case.stage],
-        record.reaction,
-        record.cause.replace("_", " ") or "–",
-        _milliseconds(record.noticed_s),
-        _milliseconds(record.stopped_s),
-        record.final,
-    ]
-    return f"| {' | '.join(cells)} |"
-
-
-def _milliseconds(seconds: float | None) -> str:
-    return "–" if seconds is None else f"{seconds * 1000:.0f} ms"
 
 
 def main(path: Path) -> int:
@@ -406,7 +340,7 @@ def main(path: Path) -> int:
     records = [run_case(case, spec) for case in CASES]
     beside = path.with_name(path.name + ".part")
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside.write_text(markdown(records), encoding="utf-8")
+    beside.write_text(markdown(records, PERIOD_S), encoding="utf-8")
     beside.replace(path)
     bad = [f"{record.case.name}: {text}" for record in records for text in record.violations]
     print("\n".join(bad) or f"{len(records)} cases, nothing that must not happen: {path}")

@@ -48,7 +48,8 @@ class EmulatedBus:
     """A hand of emulated servos at `port`. A context manager; `stop` may be called more than once.
 
     `faults` are there from the start, `inject` adds more; `dynamics` are those of a task. Servos
-    are set to `baud` (default: the robot's). `options` choose what the manual leaves open.
+    are set to `baud` (default: the robot's). `options` choose what the manual leaves open; baud
+    rate and seed are then theirs.
     """
 
     def __init__(

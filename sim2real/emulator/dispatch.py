@@ -18,6 +18,7 @@ from sim2real.hardware.dynamixel.instructions import (
 )
 from sim2real.hardware.dynamixel.packet import (
     BROADCAST_ID,
+    MAX_ID,
     Instruction,
     MalformedPacket,
     Packet,
@@ -69,6 +70,7 @@ class Dispatcher:
         self._servos, self._memory, self._restate = servos, memory, restate
         self._watchdog_hears_all = watchdog_hears_all
         self._silence_ends_sync_read = silent_servo_ends_sync_read
+        self._shadows: Listeners = {}
 
     def obey(self, packet: Packet, now: float, host_baud: int) -> list[Answer]:
         """Let every servo that hears `packet` act; return the answers in the order of the wire.
@@ -86,7 +88,7 @@ class Dispatcher:
                 writes = _WRITES_MANY[Instruction(packet.instruction)](packet.parameters)
                 self._feed_watchdogs(listeners, writes, now)
                 for motor_id, (address, data) in writes.items():
-                    for servo in listeners.get(motor_id, ()):
+                    for servo in (*listeners.get(motor_id, ()), *self._shadows.get(motor_id, ())):
                         servo.write(address, data)
                 return []
         except MalformedPacket:
@@ -96,11 +98,16 @@ class Dispatcher:
         return [a for motor_id in ids for a in self._answer_one(packet, motor_id, listeners, now)]
 
     def _listeners(self, now: float, host_baud: int) -> Listeners:
+        """Also notes who hears under a Secondary ID."""
         listeners: Listeners = {}
-        codes = self._memory["baud_rate"].tolist()
-        for servo, motor_id, code in zip(self._servos, self._memory["id"].tolist(), codes):
-            if BAUD_RATES[code] == host_baud and servo.listens(now):
+        self._shadows = {}
+        names = ("id", "secondary_id", "baud_rate", "protocol")
+        columns = [self._memory[name].tolist() for name in names]
+        for servo, motor_id, shadow_id, code, protocol in zip(self._servos, *columns):
+            if BAUD_RATES[code] == host_baud and protocol == 2 and servo.listens(now):
                 listeners.setdefault(motor_id, []).append(servo)
+                if shadow_id <= MAX_ID:
+                    self._shadows.setdefault(shadow_id, []).append(servo)
         return listeners
 
     def _feed_watchdogs(self, listeners: Listeners, named: Iterable[int], now: float) -> None:
@@ -120,6 +127,8 @@ class Dispatcher:
             if answers_this:
                 data = _encode(self._restate(status, packet))
                 answers.append(Answer(servo, data, False))
+        for servo in self._shadows.get(packet.motor_id, ()):
+            _execute(servo, motor_id, packet, now)  # obeyed, never answered
         if answers:
             yield _merge(answers)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from benchmarks.fault_cases import CASES, Case
-from benchmarks.fault_matrix import Bench, Record, markdown, run_case
+from benchmarks.fault_matrix import Bench, run_case
+from benchmarks.fault_page import Record, markdown
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.emulator.faults import KINDS, Fault
 from sim2real.hardware.dynamixel import freshness
@@ -44,9 +47,17 @@ def test_a_case_repeats_itself_exactly():
 
 def test_the_page_has_a_row_for_every_case():
     records = [Record(case) for case in CASES]
-    page = markdown(records)
+    page = markdown(records, 0.02)
     assert "emulated bus" in page
     assert all(f"| {case.name} |" in page for case in CASES)
+
+
+def test_the_page_in_the_repository_is_of_these_cases_and_kinds():
+    page = (Path(__file__).parents[2] / "docs" / "faults.md").read_text(encoding="utf-8")
+    matrix = page.split("## Writing a plan")[0].splitlines()
+    rows = [line.split(" | ")[0].removeprefix("| ") for line in matrix if " | " in line]
+    assert rows[-len(CASES) :] == [case.name for case in CASES]
+    assert all(f"| {kind} | {KINDS[kind].summary} |" in page for kind in KINDS)
 
 
 # The watch itself must be able to fail.

@@ -102,6 +102,32 @@ def test_unknown_instructions_and_ids(host):
     assert host.servo(10).motor_id == 10, "ids survive a broadcast reset of everything"
 
 
+def test_a_secondary_id_is_obeyed_in_silence(host):
+    host.servo(11).poke("secondary_id", 77)
+    assert host.ask(build.write(77, 65, b"\x01")) == b""
+    assert (host.servo(11)["led"], host.servo(10)["led"]) == (1, 0)
+    host.ask(build.sync_write(65, {77: b"\x00", 10: b"\x01"}))
+    assert (host.servo(11)["led"], host.servo(10)["led"]) == (0, 1)
+
+
+def test_a_servo_set_to_protocol_1_is_lost(host):
+    assert host.status(build.write(10, 13, b"\x01")).error == 0
+    assert host.ask(build.ping(10)) == b""
+
+
+def test_a_servo_may_be_mounted_the_other_way_round(make_host):
+    signs, zeros = (1, -1, *[1] * 9), (2048.0, 1000.0, *[2048.0] * 9)
+    host = make_host(signs=signs, zero_ticks=zeros)
+    servo, home = host.servo(11), host.line.plant.angles_rad[1]
+    assert servo["present_position"] == pytest.approx(1000 - home / (2 * np.pi) * 4096, abs=2)
+    torque_on(host, ids=(11,), watchdog=0)
+    before = servo["present_position"]
+    host.ask(build.write(11, 116, (before + 100).to_bytes(4, "little")))
+    host.wait(1.0)
+    assert servo["present_position"] == pytest.approx(before + 100, abs=15)
+    assert host.line.plant.angles_rad[1] < home - 0.1
+
+
 def test_a_silent_servo_cuts_a_chain_off(host):
     host.line.inject(Fault(kind="mute_servo", servo=20))
     assert [answer.motor_id for answer in fast_read(host)] == [10, 11, 12]

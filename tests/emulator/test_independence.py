@@ -1,0 +1,28 @@
+"""Emulator and driver share the packet codec and nothing else: neither can hide the other."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import sim2real.emulator
+
+CODEC = {"crc", "packet", "instructions", "stream"}
+PREFIX = "sim2real.hardware."
+
+
+def imported_names(path: Path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_only_the_codec_is_shared():
+    files = sorted(Path(sim2real.emulator.__file__).parent.glob("*.py"))
+    assert len(files) > 8
+    allowed = {f"{PREFIX}dynamixel.{name}" for name in CODEC} | {f"{PREFIX}physics_model"}
+    found = {name for path in files for name in imported_names(path) if name.startswith(PREFIX)}
+    assert found <= allowed
+    assert f"{PREFIX}dynamixel.packet" in found
