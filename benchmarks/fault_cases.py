@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from sim2real.emulator.faults import Fault
 from sim2real.hardware.dynamixel.frame import LENGTH
@@ -42,331 +42,161 @@ class Case:
     """the host stops without a word"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Brief:
-    """How a row is written down below: one fault, with defaults for the rest."""
-
-    kind: str
-    reaction: Reaction
-    causes: tuple[str, ...] = ()
-    stage: Stage = "run"
-    mends: bool = False
-    note: str = ""
-    fault: dict[str, object] = field(default_factory=dict)
-
-    def case(self) -> Case:
-        fault = Fault(kind=self.kind, **self.fault)  # type: ignore[arg-type]
-        return Case(
-            name=f"{self.kind}{': ' + self.note if self.note else ''}",
-            faults=(fault,),
-            reaction=self.reaction,
-            causes=self.causes,
-            stage=self.stage,
-            mends=self.mends,
-        )
-
-
 ONE = 21
 """the servo that most faults befall: the middle joint of the second finger"""
-STALE = ("stale_reading",)
+STALE = "stale_reading"
 
 
-def _wire() -> list[Brief]:
-    once, briefly = {"packets": 1}, {"duration_s": 0.05}
+def _in_motion(
+    kind: str, note: str, reaction: Reaction, *causes: str, mends: bool = False, **fault: Any
+) -> Case:
+    faults = (Fault(kind=kind, **fault),)
+    return Case(
+        name=_name(kind, note), faults=faults, reaction=reaction, causes=causes, mends=mends
+    )
+
+
+def _before_connecting(kind: str, note: str, *causes: str, **fault: Any) -> Case:
+    return _refused("connect", kind, note, causes, fault)
+
+
+def _before_torque(kind: str, note: str, *causes: str, **fault: Any) -> Case:
+    return _refused("activate", kind, note, causes, fault)
+
+
+def _refused(
+    stage: Stage, kind: str, note: str, causes: tuple[str, ...], fault: dict[str, Any]
+) -> Case:
+    faults = (Fault(kind=kind, **fault),)
+    return Case(
+        name=_name(kind, note), faults=faults, reaction="refused", causes=causes, stage=stage
+    )
+
+
+def _eeprom(note: str, **registers: int) -> Case:
+    """EEPROM, or what the factory wrote, is not what robot.yaml says."""
+    return _before_connecting("set_registers", note, servo=ONE, registers=registers)
+
+
+def _name(kind: str, note: str) -> str:
+    return f"{kind}: {note}" if note else kind
+
+
+def _wire_faults() -> list[Case]:
     return [
-        Brief(kind="drop_request", note="once", reaction="absorbed", fault=once),
-        Brief(
-            kind="drop_request", note="one in ten", reaction="absorbed", fault={"probability": 0.1}
-        ),
-        Brief(
-            kind="drop_request",
-            note="all",
-            reaction="silenced",
-            causes=STALE,
-            mends=True,
-            fault={"duration_s": 1.0},
-        ),
-        Brief(kind="delay_request", note="once, by 50 ms", reaction="absorbed", fault=once),
-        Brief(kind="truncate_request", note="once", reaction="absorbed", fault=once),
-        Brief(
-            kind="flip_request_bit",
-            note="one in ten",
-            reaction="absorbed",
-            fault={"probability": 0.1},
-        ),
-        Brief(kind="drop_goal_write", note="one", reaction="absorbed", fault=once),
-        Brief(kind="drop_goal_write", note="all", reaction="stopped", causes=("goal_ignored",)),
-        Brief(
-            kind="drop_reply",
-            note="one servo, once",
-            reaction="absorbed",
-            fault={"servo": ONE, **once},
-        ),
-        Brief(kind="drop_reply", note="all, for 50 ms", reaction="absorbed", fault=briefly),
-        Brief(
-            kind="drop_reply",
-            note="one in a hundred",
-            reaction="absorbed",
-            fault={"probability": 0.01},
-        ),
-        Brief(
-            kind="delay_reply",
-            note="once, by 50 ms",
-            reaction="absorbed",
-            fault={"servo": ONE, **once},
-        ),
-        Brief(kind="delay_reply", note="all, by 3 ms", reaction="absorbed", fault={"value": 0.003}),
-        Brief(
-            kind="delay_reply",
-            note="all, by 50 ms",
-            reaction="silenced",
-            causes=STALE,
-            fault={"value": 0.05},
-        ),
-        Brief(
-            kind="truncate_reply",
-            note="one servo, once",
-            reaction="absorbed",
-            fault={"servo": ONE, **once},
-        ),
-        Brief(
-            kind="truncate_reply",
-            note="one servo, always",
-            reaction="silenced",
-            causes=STALE,
-            fault={"servo": ONE},
-        ),
-        Brief(
-            kind="flip_reply_bit",
-            note="one in a hundred",
-            reaction="absorbed",
-            fault={"probability": 0.01},
-        ),
-        Brief(kind="double_reply", note="one servo", reaction="absorbed", fault={"servo": 50}),
-        Brief(
-            kind="earlier_reply",
-            note="one servo, once",
-            reaction="absorbed",
-            fault={"servo": ONE, "packets": 2},
-        ),
-        Brief(
-            kind="noise_before_reply", note="first servo", reaction="absorbed", fault={"servo": 10}
-        ),
-        Brief(kind="split_reply", note="last servo", reaction="absorbed", fault={"servo": 50}),
-        Brief(
-            kind="wrong_id",
-            note="one servo, once",
-            reaction="absorbed",
-            fault={"servo": ONE, **once},
-        ),
-        Brief(
-            kind="wrong_id",
-            note="one servo, always",
-            reaction="silenced",
-            causes=STALE,
-            fault={"servo": ONE},
-        ),
-        Brief(
-            kind="alert_bit", note="register 70 is clear", reaction="absorbed", fault={"servo": ONE}
-        ),
-        Brief(
-            kind="refused",
-            note="one servo, once",
-            reaction="absorbed",
-            fault={"servo": ONE, **once},
-        ),
-        Brief(
-            kind="short_data",
-            note="one servo, once",
-            reaction="absorbed",
-            fault={"servo": ONE, **once},
-        ),
-        Brief(
-            kind="frozen_data",
-            note="one servo",
-            reaction="stopped",
-            causes=STALE,
-            fault={"servo": ONE},
-        ),
-        Brief(kind="frozen_data", note="all", reaction="stopped", causes=STALE),
-        Brief(kind="echo", reaction="absorbed"),
-        Brief(kind="idle_noise", reaction="absorbed"),
-        Brief(kind="adapter_latency", note="16 ms", reaction="absorbed"),
-        Brief(kind="silent_bus", note="110 ms", reaction="held", fault={"duration_s": 0.11}),
-        Brief(kind="silent_bus", note="for good", reaction="silenced", causes=STALE),
-        Brief(
-            kind="unplugged",
-            note="and back",
-            reaction="silenced",
-            causes=STALE,
-            mends=True,
-            fault={"duration_s": 1.0},
-        ),
+        _in_motion("drop_request", "once", "absorbed", packets=1),
+        _in_motion("drop_request", "one in ten", "absorbed", probability=0.1),
+        _in_motion("drop_request", "all", "silenced", STALE, mends=True, duration_s=1.0),
+        _in_motion("delay_request", "once, by 50 ms", "absorbed", packets=1),
+        _in_motion("truncate_request", "once", "absorbed", packets=1),
+        _in_motion("flip_request_bit", "one in ten", "absorbed", probability=0.1),
+        _in_motion("drop_goal_write", "one", "absorbed", packets=1),
+        _in_motion("drop_goal_write", "all", "stopped", "goal_ignored"),
+        _in_motion("drop_reply", "one servo, once", "absorbed", servo=ONE, packets=1),
+        _in_motion("drop_reply", "all, for 50 ms", "absorbed", duration_s=0.05),
+        _in_motion("drop_reply", "one in a hundred", "absorbed", probability=0.01),
+        _in_motion("delay_reply", "once, by 50 ms", "absorbed", servo=ONE, packets=1),
+        _in_motion("delay_reply", "all, by 3 ms", "absorbed", value=0.003),
+        _in_motion("delay_reply", "all, by 50 ms", "silenced", STALE, value=0.05),
+        _in_motion("truncate_reply", "one servo, once", "absorbed", servo=ONE, packets=1),
+        _in_motion("truncate_reply", "one servo, always", "silenced", STALE, servo=ONE),
+        _in_motion("flip_reply_bit", "one in a hundred", "absorbed", probability=0.01),
+        _in_motion("double_reply", "one servo", "absorbed", servo=50),
+        _in_motion("earlier_reply", "one servo, once", "absorbed", servo=ONE, packets=2),
+        _in_motion("noise_before_reply", "first servo", "absorbed", servo=10),
+        _in_motion("split_reply", "last servo", "absorbed", servo=50),
+        _in_motion("wrong_id", "one servo, once", "absorbed", servo=ONE, packets=1),
+        _in_motion("wrong_id", "one servo, always", "silenced", STALE, servo=ONE),
+        _in_motion("alert_bit", "register 70 is clear", "absorbed", servo=ONE),
+        _in_motion("refused", "one servo, once", "absorbed", servo=ONE, packets=1),
+        _in_motion("short_data", "one servo, once", "absorbed", servo=ONE, packets=1),
+        _in_motion("frozen_data", "one servo", "stopped", STALE, servo=ONE),
+        _in_motion("frozen_data", "all", "stopped", STALE),
+        _in_motion("echo", "", "absorbed"),
+        _in_motion("idle_noise", "", "absorbed"),
+        _in_motion("adapter_latency", "16 ms", "absorbed"),
+        _in_motion("silent_bus", "110 ms", "held", duration_s=0.11),
+        _in_motion("silent_bus", "for good", "silenced", STALE),
+        _in_motion("unplugged", "and back", "silenced", STALE, mends=True, duration_s=1.0),
     ]
 
 
-def _servo() -> list[Brief]:
-    one = {"servo": ONE}
-    error = ("hardware_error",)
+def _servo_faults() -> list[Case]:
     return [
-        Brief(kind="mute_servo", reaction="silenced", causes=STALE, fault=one),
-        Brief(kind="mute_servo", note="80 ms", reaction="held", fault={**one, "duration_s": 0.08}),
-        Brief(kind="mute_servo", note="all", reaction="silenced", causes=STALE),
-        Brief(kind="deaf_servo", reaction="silenced", causes=STALE, fault=one),
-        Brief(kind="dead_servo", reaction="silenced", causes=STALE, fault=one),
-        Brief(
-            kind="brown_out",
-            note="100 ms",
-            reaction="stopped",
-            causes=("stale_reading", "torque_lost"),
-            mends=True,
-            fault={"duration_s": 0.1},
+        _in_motion("mute_servo", "", "silenced", STALE, servo=ONE),
+        _in_motion("mute_servo", "80 ms", "held", servo=ONE, duration_s=0.08),
+        _in_motion("mute_servo", "all", "silenced", STALE),
+        _in_motion("deaf_servo", "", "silenced", STALE, servo=ONE),
+        _in_motion("dead_servo", "", "silenced", STALE, servo=ONE),
+        _in_motion(
+            "brown_out", "100 ms", "stopped", STALE, "torque_lost", mends=True, duration_s=0.1
         ),
-        Brief(
-            kind="supply_voltage",
-            note="9 V",
-            reaction="stopped",
-            causes=("hardware_error", "voltage"),
-            fault={},
+        _in_motion("supply_voltage", "9 V", "stopped", "hardware_error", "voltage"),
+        _in_motion("supply_voltage", "15.5 V", "stopped", "voltage", value=15.5),
+        _in_motion("overload", "", "stopped", "hardware_error", servo=ONE),
+        _in_motion("electrical_shock", "", "stopped", "hardware_error", servo=ONE),
+        _in_motion("encoder_error", "", "stopped", "hardware_error", servo=ONE),
+        _in_motion("overheating_error", "", "stopped", "hardware_error", servo=ONE),
+        _in_motion("hot", "75 °C", "stopped", "temperature", servo=ONE),
+        _in_motion("reboot", "", "stopped", STALE, "torque_lost", mends=True, servo=ONE),
+        _in_motion("watchdog_trip", "", "stopped", "watchdog_tripped", mends=True, servo=ONE),
+        _in_motion("torque_lost", "", "stopped", "torque_lost", mends=True, servo=ONE),
+        _in_motion(
+            "duplicate_id", "the guide answers as well", "stopped", STALE, servo=60, value=ONE
         ),
-        Brief(
-            kind="supply_voltage",
-            note="15.5 V",
-            reaction="stopped",
-            causes=("voltage",),
-            fault={"value": 15.5},
+        _in_motion("goals_ignored", "", "stopped", "goal_ignored", servo=ONE),
+        _in_motion("encoder_jump", "35°", "stopped", "position_jump", servo=ONE),
+        _in_motion("encoder_frozen", "", "absorbed", servo=ONE),
+        _in_motion("encoder_noise", "18°", "stopped", "position_jump", "position", servo=ONE),
+        _in_motion("stuck_joint", "", "absorbed", servo=ONE),
+        _in_motion("weak_motor", "", "absorbed", servo=ONE),
+        _in_motion(
+            "push",
+            "2 N m",
+            "stopped",
+            "position",
+            "velocity",
+            "position_jump",
+            servo=ONE,
+            value=-2.0,
         ),
-        Brief(kind="overload", reaction="stopped", causes=error, fault=one),
-        Brief(kind="electrical_shock", reaction="stopped", causes=error, fault=one),
-        Brief(kind="encoder_error", reaction="stopped", causes=error, fault=one),
-        Brief(kind="overheating_error", reaction="stopped", causes=error, fault=one),
-        Brief(kind="hot", note="75 °C", reaction="stopped", causes=("temperature",), fault=one),
-        Brief(
-            kind="reboot",
-            reaction="stopped",
-            causes=("stale_reading", "torque_lost"),
-            mends=True,
-            fault=one,
-        ),
-        Brief(
-            kind="watchdog_trip",
-            reaction="stopped",
-            causes=("watchdog_tripped",),
-            mends=True,
-            fault=one,
-        ),
-        Brief(
-            kind="torque_lost", reaction="stopped", causes=("torque_lost",), mends=True, fault=one
-        ),
-        Brief(
-            kind="duplicate_id",
-            note="the guide answers as well",
-            reaction="stopped",
-            causes=STALE,
-            fault={"servo": 60, "value": ONE},
-        ),
-        Brief(kind="goals_ignored", reaction="stopped", causes=("goal_ignored",), fault=one),
-        Brief(
-            kind="encoder_jump",
-            note="35°",
-            reaction="stopped",
-            causes=("position_jump",),
-            fault=one,
-        ),
-        Brief(kind="encoder_frozen", reaction="absorbed", fault=one),
-        Brief(
-            kind="encoder_noise",
-            note="18°",
-            reaction="stopped",
-            causes=("position_jump", "position"),
-            fault=one,
-        ),
-        Brief(kind="stuck_joint", reaction="absorbed", fault=one),
-        Brief(kind="weak_motor", reaction="absorbed", fault=one),
-        Brief(
-            kind="push",
-            note="2 N m",
-            reaction="stopped",
-            causes=("position", "velocity", "position_jump"),
-            fault={**one, "value": -2.0},
-        ),
-        Brief(kind="tick_frozen", reaction="stopped", causes=STALE, fault=one),
-        Brief(kind="tick_jump", note="5 s", reaction="stopped", causes=STALE, fault=one),
+        _in_motion("tick_frozen", "", "stopped", STALE, servo=ONE),
+        _in_motion("tick_jump", "5 s", "stopped", STALE, servo=ONE),
     ]
 
 
-def _before_torque() -> list[Brief]:
-    def eeprom(note: str, stage: Stage = "connect", **registers: int) -> Brief:
-        return Brief(
-            kind="set_registers",
-            note=note,
-            stage=stage,
-            reaction="refused",
-            fault={"servo": ONE, "registers": registers},
-        )
-
-    one = {"servo": ONE}
+def _faults_before_torque() -> list[Case]:
     return [
-        eeprom("another model", model_number=1020),
-        eeprom("old firmware", firmware=38),
-        eeprom("position mode in EEPROM", operating_mode=3),
-        eeprom("another current limit", current_limit=1193),
-        eeprom("other position limits", max_position_limit=4095),
-        eeprom("reversed", drive_mode=1),
-        eeprom("torque on by a goal", drive_mode=8),
-        eeprom("a homing offset", homing_offset=512),
-        eeprom("return delay of 500 µs", return_delay=250),
-        eeprom("no shutdown on overload", shutdown=0x14),
-        eeprom("torque on at power-up", startup_configuration=1),
-        eeprom("another id", id=77),
-        eeprom("another baud rate", baud_rate=1),
-        eeprom("an error is latched", stage="activate", hardware_error=0x20),
-        Brief(
-            kind="mute_servo",
-            note="before connecting",
-            stage="connect",
-            reaction="refused",
-            causes=("silent",),
-            fault=one,
+        _eeprom("another model", model_number=1020),
+        _eeprom("old firmware", firmware=38),
+        _eeprom("position mode in EEPROM", operating_mode=3),
+        _eeprom("another current limit", current_limit=1193),
+        _eeprom("other position limits", max_position_limit=4095),
+        _eeprom("reversed", drive_mode=1),
+        _eeprom("torque on by a goal", drive_mode=8),
+        _eeprom("a homing offset", homing_offset=512),
+        _eeprom("return delay of 500 µs", return_delay=250),
+        _eeprom("no shutdown on overload", shutdown=0x14),
+        _eeprom("torque on at power-up", startup_configuration=1),
+        _eeprom("another id", id=77),
+        _eeprom("another baud rate", baud_rate=1),
+        _before_torque(
+            "set_registers", "an error is latched", servo=ONE, registers={"hardware_error": 0x20}
         ),
-        Brief(
-            kind="silent_bus",
-            note="before connecting",
-            stage="connect",
-            reaction="refused",
-            causes=("silent",),
-        ),
-        Brief(
-            kind="unplugged",
-            note="before torque",
-            stage="activate",
-            reaction="refused",
-            causes=("port_lost",),
-        ),
-        Brief(
-            kind="goals_ignored",
-            note="before torque",
-            stage="activate",
-            reaction="refused",
-            fault=one,
-        ),
-        Brief(kind="reboot", note="before torque", stage="activate", reaction="refused", fault=one),
-        Brief(
-            kind="encoder_jump",
-            note="joint out of range",
-            stage="activate",
-            reaction="refused",
-            causes=("far_pose",),
-            fault={**one, "value": 1200},
-        ),
+        _before_connecting("mute_servo", "before connecting", "silent", servo=ONE),
+        _before_connecting("silent_bus", "before connecting", "silent"),
+        _before_torque("unplugged", "before torque", "port_lost"),
+        _before_torque("goals_ignored", "before torque", servo=ONE),
+        _before_torque("reboot", "before torque", servo=ONE),
+        _before_torque("encoder_jump", "joint out of range", "far_pose", servo=ONE, value=1200),
     ]
 
 
-def _sweep(kind: str, what: str, num_bits: int, pause: int = 0, **fault: int) -> Case:
+def _sweep(kind: str, what: str, num_bits: int, pause: int = 0, **fault: Any) -> Case:
     """A flip at every position of one packet, one bit in a tick."""
     return Case(
         name=f"{kind}: each of {num_bits} bits of {what}",
-        faults=(Fault(kind=kind, packets=1, **fault),),  # type: ignore[arg-type]
+        faults=(Fault(kind=kind, packets=1, **fault),),
         reaction="absorbed",
         sweep_bits=num_bits,
         sweep_pause=pause,
@@ -387,6 +217,8 @@ def _special() -> list[Case]:
 
 
 CASES: tuple[Case, ...] = (
-    *(brief.case() for brief in (*_wire(), *_servo(), *_before_torque())),
+    *_wire_faults(),
+    *_servo_faults(),
+    *_faults_before_torque(),
     *_special(),
 )
