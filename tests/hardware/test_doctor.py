@@ -10,6 +10,7 @@ import pytest
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.emulator.bus_server import EmulatedBus
 from sim2real.emulator.faults import Fault
+from sim2real.emulator.line import LineOptions
 from sim2real.hardware.doctor import (
     Check,
     Verdict,
@@ -18,7 +19,6 @@ from sim2real.hardware.doctor import (
     is_healthy,
     print_doctor,
 )
-from sim2real.hardware.dynamixel.driver import DynamixelRobot
 from sim2real.hardware.dynamixel.port import latency_timer_ms, require_low_latency
 from sim2real.hardware.provision import provision
 
@@ -28,7 +28,6 @@ SPEC = load_robot_spec()
 @pytest.fixture
 def bus() -> Iterator[EmulatedBus]:
     with EmulatedBus(SPEC) as bus:
-        DynamixelRobot.on_serial(bus.port, SPEC, "emulated").provision()
         yield bus
 
 
@@ -72,7 +71,8 @@ def test_voltage_and_temperature_are_judged_by_the_spec(bus: EmulatedBus) -> Non
 
 
 def test_a_new_hand_is_provisioned_and_then_healthy(capsys: pytest.CaptureFixture[str]) -> None:
-    with EmulatedBus(SPEC) as bus:
+    options = LineOptions(baud=SPEC.bus.baud, supply_v=12.0, is_provisioned=False)
+    with EmulatedBus(SPEC, options=options) as bus:
         assert print_doctor(bus.port, "emulated") == 1
         assert "-> taskbelief provision" in capsys.readouterr().out
         assert provision(bus.port, "emulated") == 0

@@ -67,6 +67,11 @@ def spec() -> RobotSpec:
 
 
 @pytest.fixture(scope="session")
+def patient() -> DriverConfig:
+    return PATIENT
+
+
+@pytest.fixture(scope="session")
 def real_hand(pytestconfig: pytest.Config) -> tuple[str, str] | None:
     """(port, unit) of the real hand, once a person has said that it may move."""
     if pytestconfig.getoption("--robot", "emulated") != "serial":
@@ -87,11 +92,9 @@ def real_hand(pytestconfig: pytest.Config) -> tuple[str, str] | None:
 
 @pytest.fixture
 def bench(spec: RobotSpec, real_hand: tuple[str, str] | None) -> Iterator[Bench]:
-    """A hand with torque off, its EEPROM as configured."""
+    """A hand with torque off, provisioned."""
     if real_hand is not None:
         yield Bench(spec, *real_hand, None)
         return
     with EmulatedBus(spec) as bus:
-        bench = Bench(spec, bus.port, "emulated", bus)
-        bench.robot().provision()
-        yield bench
+        yield Bench(spec, bus.port, "emulated", bus)

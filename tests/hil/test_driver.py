@@ -12,9 +12,14 @@ import numpy as np
 import pytest
 
 from sim2real.contract.joint_io import Command
+from sim2real.emulator.bus_server import EmulatedBus
 from sim2real.emulator.faults import Fault
+from sim2real.emulator.line import LineOptions
+from sim2real.hardware.calibration import Calibration, ServoCalibration
 from sim2real.hardware.dynamixel import control_table as table
+from sim2real.hardware.dynamixel.driver import DynamixelRobot
 from sim2real.hardware.dynamixel.object_servo import TurnConfig
+from sim2real.hardware.dynamixel.port import SerialPort
 from sim2real.hardware.robot import Phase, RobotFault
 
 PERIOD_S = 0.02
@@ -182,3 +187,35 @@ def test_an_object_that_does_not_turn_is_let_go(bench: Any) -> None:
         with pytest.raises(RobotFault, match="object_not_turned"):
             robot.turn_object(1.0, TurnConfig(timeout_s=0.3))
         assert robot.servos.read("valve", table.TORQUE_ENABLE) == 0
+
+
+def test_a_unit_that_is_mounted_otherwise_moves_the_same(
+    spec: Any, real_hand: Any, patient: Any
+) -> None:
+    if real_hand is not None:
+        pytest.skip("a real hand is mounted as it is")
+    names = (*spec.joint_names, *(item.name for item in spec.objects))
+    mounted = {
+        name: ServoCalibration(sign=1 - 2 * (row % 2), zero_count=1500 + 100 * row)
+        for row, name in enumerate(names)
+    }
+    calibration = Calibration(schema_version=1, unit="odd", robot=spec.name, servos=mounted)
+    options = LineOptions(
+        baud=spec.bus.baud,
+        supply_v=spec.servo.nominal_voltage_v,
+        signs=tuple(servo.sign for servo in mounted.values()),
+        zero_ticks=tuple(float(servo.zero_count) for servo in mounted.values()),
+    )
+    with EmulatedBus(spec, options=options) as bus:
+
+        def open_port() -> SerialPort:
+            return SerialPort.open(bus.port, spec.bus.baud)
+
+        with DynamixelRobot(spec, calibration, open_port, config=patient) as robot:
+            home = spec.joint_array("home_rad")
+            np.testing.assert_allclose(robot.read().position_rad, home, atol=0.01)
+            robot.activate()
+            moved = hold(robot, home + 0.1, 0.4)
+            assert (moved.position_rad - home > 0.04).all()
+            counts = np.array([bus.servo(i)["present_position"] for i in spec.motor_ids])
+            assert (np.diff(counts) != 0).all(), "the servos themselves count differently"
