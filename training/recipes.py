@@ -6,10 +6,12 @@ the reason for it. Measured budgets are in docs/results.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sim2real.contract.errors import BadInput
 from training.algorithms.pearl import PearlConfig
 from training.algorithms.rl2 import Rl2Config
 from training.algorithms.sac import SacConfig
@@ -117,3 +119,43 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "rl2-point-robot": rl2_point_robot,
     "oracle-point-robot": oracle_point_robot,
 }
+
+
+def with_settings(name: str, settings: Sequence[str] = ()) -> Recipe:
+    """The recipe of that name, with settings of its algorithm changed, each as `field=value`.
+
+    Raises `BadInput` for an unknown recipe or field, and for a value that does not fit.
+    """
+    if name not in RECIPES:
+        raise BadInput(
+            "command line", "recipe", found=name, expected=f"one of {', '.join(RECIPES)}"
+        )
+    recipe = RECIPES[name]()
+    changes = {}
+    for setting in settings:
+        field, _, text = setting.partition("=")
+        known = {each.name for each in dataclasses.fields(recipe.config)}
+        if field not in known:
+            expected = f"a field of {type(recipe.config).__name__}"
+            raise BadInput("command line", "--settings", found=field, expected=expected)
+        changes[field] = _read_value(field, text, getattr(recipe.config, field))
+    try:
+        return dataclasses.replace(recipe, config=dataclasses.replace(recipe.config, **changes))
+    except ValueError as error:  # the config's own checks
+        raise BadInput(
+            "command line", "--settings", found=" ".join(settings), expected=str(error)
+        ) from None
+
+
+def _read_value(field: str, text: str, current: Any) -> Any:
+    """`text` as the kind of value that the field holds now."""
+    truth = {"true": True, "false": False}
+    try:
+        if current is None or isinstance(current, bool):
+            return truth[text.lower()]
+        if isinstance(current, tuple):
+            return tuple(int(part) for part in text.split(","))
+        return type(current)(text)
+    except (KeyError, ValueError):
+        kind = "true or false" if current is None else f"a value like {current!r}"
+        raise BadInput("command line", field, found=text, expected=kind) from None
