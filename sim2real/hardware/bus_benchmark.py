@@ -282,8 +282,8 @@ class _VendorMemoryPort(_MemoryPort):
 def _soak(port: str, spec: RobotSpec, seconds: float, rate_hz: float = 100.0) -> Iterator[Record]:
     """Hold a rate with the whole driver, torque on, and count missed deadlines by who missed them.
 
-    A miss is the driver's if its processor time and the time on the wire fill the period; else
-    somebody else had the processor, or the emulator answered late.
+    A miss is the driver's if its processor time and the time on the wire fill the period, or if it
+    had to ask again; else somebody else had the processor, or the emulator answered late.
     """
     config = DriverConfig(timing=PATIENT, tick_tolerance_s=0.05)
     robot = DynamixelRobot.on_serial(port, spec, "emulated", config)
@@ -297,18 +297,21 @@ def _soak(port: str, spec: RobotSpec, seconds: float, rate_hz: float = 100.0) ->
         for _ in range(round(seconds * rate_hz)):
             time.sleep(max(release - time.monotonic(), 0.0))
             worked = time.thread_time_ns()
+            asked_again = robot.faults["retries"]
             counts["read_faults"] += not _follow(robot)
             host.append((time.thread_time_ns() - worked) * 1e-9)
             late_s = time.monotonic() - release - period_s
             if late_s > 0:
-                whose = "driver" if host[-1] + wire_s > period_s else "machine"
+                is_own = host[-1] + wire_s > period_s or robot.faults["retries"] > asked_again
+                whose = "driver" if is_own else "machine"
                 counts[f"missed_by_{whose}"] += 1
             release += period_s * max(1, math.ceil(late_s / period_s) + 1)
+        counts["retries"] = robot.faults["retries"]
     case = f"soak_{rate_hz:g}Hz_{seconds:g}s/{spec.bus.baud / 1e6:g}Mbaud"
     yield from _records(case, "host_s", {"driver": [statistics.median(host)]})
     yield from _records(case, "host_longest_s", {"driver": [max(host)]})
     counts["ticks"] = len(host)
-    for name in ("ticks", "missed_by_driver", "missed_by_machine", "read_faults"):
+    for name in ("ticks", "missed_by_driver", "missed_by_machine", "retries", "read_faults"):
         yield from _records(case, name, {"driver": [counts[name]]}, unit="1")
 
 

@@ -162,6 +162,8 @@ class DynamixelRobot:
 
     def activate(self) -> None:
         self._require(Phase.READY)
+        for name in self.spec.joint_names:
+            self.servos.write(name, table.BUS_WATCHDOG, 0)  # once tripped, a servo takes no goal
         reading = self.read()
         self._refuse_condition(torque=False)
         self._refuse_far_pose(reading)

@@ -193,6 +193,13 @@ def test_torque_comes_on_where_the_joints_are_without_current_and_with_the_watch
     assert bench.robot.phase is Phase.ACTIVE
 
 
+def test_a_request_for_torque_clears_a_tripped_watchdog(bench: Bench) -> None:
+    bench.robot.connect()
+    bench.poke("finger1_top", table.BUS_WATCHDOG, table.WATCHDOG_TRIPPED)
+    bench.robot.activate()
+    assert bench.peek_joints(table.BUS_WATCHDOG) == [10] * len(JOINTS)
+
+
 def test_soft_start_raises_the_current_step_by_step(bench: Bench) -> None:
     bench.robot.connect()
     bench.wire.log.clear()
