@@ -44,15 +44,31 @@ Rows = list[list[EpisodeResult]]
 class Evaluation:
     """Every result of every condition."""
 
+    protocol: TrialProtocol
     task_names: tuple[str, ...]
     by_episode: tuple[Rows, ...]
     """adapted behaviour, from the first episode of a trial to the last"""
-    conditions: dict[str, Rows]
+    frozen_prior: Rows
+    wrong_task: Rows
+    """empty where there was one task only"""
     ledger: Ledger
+
+    @property
+    def conditions(self) -> dict[str, Rows]:
+        """By the names of results.json."""
+        conditions = {
+            "adapted": self.by_episode[-1],
+            "episode_0": self.by_episode[0],
+            "frozen_prior": self.frozen_prior,
+        }
+        return conditions | ({"wrong_task": self.wrong_task} if self.wrong_task else {})
 
     def summary(self) -> dict[str, Any]:
         """Means with intervals over tasks."""
         return {
+            "tasks": len(self.task_names),
+            "trials": self.protocol.num_trials,
+            "episodes": self.protocol.num_episodes,
             "conditions": {name: _intervals(rows) for name, rows in self.conditions.items()},
             "adapted_by_episode": [_intervals(rows) for rows in self.by_episode],
         }
@@ -71,36 +87,35 @@ def evaluate_bundle(
     `advance` is called after each of the `num_rounds`, for whoever shows progress.
     """
     controller, ledger = Controller(bundle, spec), Ledger()
+    protocols = [protocol.for_trial(trial) for trial in range(protocol.num_trials)]
     names: list[str] = []
     trials: list[list[Trial]] = []
     frozen: Rows = []
-    wrong: Rows = []
-    protocols = [protocol.for_trial(trial) for trial in range(protocol.num_trials)]
     for open_arena in arenas:
         with open_arena() as arena:
             names.append(arena.name)
             trials.append([run_trial(controller, arena, each, ledger) for each in protocols])
             frozen.append([run_frozen_prior(controller, arena, each, ledger) for each in protocols])
         advance()
+    wrong: Rows = []
     for task, open_arena in enumerate(arenas if len(arenas) > 1 else []):
-        memories = [trial.memory for trial in trials[task - 1]]
+        # Trials start alike on every task, so only what was learnt differs.
+        others = zip(protocols, trials[task - 1], strict=True)
         with open_arena() as arena:
             wrong.append(
-                [
-                    run_wrong_task(controller, arena, memory, each, ledger)
-                    for memory, each in zip(memories, protocols, strict=True)
-                ]
+                [run_wrong_task(controller, arena, it.memory, each, ledger) for each, it in others]
             )
         advance()
-    by_episode = tuple(
-        [[trial.episodes[episode] for trial in of_task] for of_task in trials]
-        for episode in range(protocol.num_episodes)
-    )
-    conditions = {"adapted": by_episode[-1], "episode_0": by_episode[0], "frozen_prior": frozen}
-    if wrong:
-        conditions["wrong_task"] = wrong
     return Evaluation(
-        task_names=tuple(names), by_episode=by_episode, conditions=conditions, ledger=ledger
+        protocol=protocol,
+        task_names=tuple(names),
+        by_episode=tuple(
+            [[trial.episodes[episode] for trial in of_task] for of_task in trials]
+            for episode in range(protocol.num_episodes)
+        ),
+        frozen_prior=frozen,
+        wrong_task=wrong,
+        ledger=ledger,
     )
 
 
@@ -110,21 +125,13 @@ def num_rounds(num_tasks: int) -> int:
 
 
 def results_document(
-    bundle: Bundle,
-    evaluation: Evaluation,
-    protocol: TrialProtocol,
-    *,
-    robot: str,
-    safety_events: dict[str, int],
+    bundle: Bundle, evaluation: Evaluation, *, robot: str, safety_events: dict[str, int]
 ) -> dict[str, Any]:
     """What `results.json` holds; `robot` says what kind of robot measured it."""
     provenance = bundle.manifest.provenance
     return {
         "bundle": {"name": bundle.manifest.name, "digest": bundle.digest},
         "robot": robot,
-        "tasks": len(evaluation.task_names),
-        "trials": protocol.num_trials,
-        "episodes": protocol.num_episodes,
         **evaluation.summary(),
         "latency_s": latency_summary(np.array(evaluation.ledger.latencies_s)),
         "safety_events": safety_events,
@@ -133,7 +140,7 @@ def results_document(
             "recipe": provenance.recipe,
             "task_set_sha256": provenance.task_set_sha256,
             "task_names": list(evaluation.task_names),
-            "seed": protocol.seed,
+            "seed": evaluation.protocol.seed,
             "intervals": "95 % over tasks; Wilson for success, bootstrap for the rest",
         },
     }

@@ -245,7 +245,7 @@ class Controller:
         applied_rad = desired_rad
         if self._filter is not None:
             applied_rad = self._filter(desired_rad, previous_rad, reading)
-        if applied_rad is desired_rad:
+        if applied_rad is desired_rad or np.array_equal(applied_rad, desired_rad):
             self._target_rad = desired_rad
             self._applied_action = self._action_map.action_of(desired_rad, previous_rad)
         else:

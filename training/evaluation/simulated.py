@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import mujoco
@@ -53,7 +53,7 @@ class SimulatedArena:
         return EpisodeStart(goal=goal, target_rad=self.robot.target_rad)
 
 
-def simulated_arenas(scene: ClawScene, tasks: tuple[Task, ...]) -> list[OpenArena]:
+def simulated_arenas(scene: ClawScene, tasks: Sequence[Task]) -> list[OpenArena]:
     """One arena per task, made when it is needed."""
 
     def opener(row: int, task: Task) -> OpenArena:

@@ -1,0 +1,307 @@
+"""What is exported computes what torch computed, and says where it comes from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from torch import nn
+
+from sim2real.contract.errors import BadInput
+from sim2real.contract.manifest import TensorRecord
+from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.evaluation.evaluate import evaluate_bundle
+from sim2real.evaluation.trial import TrialProtocol
+from sim2real.runtime.bundle import MODEL_CARD, read_bundle
+from sim2real.runtime.golden import ENDS_EPISODE, NUM_TICKS, read_golden
+from sim2real.runtime.graphs import Signature
+from sim2real.runtime.verify import load_bundle
+from training.algorithms.pearl import Pearl, PearlConfig
+from training.evaluation.bundle_test import claw_family, evaluate
+from training.evaluation.meta_test import MetaTestProtocol, meta_test
+from training.evaluation.simulated import simulated_arenas
+from training.export.adaptation_curve import CURVE
+from training.export.export_run import card_files, export_run, flat_results
+from training.export.make_bundle import Origin, ParityError, make_draft
+from training.export.to_onnx import to_onnx
+from training.export.untrained import untrained_draft, untrained_parts
+from training.families.task import draw_task_set
+from training.families.valve import VALVE_TURN
+
+SPEC = load_robot_spec()
+KINDS = ("none", "gaussian_belief", "recurrent_belief")
+
+
+def small_parts(kind: str = "gaussian_belief"):
+    return untrained_parts(
+        VALVE_TURN.scene,
+        kind=kind,  # type: ignore[arg-type]
+        hidden_sizes=(32, 32),
+        encoder_hidden_sizes=(32, 32),
+        hidden_size=16,
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parity_is_measured_and_far_within_its_bound(exported_bundles, kind):
+    manifest = read_bundle(exported_bundles(kind)).manifest
+
+    assert {graph.role for graph in manifest.graphs} == {
+        "none": {"policy"},
+        "gaussian_belief": {"policy", "encoder"},
+        "recurrent_belief": {"policy", "recurrent"},
+    }[kind]
+    for graph in manifest.graphs:
+        assert 0.0 <= graph.max_parity_error <= 1e-5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_golden_vectors_hold_what_torch_computes(exported_bundles, kind):
+    bundle = read_bundle(exported_bundles(kind))
+    golden = read_golden(bundle.files["golden.npz"], bundle.manifest, "golden.npz")
+    policy = small_parts(kind).modules["policy"]
+    condition = () if kind == "none" else (torch.from_numpy(golden["condition"]),)
+
+    with torch.no_grad():
+        action = policy(torch.from_numpy(golden["observation"]), *condition).numpy()
+
+    acted = golden["event"] != ENDS_EPISODE
+    assert acted.sum() > 0.9 * NUM_TICKS
+    np.testing.assert_allclose(golden["action"][acted], action[acted], atol=1e-5)
+    assert np.abs(golden["action"]).max() > 0.3  # a policy that does nothing shows nothing
+    if kind != "none":
+        assert len(np.unique(golden["condition"], axis=0)) > 100
+
+
+def test_torch_and_onnx_that_differ_are_not_exported(monkeypatch):
+    export = to_onnx
+
+    def with_other_weights(module, signature):
+        with torch.no_grad():
+            next(module.parameters()).add_(0.01)
+        content = export(module, signature)
+        with torch.no_grad():
+            next(module.parameters()).sub_(0.01)
+        return content
+
+    monkeypatch.setattr("training.export.make_bundle.to_onnx", with_other_weights)
+
+    with pytest.raises(ParityError, match="policy"):
+        untrained_draft(small_parts())
+
+
+def test_equal_weights_give_equal_files_without_a_trace_of_the_machine():
+    first, second = untrained_draft(small_parts()), untrained_draft(small_parts())
+
+    assert first.files == second.files
+    assert first.manifest == second.manifest
+    for name in ("policy.onnx", "encoder.onnx"):
+        content = first.files[name]
+        assert b"/work" not in content
+        assert b".py" not in content
+        (version,) = onnx.load_model_from_string(content).opset_import
+        assert (version.domain, version.version) == ("", 20)
+
+
+def test_a_module_of_another_shape_is_not_exported():
+    def row(name: str, size: int) -> TensorRecord:
+        return TensorRecord(name=name, dtype="float32", shape=(1, size))
+
+    signature = Signature((row("observation", 3),), (row("action", 2),))
+
+    with pytest.raises(ValueError, match="outputs"):
+        to_onnx(nn.Linear(3, 4), signature)
+
+
+def test_the_policy_is_the_learners_through_every_episode_of_a_trial():
+    """Evaluation through the bundle equals evaluation through torch on the same seeds."""
+    task_set = draw_task_set(VALVE_TURN, seed=1, num_train=2, num_test=2)
+    config = PearlConfig(
+        hidden_sizes=(32, 32),
+        encoder_hidden_sizes=(32, 32),
+        tasks_per_iteration=1,
+        normalizes_observations=True,
+        num_exploration_episodes=2,
+    )
+    learner = Pearl(config, VALVE_TURN, task_set, seed=0, device=torch.device("cpu"))
+    with torch.no_grad():
+        *_, weight, _ = learner.policy.network.layers.parameters()
+        weight.mul_(300.0)
+    rng = np.random.default_rng(0)
+    learner.statistics.update(
+        rng.normal(0.1, 0.5, (100, VALVE_TURN.scene.observation_size)).astype(np.float32)
+    )
+    provenance = untrained_draft(small_parts("none")).manifest.provenance
+    origin = Origin(name="valve_turn", provenance=provenance)
+    draft = make_draft(learner.export_parts(), VALVE_TURN.scene, task_set, origin)
+
+    for task in task_set.test:
+        through_torch = meta_test(
+            learner.make_adapter,
+            VALVE_TURN,
+            [task],
+            MetaTestProtocol(num_episodes=3, num_trials=1, conditions=("adapted",), seed=3),
+        )
+        arenas = simulated_arenas(VALVE_TURN.scene, [task])
+        through_bundle = evaluate_bundle(
+            draft.as_bundle(), SPEC, arenas, TrialProtocol(num_episodes=3, seed=3)
+        )
+        metrics = through_torch.episodes["adapted"]
+        found = [rows[0][0] for rows in through_bundle.by_episode]
+        np.testing.assert_allclose(
+            [result.total_reward for result in found], metrics["dense_return"][0, 0], atol=1e-3
+        )
+        np.testing.assert_allclose(
+            [result.success_fraction for result in found], metrics["success_fraction"][0, 0]
+        )
+        assert [result.is_success for result in found] == list(metrics["success"][0, 0])
+
+
+def test_the_skill_is_made_again_with_its_settings():
+    skill = replace(VALVE_TURN.scene.skill, success_error_rad=0.25)  # type: ignore[type-var]
+    scene = replace(VALVE_TURN.scene, skill=skill)
+    draft = untrained_draft(small_parts("none"))
+    task_set = draw_task_set(VALVE_TURN, seed=0, num_train=1, num_test=2)
+    origin = Origin(name="valve_turn", provenance=draft.manifest.provenance)
+
+    bundle = make_draft(small_parts("none"), scene, task_set, origin).as_bundle()
+
+    assert bundle.skill() == skill
+
+
+# ---- cards and verbs ---------------------------------------------------------------------------
+
+
+def interval(mean: float) -> dict[str, float]:
+    return {"mean": mean, "low": mean - 1.0, "high": mean + 0.5}
+
+
+def metrics(mean: float) -> dict[str, dict[str, float]]:
+    return {name: interval(mean) for name in ("return", "success", "success_fraction")}
+
+
+SUMMARY = {
+    "tasks": 20,
+    "trials": 2,
+    "episodes": 2,
+    "conditions": {
+        "adapted": metrics(7.25),
+        "episode_0": metrics(2.5),
+        "frozen_prior": metrics(1.75),
+        "wrong_task": metrics(-3.5),
+    },
+    "adapted_by_episode": [metrics(2.5), metrics(7.25)],
+}
+
+
+def test_the_card_says_what_was_measured(exported_bundles):
+    manifest = read_bundle(exported_bundles("gaussian_belief")).manifest
+
+    files = card_files(manifest, SUMMARY)
+
+    card = files[MODEL_CARD].decode()
+    assert "7.25 [6.25, 7.75]" in card
+    assert "-3.50 [-4.50, -3.00]" in card
+    assert manifest.provenance.task_set_sha256 in card
+    assert f"]({CURVE})" in card
+    figure = ElementTree.fromstring(files[CURVE])
+    circles = [float(item.attrib["cy"]) for item in figure.iter() if item.tag.endswith("circle")]
+    assert len(circles) == 2
+    assert circles[1] < circles[0]  # up is better
+    assert "![" not in card_files(manifest, None)[MODEL_CARD].decode()
+
+
+def test_results_go_into_the_manifest_by_name():
+    results = flat_results(SUMMARY)
+
+    assert results["tasks"] == 20.0
+    assert results["adapted/return"] == 7.25
+    assert results["wrong_task/success/low"] == -4.5
+    assert results["episode_1/return/high"] == 7.75
+
+
+def test_a_family_that_no_robot_meets_is_refused():
+    with pytest.raises(BadInput, match="a family of the claw"):
+        claw_family("point_robot", "run")
+    with pytest.raises(BadInput, match="a family of the claw"):
+        claw_family("juggling", "run")
+
+
+@pytest.fixture(scope="module")
+def run_directory(tmp_path_factory):
+    """A run of PEARL that was stopped almost at once."""
+    from training.recipes import Recipe
+    from training.runs.start import start_run
+
+    directory = tmp_path_factory.mktemp("runs") / "run"
+    config = PearlConfig(
+        hidden_sizes=(16,),
+        encoder_hidden_sizes=(16,),
+        num_iterations=1,
+        num_initial_steps=30,
+        tasks_per_iteration=2,
+        num_prior_steps=30,
+        num_extra_steps=0,
+        num_gradient_steps=2,
+        meta_batch_size=2,
+        batch_size=8,
+        context_batch_size=8,
+        num_trial_episodes=2,
+        evaluation_interval=1,
+        checkpoint_interval=1,
+    )
+    recipe = Recipe(
+        algorithm="pearl",
+        family="valve_turn",
+        config=config,
+        num_train_tasks=2,
+        num_test_tasks=2,
+        num_evaluation_trials=1,
+    )
+    start_run(recipe, name="tiny", seed=4, directory=directory, is_quiet=True)
+    return directory
+
+
+def test_a_run_becomes_a_bundle_that_verifies_and_can_be_evaluated(run_directory, tmp_path, capsys):
+    export_run(run_directory, tmp_path / "tiny")
+
+    bundle = load_bundle(tmp_path / "tiny", SPEC)
+    manifest = bundle.manifest
+    assert manifest.provenance.recipe == "tiny"
+    assert manifest.provenance.seed == 4
+    assert manifest.provenance.environment_steps >= 60
+    assert set(bundle.files) >= {"policy.onnx", "encoder.onnx", "tasks.json", MODEL_CARD, CURVE}
+
+    evaluate(tmp_path / "tiny", out=tmp_path / "results", num_episodes=2)
+
+    document = json.loads((tmp_path / "results" / "results.json").read_text())
+    assert document["robot"] == "simulated"
+    assert document["tasks"] == document["episodes"] == 2
+    assert set(document["conditions"]) == {"adapted", "episode_0", "frozen_prior", "wrong_task"}
+    for condition, metrics_of in document["conditions"].items():
+        for metric in ("success", "return"):
+            value = metrics_of[metric]
+            assert value["low"] <= value["mean"] <= value["high"]
+            assert manifest.results[f"{condition}/{metric}"] == value["mean"]
+    assert document["latency_s"]["p50"] > 0
+    assert document["evidence"]["accepted"] == 2 * 2 * manifest.episode_length
+    shown = capsys.readouterr().out
+    assert "adapted, episode 1" in shown
+    assert "wrong task" in shown
+
+
+def test_an_oracle_is_not_exported(run_directory, tmp_path, monkeypatch):
+    parts = Pearl.export_parts
+    monkeypatch.setattr(
+        Pearl, "export_parts", lambda learner: replace(parts(learner), task_vector_size=3)
+    )
+
+    with pytest.raises(BadInput, match="oracle"):
+        export_run(run_directory, tmp_path / "oracle")
+
+    assert not (tmp_path / "oracle").exists()

@@ -1,0 +1,108 @@
+"""`taskbelief export`: the latest checkpoint of a run to a verified, measured bundle."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from sim2real.contract.errors import BadInput
+from sim2real.contract.manifest import LatentSource, Manifest, Provenance
+from sim2real.evaluation.trial import TrialProtocol
+from sim2real.runtime.bundle import MODEL_CARD, write_bundle
+from sim2real.runtime.verify import load_bundle
+from training.algorithms.learner import ExportParts
+from training.evaluation.bundle_test import claw_family, measure
+from training.export.adaptation_curve import CURVE, adaptation_curve
+from training.export.make_bundle import Origin, make_draft
+from training.export.model_card import model_card
+from training.runs.start import load_learner, read_run
+
+
+def export_run(
+    run: Annotated[Path, tyro.conf.Positional],
+    bundle: Annotated[Path, tyro.conf.Positional],
+    latent_source: LatentSource = "episode_sample",
+    resample_every_ticks: int = 0,
+    num_tasks: int | None = None,
+    num_trials: int = 1,
+) -> None:
+    """Export the latest checkpoint of RUN to the folder BUNDLE, measure it and write its card.
+
+    Args:
+        run: the directory of a training run on a family of the claw.
+        bundle: the folder to write; a bundle that is there already is replaced.
+        latent_source: what the policy is conditioned on where there is a latent.
+        resample_every_ticks: for `periodic_sample`.
+        num_tasks: held-out tasks to measure on; all of them by default.
+        num_trials: trials per task.
+    """
+    recipe, name, seed, task_set = read_run(run)
+    family = claw_family(recipe.family, str(run))
+    learner = load_learner(run)
+    parts = learner.export_parts()
+    _refuse_oracle(parts, run)
+    origin = Origin(
+        name=bundle.name,
+        provenance=Provenance(
+            recipe=name,
+            algorithm=recipe.algorithm,
+            family=recipe.family,
+            seed=seed,
+            environment_steps=learner.num_environment_steps,
+            task_set_sha256=task_set.sha256,
+            **_origin_of(run),
+        ),
+        latent_source=latent_source,
+        resample_every_ticks=resample_every_ticks,
+    )
+    draft = make_draft(parts, family.scene, task_set, origin)
+    protocol = TrialProtocol(num_episodes=recipe.config.num_trial_episodes, num_trials=num_trials)
+    evaluation = measure(draft.as_bundle(), family, task_set.test[:num_tasks], protocol)
+    manifest = replace(draft.manifest, results=flat_results(evaluation.summary()))
+    files = draft.files | card_files(manifest, evaluation.summary())
+    digest = write_bundle(bundle, manifest, files)
+    load_bundle(bundle, family.scene.spec)
+    megabytes = sum(map(len, files.values())) / 1e6
+    print(f"{bundle}: bundle {digest}, verified, {megabytes:.1f} MB")
+
+
+def card_files(manifest: Manifest, summary: dict[str, Any] | None) -> dict[str, bytes]:
+    """The model card and its figure."""
+    files = {MODEL_CARD: model_card(manifest, summary).encode()}
+    if summary is not None:
+        files[CURVE] = adaptation_curve(summary).encode()
+    return files
+
+
+def flat_results(summary: dict[str, Any]) -> dict[str, float]:
+    """An evaluation's summary, flat: `adapted/return`, `adapted/return/low`, …"""
+    results = {"tasks": float(summary["tasks"]), "trials": float(summary["trials"])}
+    places = dict(summary["conditions"])
+    for number, metrics in enumerate(summary["adapted_by_episode"]):
+        places[f"episode_{number}"] = metrics
+    for place, metrics in places.items():
+        for metric in ("return", "success"):
+            interval = metrics[metric]
+            results[f"{place}/{metric}"] = interval["mean"]
+            results[f"{place}/{metric}/low"] = interval["low"]
+            results[f"{place}/{metric}/high"] = interval["high"]
+    return results
+
+
+def _refuse_oracle(parts: ExportParts, run: Path) -> None:
+    if parts.task_vector_size:
+        expected = "a policy that need not be told the true task, which no robot knows"
+        raise BadInput(str(run), "view", found="oracle", expected=expected)
+
+
+def _origin_of(run: Path) -> dict[str, Any]:
+    """Commit and packages that the run noted when it began."""
+    noted = json.loads((run / "config.json").read_text(encoding="utf-8"))["provenance"]
+    packages = {name: version for name, version in noted["packages"].items() if version}
+    commit = noted["git_commit"] or "unknown"
+    changed = "" if noted["git_is_clean"] else " with local changes"
+    return {"git_commit": commit + changed, "packages": packages}
