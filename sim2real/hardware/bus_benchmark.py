@@ -296,8 +296,8 @@ def _soak(port: str, spec: RobotSpec, seconds: float, rate_hz: float = 100.0) ->
         release = time.monotonic()
         for _ in range(round(seconds * rate_hz)):
             time.sleep(max(release - time.monotonic(), 0.0))
-            worked = time.thread_time_ns()
             asked_again = robot.faults["retries"]
+            worked = time.thread_time_ns()
             counts["read_faults"] += not _follow(robot)
             host.append((time.thread_time_ns() - worked) * 1e-9)
             late_s = time.monotonic() - release - period_s
