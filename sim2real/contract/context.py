@@ -54,6 +54,7 @@ class ContextLayout:
         if self.uses_next_observation:
             parts.append(transition.next_observation)
         if self.marks_episode_end:
-            parts.append(np.asarray(transition.terminated | transition.truncated)[..., None])
+            ended = np.asarray(transition.terminated | transition.truncated, np.float32)
+            parts.append(ended[..., None])
         rows: Float = np.concatenate(parts, axis=-1, dtype=np.float32)
         return rows
