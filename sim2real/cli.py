@@ -27,25 +27,64 @@ class Verb:
 
 
 VERBS: dict[str, Verb] = {
-    "tasks": Verb(
-        function="training.families.draw:draw",
-        purpose="draw a family's task set from a seed and save it",
-        extra="sim",
+    "train": Verb(
+        function="training.cli:train",
+        purpose="meta-train a recipe into a run directory, or go on with one",
+        extra="training",
     ),
     "sweep": Verb(
         function="training.sweep:sweep",
         purpose="train a recipe under several seeds, on this machine or on Slurm",
         extra="training,cluster",
     ),
+    "tasks": Verb(
+        function="training.families.draw:draw",
+        purpose="draw a family's task set from a seed and save it",
+        extra="sim",
+    ),
+    "export": Verb(
+        function="training.export.export_run:export_run",
+        purpose="export a run to a bundle that verifies itself",
+        extra="training",
+    ),
+    "inspect": Verb(
+        function="sim2real.runtime.inspection:inspect",
+        purpose="show what a bundle or a trace holds, and whether it verifies",
+    ),
+    "evaluate": Verb(
+        function="training.evaluation.bundle_test:evaluate",
+        purpose="run a bundle on held-out tasks, with and without its belief",
+        extra="training",
+    ),
     "emulate": Verb(
         function="training.emulate:emulate",
         purpose="serve the servo bus of an emulated robot, with any task's dynamics",
         extra="training",
     ),
+    "doctor": Verb(
+        function="sim2real.hardware.doctor:print_doctor",
+        purpose="examine port, servos and EEPROM of a hand; changes nothing",
+        extra="robot",
+    ),
     "bench sim": Verb(
         function="training.worlds.benchmark:print_bench_sim",
         purpose="measure control steps per second of the simulated worlds",
         extra="training",
+    ),
+    "bench train": Verb(
+        function="training.algorithms.benchmark:print_bench_train",
+        purpose="measure sampling with the policy in the loop, and meta-gradient steps",
+        extra="training",
+    ),
+    "bench controller": Verb(
+        function="training.export.benchmark:print_bench_controller",
+        purpose="measure one tick of a bundle's controller",
+        extra="training",
+    ),
+    "bench bus": Verb(
+        function="sim2real.hardware.bus_benchmark:print_bench_bus",
+        purpose="measure read and write cycles on the emulated servo bus",
+        extra="sim,robot,dev",
     ),
 }
 

@@ -58,17 +58,9 @@ def sweep(
 
 
 def train_or_resume(recipe: str, seed: int, directory: Path, device: str) -> None:
-    """Finish one run, from wherever it is."""
-    from training.runs.start import resume_run, start_run  # torch, in the job's own process
+    """Finish one run, from wherever it is. Raises `RuntimeError` where `taskbelief train` fails."""
+    from training.cli import train  # torch, in the job's own process
 
-    if (directory / "config.json").exists():
-        resume_run(directory, device=device, is_quiet=True)
-    else:
-        start_run(
-            RECIPES[recipe](),
-            name=recipe,
-            seed=seed,
-            directory=directory,
-            device=device,
-            is_quiet=True,
-        )
+    outcome = train(recipe, seed, directory, resume=True, device=device, quiet=True)
+    if outcome != 0:
+        raise RuntimeError(f"{directory}: taskbelief train ended with {outcome}")
