@@ -66,6 +66,11 @@ VERBS: dict[str, Verb] = {
         purpose="examine port, servos and EEPROM of a hand; changes nothing",
         extra="robot",
     ),
+    "provision": Verb(
+        function="sim2real.hardware.provision:provision",
+        purpose="write the EEPROM of a hand's servos as its robot.yaml wants it",
+        extra="robot",
+    ),
     "bench sim": Verb(
         function="training.worlds.benchmark:print_bench_sim",
         purpose="measure control steps per second of the simulated worlds",
