@@ -8,33 +8,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from sim2real.contract.errors import BadInput
 from training.algorithms.pearl import PearlConfig
 from training.algorithms.rl2 import Rl2Config
 from training.algorithms.sac import SacConfig
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What is trained on what, and how."""
-
-    algorithm: str
-    """a key of `training.algorithms.registry.ALGORITHMS`"""
-    family: str
-    """a key of `training.families.registry.FAMILIES`"""
-    config: Any
-    """the algorithm's config"""
-    num_train_tasks: int = 80
-    """tasks that are learnt from"""
-    num_test_tasks: int = 20
-    """held-out tasks that are reported"""
-    task_seed: int = 0
-    """of the task set; the same for every algorithm and every training seed"""
-    num_evaluation_trials: int = 4
-    """trials per held-out task in an evaluation"""
+from training.recipe import Recipe as Recipe
+from training.recipes_claw import CLAW_RECIPES
 
 
 def pearl_point_robot() -> Recipe:
@@ -118,6 +99,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "pearl-sparse-point-robot": pearl_sparse_point_robot,
     "rl2-point-robot": rl2_point_robot,
     "oracle-point-robot": oracle_point_robot,
+    **CLAW_RECIPES,
 }
 
 

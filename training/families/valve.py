@@ -84,9 +84,9 @@ VALVE_SCREW = ClawFamily(
     scene=_scene(
         ValveScrew(target_visible=False),
         TaskGoal(parameter="target_velocity"),
-        episode_length=50,
+        episode_length=TURN_EPISODE_LENGTH,
     ),
-    goal=SignedGoal(name="target_velocity", unit="rad/s", low=0.1, high=0.4),
+    goal=SignedGoal(name="target_velocity", unit="rad/s", low=0.1, high=0.25),
     variation_names=VALVE_VARIATIONS,
 )
 """A hidden direction and speed, and varied dynamics."""
