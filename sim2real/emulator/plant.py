@@ -112,11 +112,13 @@ class Plant:
         return acted
 
     def set_stuck(self, index: int, is_stuck: bool) -> None:
-        """Jam or free one shaft of the model."""
-        (row,) = np.flatnonzero(self._in_model == index)
-        damping = self._damping[row] + (STUCK_DAMPING if is_stuck else 0.0)
-        self.model.dof_damping[self._dofs[row]] = damping
-        self._bearing[self._bare == index] = damping
+        """Jam or free one shaft."""
+        more = STUCK_DAMPING if is_stuck else 0.0
+        self._free_damping[self._free == index] = FREE_DAMPING + more
+        for row in np.flatnonzero(self._in_model == index):
+            damping = self._damping[row] + more
+            self.model.dof_damping[self._dofs[row]] = damping
+            self._bearing[self._bare == index] = damping
 
     def _motor_line(self, spec: RobotSpec, nominal: Float, nominal_force: Float) -> MotorLine:
         """Constants of the compiled model with the task's changes; objects have the nominal."""
@@ -150,6 +152,7 @@ class Plant:
         self._bare_dofs = self._dofs[self._in_model >= len(self._actuators)]
         self._bearing = self.model.dof_damping[self._bare_dofs].copy()
         self._damping = self.model.dof_damping[self._dofs].copy()
+        self._free_damping: Float = np.full(len(self._free), FREE_DAMPING)
         self._angles: Float = np.zeros(len(names))
         self._velocities: Float = np.zeros(len(names))
 
@@ -163,7 +166,7 @@ class Plant:
         dt, free = self.time_step_s, self._free
         push = torque[free] + self.push[free]
         velocity = self._velocities[free] + dt * push / FREE_INERTIA
-        velocity /= 1.0 + dt * (FREE_DAMPING + damping[free]) / FREE_INERTIA
+        velocity /= 1.0 + dt * (self._free_damping + damping[free]) / FREE_INERTIA
         self._velocities[free] = velocity
         self._angles[free] += dt * velocity
 

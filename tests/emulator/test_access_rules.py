@@ -114,6 +114,7 @@ def test_part_of_a_register_is_refused(register, cut):
     if cut < register.size:
         assert servo.write(register.address, data[:-cut]) == StatusError.DATA_LENGTH
         assert servo.write(register.address + cut, data[cut:]) != StatusError.NONE
+        assert servo.write(register.address + cut, data) != StatusError.NONE
 
 
 @given(slot=st.integers(1, 56), target=registers.filter(lambda r: r.address >= 64 and r.size == 1))

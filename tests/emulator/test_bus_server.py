@@ -25,6 +25,7 @@ from dynamixel_sdk import (
     PortHandler,
 )
 
+from sim2real.emulator import bus_server
 from sim2real.emulator.bus_server import EmulatedBus
 from sim2real.emulator.faults import Fault
 from sim2real.hardware.dynamixel import instructions as build
@@ -201,6 +202,23 @@ def test_bus_time_follows_the_clock(bus):
     before, since = bus.line.now, time.monotonic()
     time.sleep(0.3)
     assert bus.line.now - before == pytest.approx(time.monotonic() - since, abs=0.02)
+
+
+def test_a_machine_that_was_asleep_is_not_caught_up_with(bus):
+    with bus.frozen():
+        bus._epoch -= 300.0  # as if the process had been suspended for five minutes
+    time.sleep(0.3)
+    assert bus.line.now > 300.0
+    port = send(bus.port, build.ping(10))
+    assert receive(port)
+    os.close(port)
+
+
+@pytest.mark.parametrize("split", range(1, len(bus_server._BARRIER)))
+def test_a_barrier_that_comes_in_two_parts_is_put_together(split):
+    first = b"\xff\xfd" + bus_server._BARRIER[:split]
+    assert bus_server._without_part_of_barrier(first) == (b"\xff\xfd", first[2:])
+    assert bus_server._without_part_of_barrier(b"\xff\xfd") == (b"\xff\xfd", b"")
 
 
 def test_a_pulled_cable_ends_the_port_and_comes_back_under_its_name(bus):

@@ -21,10 +21,11 @@ def test_there_are_at_least_thirty_kinds_and_each_says_what_it_is():
     assert len({kind.summary for kind in KINDS.values()}) == len(KINDS)
 
 
+@pytest.mark.parametrize("servo", [20, 60, None])
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_begins_and_ends_and_the_bus_lives(host, kind):
+def test_every_kind_begins_and_ends_and_the_bus_lives(host, kind, servo):
     registers = {"position_p_gain": 1} if kind == "set_registers" else {}
-    fault = Fault(kind=kind, servo=20, duration_s=0.05, registers=registers)
+    fault = Fault(kind=kind, servo=servo, duration_s=0.05, registers=registers)
     host.line.inject(fault)
     for _ in range(12):
         host.line.receive(build.sync_read(126, 10, IDS), host.line.now)

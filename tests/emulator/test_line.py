@@ -139,6 +139,7 @@ def test_or_only_itself_where_servos_do_not_wait(make_host):
     host.line.inject(Fault(kind="mute_servo", servo=20))
     found = [a.motor_id for a in host.statuses(build.sync_read(132, 4, IDS))]
     assert found == [motor_id for motor_id in IDS if motor_id != 20]
+    assert [answer.motor_id for answer in fast_read(host)] == [10, 11, 12], "a chain is a chain"
 
 
 def test_old_firmware_knows_no_fast_read(host):
@@ -294,6 +295,14 @@ def test_a_request_right_after_noise_is_answered(host, noise):
     """One host for all examples: whatever came before must not matter either."""
     host.ask(noise)
     assert host.status(build.ping(10)).motor_id == 10
+
+
+@pytest.mark.parametrize(("silence_s", "is_heard"), [(0.01, True), (0.03, False)])
+def test_a_packet_that_breaks_off_is_forgotten_after_a_silence(host, silence_s, is_heard):
+    request = build.ping(10)
+    assert host.ask(request[:6]) == b""
+    host.wait(silence_s)
+    assert bool(host.ask(request[6:])) == is_heard
 
 
 def mutated(rng, packet):

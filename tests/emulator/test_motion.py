@@ -239,6 +239,13 @@ def test_a_tasks_dynamics_reach_the_shafts(spec):
     assert plant.motors.limit[:2] == pytest.approx([0.25, 1.0])
     assert plant.goal_delay_steps == 4
     line = Line(spec, plant, LineOptions(baud=1_000_000, supply_v=12.0))
+    for servo in line.servos[:4:3]:
+        servo.poke("goal_current", 100)
+        servo.poke("goal_position", 3900)
+        servo.poke("torque_enable", 1)
+    line.inject(Fault(kind="stuck_joint"))
+    line.advance_to(0.1)
+    assert [servo["present_current"] for servo in line.servos[:4:3]] == [25, 100]
     shown = []
     for _ in range(200):
         line.advance_to(line.now + 0.0025)
