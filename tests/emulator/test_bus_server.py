@@ -221,6 +221,18 @@ def test_a_barrier_that_comes_in_two_parts_is_put_together(split):
     assert bus_server._without_part_of_barrier(b"\xff\xfd") == (b"\xff\xfd", b"")
 
 
+def test_time_passes_once_although_the_barrier_came_in_two_parts(spec):
+    with EmulatedBus(spec, lock_step=True) as bus:
+        with bus.frozen():
+            bus._advance_by = 0.5
+        for part in (bus_server._BARRIER[:7], bus_server._BARRIER[7:]):
+            os.write(bus._slave, part)
+            time.sleep(0.05)
+        assert bus._advanced.wait(2.0)
+        assert bus.line.now == pytest.approx(0.5)
+        assert bus.line.parser.faults.total() == bus.line.parser.num_pending == 0
+
+
 def test_a_pulled_cable_ends_the_port_and_comes_back_under_its_name(bus):
     port = send(bus.port, build.ping(10))
     assert receive(port)
