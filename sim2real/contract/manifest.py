@@ -231,6 +231,8 @@ def _validate(manifest: Manifest, where: str) -> None:
         plain = _PLAIN_FILE_NAME.fullmatch(file.name) is not None
         require(plain, f"files[{index}].name", file.name, "a plain file name inside the bundle")
     listed = {file.name for file in manifest.files}
+    names = [file.name for file in manifest.files]
+    require(len(listed) == len(names), "files", sorted(names), "every name once")
     for index, graph in enumerate(manifest.graphs):
         require(graph.file in listed, f"graphs[{index}].file", graph.file, "a name in `files`")
     observation, action = manifest.observation, manifest.action

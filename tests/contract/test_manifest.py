@@ -125,6 +125,7 @@ def _set(document, value, *path) -> None:
         (lambda d: _set(d, "/etc/passwd", "files", 0, "name"), "files[0].name"),
         (lambda d: _set(d, "..", "files", 0, "name"), "files[0].name"),
         (lambda d: _set(d, "other.onnx", "graphs", 0, "file"), "graphs[0].file"),
+        (lambda d: d["files"].append(d["files"][0]), "files"),
         (lambda d: _set(d, "x", "observation", "layout", "terms", 0, "name"), "observation.digest"),
         (lambda d: _set(d, 8, "context", "layout", "action_size"), "context.digest"),
         (lambda d: _set(d, [0.0], "normalizer", "mean"), "normalizer.mean"),

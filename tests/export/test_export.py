@@ -22,16 +22,20 @@ from sim2real.runtime.golden import ENDS_EPISODE, NUM_TICKS, read_golden
 from sim2real.runtime.graphs import Signature
 from sim2real.runtime.verify import load_bundle
 from training.algorithms.pearl import Pearl, PearlConfig
+from training.algorithms.registry import ALGORITHMS
+from training.algorithms.rl2 import Rl2Config
+from training.algorithms.sac import SacConfig
 from training.evaluation.bundle_test import claw_family, evaluate
 from training.evaluation.meta_test import MetaTestProtocol, meta_test
 from training.evaluation.simulated import simulated_arenas
 from training.export.adaptation_curve import CURVE
-from training.export.export_run import card_files, export_run, flat_results
+from training.export.export_run import as_trained, card_files, export_run, flat_results
 from training.export.make_bundle import Origin, ParityError, make_draft
 from training.export.to_onnx import to_onnx
 from training.export.untrained import untrained_draft, untrained_parts
-from training.families.task import draw_task_set
+from training.families.task import TaskSet, draw_task_set
 from training.families.valve import VALVE_TURN
+from training.recipes import RECIPES, with_settings
 
 SPEC = load_robot_spec()
 KINDS = ("none", "gaussian_belief", "recurrent_belief")
@@ -118,48 +122,56 @@ def test_a_module_of_another_shape_is_not_exported():
         to_onnx(nn.Linear(3, 4), signature)
 
 
-def test_the_policy_is_the_learners_through_every_episode_of_a_trial():
-    """Evaluation through the bundle equals evaluation through torch on the same seeds."""
-    task_set = draw_task_set(VALVE_TURN, seed=1, num_train=2, num_test=2)
-    config = PearlConfig(
+SMALL_CONFIGS = {
+    "pearl": PearlConfig(
         hidden_sizes=(32, 32),
         encoder_hidden_sizes=(32, 32),
         tasks_per_iteration=1,
         normalizes_observations=True,
         num_exploration_episodes=2,
+    ),
+    "rl2": Rl2Config(hidden_size=16, hidden_sizes=(32,), num_trials=2, num_minibatches=1),
+    "sac": SacConfig(hidden_sizes=(32, 32), num_worlds=1),
+}
+
+
+def barely_trained_learner(algorithm: str, task_set: TaskSet):
+    """Random weights, but large enough for actions to matter; statistics that are not 0 and 1."""
+    learner = ALGORITHMS[algorithm].learner_type(
+        SMALL_CONFIGS[algorithm], VALVE_TURN, task_set, seed=0, device=torch.device("cpu")
     )
-    learner = Pearl(config, VALVE_TURN, task_set, seed=0, device=torch.device("cpu"))
     with torch.no_grad():
-        *_, weight, _ = learner.policy.network.layers.parameters()
-        weight.mul_(300.0)
+        weights = [part for part in learner.policy.parameters() if part.dim() == 2]
+        weights[-1].mul_(100.0)
     rng = np.random.default_rng(0)
-    learner.statistics.update(
-        rng.normal(0.1, 0.5, (100, VALVE_TURN.scene.observation_size)).astype(np.float32)
-    )
+    observations = rng.normal(0.1, 0.5, (100, VALVE_TURN.scene.observation_size))
+    learner.statistics.update(observations.astype(np.float32))
+    return learner
+
+
+@pytest.mark.parametrize("algorithm", list(ALGORITHMS))
+def test_evaluation_through_the_bundle_is_evaluation_through_torch(algorithm):
+    task_set = draw_task_set(VALVE_TURN, seed=1, num_train=2, num_test=2)
+    learner = barely_trained_learner(algorithm, task_set)
     provenance = untrained_draft(small_parts("none")).manifest.provenance
     origin = Origin(name="valve_turn", provenance=provenance)
     draft = make_draft(learner.export_parts(), VALVE_TURN.scene, task_set, origin)
+    protocol = MetaTestProtocol(num_episodes=3, num_trials=1, conditions=("adapted",), seed=3)
 
     for task in task_set.test:
-        through_torch = meta_test(
-            learner.make_adapter,
-            VALVE_TURN,
-            [task],
-            MetaTestProtocol(num_episodes=3, num_trials=1, conditions=("adapted",), seed=3),
-        )
+        through_torch = meta_test(learner.make_adapter, VALVE_TURN, [task], protocol)
         arenas = simulated_arenas(VALVE_TURN.scene, [task])
         through_bundle = evaluate_bundle(
             draft.as_bundle(), SPEC, arenas, TrialProtocol(num_episodes=3, seed=3)
         )
-        metrics = through_torch.episodes["adapted"]
+        expected = through_torch.episodes["adapted"]
         found = [rows[0][0] for rows in through_bundle.by_episode]
-        np.testing.assert_allclose(
-            [result.total_reward for result in found], metrics["dense_return"][0, 0], atol=1e-3
-        )
-        np.testing.assert_allclose(
-            [result.success_fraction for result in found], metrics["success_fraction"][0, 0]
-        )
-        assert [result.is_success for result in found] == list(metrics["success"][0, 0])
+        returns = [result.total_reward for result in found]
+        np.testing.assert_allclose(returns, expected["dense_return"][0, 0], atol=1e-3)
+        fractions = [result.success_fraction for result in found]
+        np.testing.assert_allclose(fractions, expected["success_fraction"][0, 0])
+        assert [result.is_success for result in found] == list(expected["success"][0, 0])
+        assert len(set(returns)) == 3  # the episodes do differ
 
 
 def test_the_skill_is_made_again_with_its_settings():
@@ -235,7 +247,7 @@ def test_a_family_that_no_robot_meets_is_refused():
 @pytest.fixture(scope="module")
 def run_directory(tmp_path_factory):
     """A run of PEARL that was stopped almost at once."""
-    from training.recipes import Recipe
+    from training.recipe import Recipe
     from training.runs.start import start_run
 
     directory = tmp_path_factory.mktemp("runs") / "run"
@@ -293,6 +305,31 @@ def test_a_run_becomes_a_bundle_that_verifies_and_can_be_evaluated(run_directory
     shown = capsys.readouterr().out
     assert "adapted, episode 1" in shown
     assert "wrong task" in shown
+
+
+def test_a_bundle_is_compared_with_one_that_does_not_adapt(exported_bundles, tmp_path):
+    adapting, robust = exported_bundles("gaussian_belief"), exported_bundles("none")
+
+    evaluate(adapting, out=tmp_path, num_episodes=1, robust=robust)
+    evaluate(robust, out=tmp_path / "robust", num_episodes=1)
+
+    document = json.loads((tmp_path / "results.json").read_text())
+    alone = json.loads((tmp_path / "robust" / "results.json").read_text())
+    assert document["conditions"]["robust"] == alone["conditions"]["adapted"]
+    with pytest.raises(BadInput, match="expected none"):
+        evaluate(robust, robust=adapting)
+
+
+def test_the_card_names_the_command_that_trained():
+    recipe = RECIPES["pearl-point-robot"]()
+    changed = replace(recipe, config=replace(recipe.config, num_iterations=3, hidden_sizes=(8, 8)))
+
+    assert as_trained("pearl-point-robot", recipe) == "pearl-point-robot"
+    assert as_trained("home-made", recipe) == "home-made"
+    command = as_trained("pearl-point-robot", changed)
+    assert command == "pearl-point-robot --settings hidden_sizes=8,8 num_iterations=3"
+    settings = command.split(" --settings ")[1].split()
+    assert with_settings("pearl-point-robot", settings) == changed
 
 
 def test_an_oracle_is_not_exported(run_directory, tmp_path, monkeypatch):

@@ -37,6 +37,7 @@ def evaluate(
     num_trials: int = 1,
     num_episodes: int = 3,
     seed: int = 0,
+    robust: Path | None = None,
 ) -> None:
     """Evaluate BUNDLE on its held-out tasks, adapted and with its belief taken away.
 
@@ -48,6 +49,7 @@ def evaluate(
         num_trials: trials per task.
         num_episodes: episodes of a trial; the last one is the adapted one.
         seed: of starting points and latents.
+        robust: a bundle that does not adapt, to compare with on the same tasks.
     """
     loaded = load_bundle(bundle, load_robot_spec())
     family = claw_family(loaded.manifest.provenance.family, loaded.path_of(MANIFEST))
@@ -55,9 +57,32 @@ def evaluate(
     protocol = TrialProtocol(num_episodes=num_episodes, num_trials=num_trials, seed=seed)
     evaluation = measure(loaded, family, tasks, protocol)
     document = results_document(loaded, evaluation, robot=robot, safety_events={})
+    if robust is not None:
+        document["conditions"]["robust"] = _baseline(robust, loaded, family, tasks, protocol)
     if out is not None:
         write_results(out / "results.json", document)
     _show(document)
+
+
+def _baseline(
+    folder: Path,
+    compared: Bundle,
+    family: ClawFamily,
+    tasks: Sequence[Task],
+    protocol: TrialProtocol,
+) -> dict[str, Any]:
+    """The last episodes of a bundle without adaptation on the same tasks and starting points."""
+    baseline = load_bundle(folder, load_robot_spec())
+    found, expected = baseline.manifest.adaptation.kind, compared.manifest.skill.name
+    where = baseline.path_of(MANIFEST)
+    if found != "none":
+        raise BadInput(where, "adaptation.kind", found=found, expected="none")
+    if baseline.manifest.skill.name != expected:
+        skill = baseline.manifest.skill.name
+        raise BadInput(where, "skill.name", found=skill, expected=expected)
+    summary = measure(baseline, family, tasks, protocol).summary()
+    intervals: dict[str, Any] = summary["conditions"]["adapted"]
+    return intervals
 
 
 def claw_family(name: str, where: str) -> ClawFamily:

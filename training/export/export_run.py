@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,8 @@ from training.evaluation.bundle_test import claw_family, measure
 from training.export.adaptation_curve import CURVE, adaptation_curve
 from training.export.make_bundle import Origin, make_draft
 from training.export.model_card import model_card
+from training.recipe import Recipe
+from training.recipes import RECIPES
 from training.runs.start import load_learner, read_run
 
 
@@ -48,7 +51,7 @@ def export_run(
     origin = Origin(
         name=bundle.name,
         provenance=Provenance(
-            recipe=name,
+            recipe=as_trained(name, recipe),
             algorithm=recipe.algorithm,
             family=recipe.family,
             seed=seed,
@@ -91,6 +94,19 @@ def flat_results(summary: dict[str, Any]) -> dict[str, float]:
             results[f"{place}/{metric}/low"] = interval["low"]
             results[f"{place}/{metric}/high"] = interval["high"]
     return results
+
+
+def as_trained(name: str, recipe: Recipe) -> str:
+    """The recipe as `taskbelief train` takes it, with the settings that were changed."""
+    if name not in RECIPES:
+        return name
+    default, changed = RECIPES[name]().config, []
+    for field in dataclasses.fields(default):
+        value = getattr(recipe.config, field.name)
+        if value != getattr(default, field.name):
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()
+            changed.append(f"{field.name}={text}")
+    return " ".join([name, "--settings", *changed]) if changed else name
 
 
 def _refuse_oracle(parts: ExportParts, run: Path) -> None:

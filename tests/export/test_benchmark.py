@@ -1,0 +1,26 @@
+"""Every line of the benchmark is one JSON object of the agreed form."""
+
+from __future__ import annotations
+
+import json
+
+from training.export import benchmark
+
+
+def test_lines_of_the_controller_benchmark(exported_bundles, monkeypatch, capsys):
+    monkeypatch.setattr(benchmark, "NUM_RUNS", 3)
+    monkeypatch.setattr(benchmark, "TICKS_PER_RUN", 20)
+
+    benchmark.print_bench_controller(exported_bundles("gaussian_belief"), late=50)
+
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    keys = {"bench", "case", "metric", "value", "unit", "runs", "min", "max", "baseline", "ratio"}
+    assert all(record.keys() == keys for record in records)
+    assert all(record["min"] <= record["value"] <= record["max"] for record in records)
+    early = [record for record in records if record["case"].endswith("after=10")]
+    late = [record for record in records if record["case"].endswith("after=50")]
+    assert [record["metric"] for record in early] == [record["metric"] for record in late]
+    assert {"tick_p50", "tick_p99", "tick_cpu_p50"} <= {record["metric"] for record in late}
+    assert all(record["baseline"] is None for record in early)
+    assert {record["baseline"] for record in late} == {early[0]["case"]}
+    assert all(record["ratio"] > 0 and record["runs"] == 3 for record in late)
