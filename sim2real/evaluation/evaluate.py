@@ -97,15 +97,7 @@ def evaluate_bundle(
             trials.append([run_trial(controller, arena, each, ledger) for each in protocols])
             frozen.append([run_frozen_prior(controller, arena, each, ledger) for each in protocols])
         advance()
-    wrong: Rows = []
-    for task, open_arena in enumerate(arenas if len(arenas) > 1 else []):
-        # Trials start alike on every task, so only what was learnt differs.
-        others = zip(protocols, trials[task - 1], strict=True)
-        with open_arena() as arena:
-            wrong.append(
-                [run_wrong_task(controller, arena, it.memory, each, ledger) for each, it in others]
-            )
-        advance()
+    wrong = _on_the_wrong_task(controller, arenas, protocols, trials, ledger, advance)
     return Evaluation(
         protocol=protocol,
         task_names=tuple(names),
@@ -117,6 +109,28 @@ def evaluate_bundle(
         wrong_task=wrong,
         ledger=ledger,
     )
+
+
+def _on_the_wrong_task(
+    controller: Controller,
+    arenas: Sequence[OpenArena],
+    protocols: Sequence[TrialProtocol],
+    trials: Sequence[Sequence[Trial]],
+    ledger: Ledger,
+    advance: Callable[[], None],
+) -> Rows:
+    """Every task once more, with what a trial learnt on the task before it."""
+    rows: Rows = []
+    for task, open_arena in enumerate(arenas if len(arenas) > 1 else []):
+        with open_arena() as arena:
+            rows.append(
+                [
+                    run_wrong_task(controller, arena, other.memory, protocol, ledger)
+                    for protocol, other in zip(protocols, trials[task - 1], strict=True)
+                ]
+            )
+        advance()
+    return rows
 
 
 def num_rounds(num_tasks: int) -> int:

@@ -332,6 +332,20 @@ def test_the_card_names_the_command_that_trained():
     assert with_settings("pearl-point-robot", settings) == changed
 
 
+@pytest.mark.parametrize("options", [{"num_tasks": 0}, {"num_trials": 0}, {"num_episodes": -1}])
+def test_nothing_to_measure_is_bad_input(exported_bundles, options):
+    with pytest.raises(BadInput, match="at least 1"):
+        evaluate(exported_bundles("none"), **options)
+
+
+@pytest.mark.parametrize(
+    "options", [{"latent_source": "periodic_sample"}, {"resample_every_ticks": 3}]
+)
+def test_a_period_goes_with_periodic_samples_only(run_directory, tmp_path, options):
+    with pytest.raises(BadInput, match="--resample-every-ticks"):
+        export_run(run_directory, tmp_path / "bundle", **options)
+
+
 def test_an_oracle_is_not_exported(run_directory, tmp_path, monkeypatch):
     parts = Pearl.export_parts
     monkeypatch.setattr(

@@ -51,6 +51,7 @@ def evaluate(
         seed: of starting points and latents.
         robust: a bundle that does not adapt, to compare with on the same tasks.
     """
+    require_counts(num_tasks=num_tasks, num_trials=num_trials, num_episodes=num_episodes)
     loaded = load_bundle(bundle, load_robot_spec())
     family = claw_family(loaded.manifest.provenance.family, loaded.path_of(MANIFEST))
     tasks = load_task_set(bundle / TASKS).test[:num_tasks]
@@ -62,6 +63,14 @@ def evaluate(
     if out is not None:
         write_results(out / "results.json", document)
     _show(document)
+
+
+def require_counts(**counts: int | None) -> None:
+    """Raise `BadInput` for options that must be at least 1, where they are given."""
+    for name, count in counts.items():
+        if count is not None and count < 1:
+            option = f"--{name.replace('_', '-')}"
+            raise BadInput("command line", option, found=count, expected="at least 1")
 
 
 def _baseline(

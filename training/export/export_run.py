@@ -16,7 +16,7 @@ from sim2real.evaluation.trial import TrialProtocol
 from sim2real.runtime.bundle import MODEL_CARD, write_bundle
 from sim2real.runtime.verify import load_bundle
 from training.algorithms.learner import ExportParts
-from training.evaluation.bundle_test import claw_family, measure
+from training.evaluation.bundle_test import claw_family, measure, require_counts
 from training.export.adaptation_curve import CURVE, adaptation_curve
 from training.export.make_bundle import Origin, make_draft
 from training.export.model_card import model_card
@@ -43,34 +43,30 @@ def export_run(
         num_tasks: held-out tasks to measure on; all of them by default.
         num_trials: trials per task.
     """
-    recipe, name, seed, task_set = read_run(run)
+    require_counts(num_tasks=num_tasks, num_trials=num_trials)
+    if (latent_source == "periodic_sample") != (resample_every_ticks > 0):
+        expected = "ticks above 0 for periodic_sample, and for nothing else"
+        found = resample_every_ticks
+        raise BadInput("command line", "--resample-every-ticks", found=found, expected=expected)
+    recipe, _, _, task_set = read_run(run)
     family = claw_family(recipe.family, str(run))
     learner = load_learner(run)
     parts = learner.export_parts()
     _refuse_oracle(parts, run)
     origin = Origin(
         name=bundle.name,
-        provenance=Provenance(
-            recipe=as_trained(name, recipe),
-            algorithm=recipe.algorithm,
-            family=recipe.family,
-            seed=seed,
-            environment_steps=learner.num_environment_steps,
-            task_set_sha256=task_set.sha256,
-            **_origin_of(run),
-        ),
+        provenance=_provenance(run, learner.num_environment_steps),
         latent_source=latent_source,
         resample_every_ticks=resample_every_ticks,
     )
     draft = make_draft(parts, family.scene, task_set, origin)
     protocol = TrialProtocol(num_episodes=recipe.config.num_trial_episodes, num_trials=num_trials)
     evaluation = measure(draft.as_bundle(), family, task_set.test[:num_tasks], protocol)
-    manifest = replace(draft.manifest, results=flat_results(evaluation.summary()))
-    files = draft.files | card_files(manifest, evaluation.summary())
-    digest = write_bundle(bundle, manifest, files)
-    load_bundle(bundle, family.scene.spec)
-    megabytes = sum(map(len, files.values())) / 1e6
-    print(f"{bundle}: bundle {digest}, verified, {megabytes:.1f} MB")
+    summary = evaluation.summary()
+    manifest = replace(draft.manifest, results=flat_results(summary))
+    digest = write_bundle(bundle, manifest, draft.files | card_files(manifest, summary))
+    files = load_bundle(bundle, family.scene.spec).files
+    print(f"{bundle}: bundle {digest}, verified, {sum(map(len, files.values())) / 1e6:.1f} MB")
 
 
 def card_files(manifest: Manifest, summary: dict[str, Any] | None) -> dict[str, bytes]:
@@ -115,10 +111,18 @@ def _refuse_oracle(parts: ExportParts, run: Path) -> None:
         raise BadInput(str(run), "view", found="oracle", expected=expected)
 
 
-def _origin_of(run: Path) -> dict[str, Any]:
-    """Commit and packages that the run noted when it began."""
+def _provenance(run: Path, environment_steps: int) -> Provenance:
+    """Where the run comes from, with the commit and the packages that it noted when it began."""
+    recipe, name, seed, task_set = read_run(run)
     noted = json.loads((run / "config.json").read_text(encoding="utf-8"))["provenance"]
-    packages = {name: version for name, version in noted["packages"].items() if version}
     commit = noted["git_commit"] or "unknown"
-    changed = "" if noted["git_is_clean"] else " with local changes"
-    return {"git_commit": commit + changed, "packages": packages}
+    return Provenance(
+        recipe=as_trained(name, recipe),
+        algorithm=recipe.algorithm,
+        family=recipe.family,
+        seed=seed,
+        git_commit=commit if noted["git_is_clean"] else f"{commit} with local changes",
+        task_set_sha256=task_set.sha256,
+        environment_steps=environment_steps,
+        packages={name: version for name, version in noted["packages"].items() if version},
+    )

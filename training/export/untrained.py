@@ -40,11 +40,7 @@ def untrained_parts(
     """What a learner that has learnt nothing would export; the defaults have PEARL's sizes."""
     generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     size, action_size = scene.observation_size, scene.action_size
-    normalizer = FrozenNormalizer(
-        mean=rng.normal(0.0, 0.1, size).astype(np.float32),
-        std=rng.uniform(0.5, 2.0, size).astype(np.float32),
-        clip=10.0,
-    )
+    normalizer = _normalizer(size, rng)
     layout = ContextLayout(
         observation_size=size,
         action_size=action_size,
@@ -52,12 +48,7 @@ def untrained_parts(
         marks_episode_end=kind == "recurrent_belief",
     )
     condition_size = {"none": 0, "gaussian_belief": latent_size, "recurrent_belief": hidden_size}
-    policy = TanhGaussianPolicy(
-        size + condition_size[kind], hidden_sizes, action_size, generator=generator
-    )
-    with torch.no_grad():  # learners begin with tiny actions, which would show nothing here
-        *_, weight, _bias = policy.network.layers.parameters()
-        weight.mul_(300.0)
+    policy = _policy(size + condition_size[kind], hidden_sizes, action_size, generator)
     modules: dict[str, nn.Module] = {"policy": DeployedPolicy(normalizer, policy)}
     if kind == "gaussian_belief":
         encoder = ContextEncoder(
@@ -78,6 +69,24 @@ def untrained_parts(
         hidden_size=hidden_size if kind == "recurrent_belief" else 0,
         num_exploration_episodes=1 if kind == "gaussian_belief" else 0,
     )
+
+
+def _normalizer(size: int, rng: np.random.Generator) -> FrozenNormalizer:
+    return FrozenNormalizer(
+        mean=rng.normal(0.0, 0.1, size).astype(np.float32),
+        std=rng.uniform(0.5, 2.0, size).astype(np.float32),
+        clip=10.0,
+    )
+
+
+def _policy(
+    input_size: int, hidden_sizes: Sequence[int], action_size: int, generator: torch.Generator
+) -> TanhGaussianPolicy:
+    policy = TanhGaussianPolicy(input_size, hidden_sizes, action_size, generator=generator)
+    with torch.no_grad():  # learners begin with tiny actions, which would show nothing here
+        *_, weight, _bias = policy.network.layers.parameters()
+        weight.mul_(300.0)
+    return policy
 
 
 def untrained_draft(
