@@ -11,95 +11,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sim2real.contract.errors import BadInput
-from training.algorithms.pearl import PearlConfig
-from training.algorithms.rl2 import Rl2Config
-from training.algorithms.sac import SacConfig
 from training.recipe import Recipe as Recipe
 from training.recipes_claw import CLAW_RECIPES
-
-
-def pearl_point_robot() -> Recipe:
-    return Recipe(
-        algorithm="pearl",
-        family="point_robot",
-        config=PearlConfig(
-            hidden_sizes=(128, 128),
-            encoder_hidden_sizes=(128, 128),
-            num_iterations=60,
-            num_initial_steps=200,
-            tasks_per_iteration=10,
-            num_prior_steps=200,
-            num_extra_steps=200,
-            worlds_per_task=5,
-            num_gradient_steps=200,
-            batch_size=64,
-            learning_rate=1e-3,
-            discount=0.9,
-            initial_temperature=0.1,
-            evaluation_interval=5,
-        ),
-    )
-
-
-def pearl_sparse_point_robot() -> Recipe:
-    return Recipe(
-        algorithm="pearl",
-        family="sparse_point_robot",
-        config=PearlConfig(
-            hidden_sizes=(128, 128),
-            encoder_hidden_sizes=(128, 128),
-            num_iterations=60,
-            num_initial_steps=200,
-            tasks_per_iteration=10,
-            num_prior_steps=100,
-            num_posterior_steps=900,
-            num_extra_steps=0,
-            worlds_per_task=5,
-            num_gradient_steps=200,
-            batch_size=64,
-            context_batch_size=256,
-            learning_rate=1e-3,
-            discount=0.9,
-            kl_weight=1.0,
-            initial_temperature=0.1,
-            uses_sparse_context=True,
-            num_exploration_episodes=5,
-            num_trial_episodes=10,
-            evaluation_interval=5,
-        ),
-    )
-
-
-def rl2_point_robot() -> Recipe:
-    return Recipe(algorithm="rl2", family="point_robot", config=Rl2Config())
-
-
-def oracle_point_robot() -> Recipe:
-    return Recipe(
-        algorithm="sac",
-        family="point_robot",
-        config=SacConfig(
-            view="oracle",
-            hidden_sizes=(64, 64),
-            num_worlds=50,
-            num_initial_steps=4000,
-            num_steps=1000,
-            num_iterations=60,
-            num_gradient_steps=200,
-            learning_rate=1e-3,
-            discount=0.9,
-            initial_temperature=0.1,
-            evaluation_interval=10,
-        ),
-    )
-
+from training.recipes_locomotion import LOCOMOTION_RECIPES
+from training.recipes_paper import PAPER_RECIPES
+from training.recipes_point import POINT_RECIPES
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
-    "pearl-point-robot": pearl_point_robot,
-    "pearl-sparse-point-robot": pearl_sparse_point_robot,
-    "rl2-point-robot": rl2_point_robot,
-    "oracle-point-robot": oracle_point_robot,
+    **POINT_RECIPES,
     **CLAW_RECIPES,
+    **LOCOMOTION_RECIPES,
+    **PAPER_RECIPES,
 }
 
 

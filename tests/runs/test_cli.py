@@ -17,7 +17,7 @@ from training.runs.start import read_run
 TINY = (
     "num_iterations=2", "num_initial_steps=20", "tasks_per_iteration=20", "num_prior_steps=20",
     "num_extra_steps=20", "num_gradient_steps=3", "hidden_sizes=8,8", "evaluation_interval=1",
-    "num_trial_episodes=2", "checkpoint_interval=1",
+    "num_exploration_episodes=1", "num_trial_episodes=2", "checkpoint_interval=1",
 )  # fmt: skip
 
 
