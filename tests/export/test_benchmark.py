@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from sim2real.contract.errors import BadInput
 from training.export import benchmark
 
 
@@ -24,3 +27,8 @@ def test_lines_of_the_controller_benchmark(exported_bundles, monkeypatch, capsys
     assert all(record["baseline"] is None for record in early)
     assert {record["baseline"] for record in late} == {early[0]["case"]}
     assert all(record["ratio"] > 0 and record["runs"] == 3 for record in late)
+
+
+def test_a_priority_that_nobody_can_have_is_bad_input(exported_bundles):
+    with pytest.raises(BadInput, match="--priority"):
+        benchmark.print_bench_controller(exported_bundles("none"), priority=1000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +15,7 @@ import numpy as np
 import tyro
 from numpy.typing import NDArray
 
+from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Reading
 from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
 from sim2real.runtime.bundle import GOLDEN, Bundle
@@ -30,13 +32,17 @@ EARLY, LATE = 10, 100_000
 
 
 def print_bench_controller(
-    bundle: Annotated[Path | None, tyro.conf.Positional] = None, late: int = LATE
+    bundle: Annotated[Path | None, tyro.conf.Positional] = None,
+    late: int = LATE,
+    priority: int = 0,
 ) -> None:
     """Print the duration of a tick as JSON lines: gate, belief, latent, policy, action map, safety.
 
     Args:
         bundle: what to run; by default PEARL's networks (3 x 300, 3 x 200) with random weights.
         late: transitions in the belief for the late case.
+        priority: of real-time scheduling (SCHED_FIFO), 1 to 99, as a control loop would have it;
+            0 competes like any other process, and then the tails are mostly the scheduler's.
     """
     spec = load_robot_spec()
     with tempfile.TemporaryDirectory() as folder:
@@ -46,6 +52,7 @@ def print_bench_controller(
         began = time.perf_counter()
         loaded = load_bundle(bundle, spec)
         loading_s = time.perf_counter() - began
+    _schedule(priority)
     name = f"{loaded.manifest.name}/{loaded.manifest.adaptation.kind}"
     print(json.dumps(_record(f"{name}/load", "duration", "s", [loading_s])), flush=True)
     for record in bench_controller(loaded, spec, name=name, transitions=(EARLY, late)):
@@ -117,6 +124,17 @@ class _Driver:
         return dataclasses.replace(
             recorded, stamp_ns=self._tick * self._period_ns, sequence=self._tick
         )
+
+
+def _schedule(priority: int) -> None:
+    if not priority:
+        return
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except OSError as error:
+        expected = "1 to 99, and the right to schedule in real time"
+        found = f"{priority}: {error.strerror}"
+        raise BadInput("command line", "--priority", found=found, expected=expected) from None
 
 
 def _write_full_size(folder: Path) -> None:

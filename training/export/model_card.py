@@ -52,10 +52,11 @@ def model_card(manifest: Manifest, summary: Mapping[str, Any] | None) -> str:
 
 
 def _results(summary: Mapping[str, Any]) -> str:
+    trials = "one trial" if summary["trials"] == 1 else f"{summary['trials']} trials"
     lines = [
-        f"{summary['tasks']} held-out tasks, {summary['trials']} trial(s) each, "
-        f"{len(summary['adapted_by_episode'])} episodes a trial; means over tasks with 95 % "
-        "intervals (Wilson for success, bootstrap for return).",
+        f"{summary['tasks']} held-out tasks, {trials} of {len(summary['adapted_by_episode'])} "
+        "episodes on each; means over tasks with 95 % intervals (Wilson for success, bootstrap "
+        "for return).",
         "",
         "| condition | return | success |",
         "|---|---|---|",
