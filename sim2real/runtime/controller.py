@@ -154,7 +154,7 @@ class Controller:
         `now_ns` is when it is acted on, on the clock of the stamps; None: when it was measured.
         A reading that is stale, was seen before or comes out of order is not acted on: the targets
         stay what they are, and the command says so by the older stamp that it bears.
-        Raises `NoEpisode` without one, `ValueError` for a reading that is not finite.
+        Raises `NoEpisode` without one, `ValueError` for a reading or an action that is not finite.
         """
         rejection = self._judge(reading, now_ns)
         if rejection in UNUSABLE:
@@ -169,7 +169,7 @@ class Controller:
         self.latest = self._tick(reading, rejection, values, desired_rad)
         self._number += 1
         self._held_stamp_ns = reading.stamp_ns
-        return Command(stamp_ns=reading.stamp_ns, position_rad=self._target_rad)
+        return Command(stamp_ns=reading.stamp_ns, position_rad=self._target_rad.copy())
 
     def report_applied(self, target_rad: Joints | None) -> None:
         """Say what became of the last command where it was not applied as returned.
@@ -238,6 +238,8 @@ class Controller:
             self._condition_input[:] = self._condition
         self._policy.run()
         self._action = self._action_output.copy()
+        if not np.isfinite(self._action).all():
+            raise ValueError(f"the policy's action is not finite: {self._action}")
         return self._action
 
     def _apply(self, desired_rad: Joints, previous_rad: Joints, reading: Reading) -> None:
@@ -303,6 +305,11 @@ class Controller:
     def num_accepted(self) -> int:
         """Transitions that became evidence in this trial."""
         return self._gate.num_accepted
+
+    @property
+    def evidence_stamp_ns(self) -> int | None:
+        """When the latest evidence was measured: the age of the belief counts from there."""
+        return self._gate.accepted_stamp_ns
 
     @property
     def rejections(self) -> dict[Rejection, int]:

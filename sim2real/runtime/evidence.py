@@ -52,6 +52,7 @@ class EvidenceGate:
         """Start counting anew, perhaps on another robot, whose clock says something else."""
         self.counts = dict.fromkeys(Rejection, 0)
         self.num_accepted = 0
+        self.accepted_stamp_ns: int | None = None
         self._last_stamp_ns: int | None = None
         self._last_sequence = 0
         self.begin_episode()
@@ -79,6 +80,7 @@ class EvidenceGate:
             self._has_predecessor = True
         if rejection is None:
             self.num_accepted += 1
+            self.accepted_stamp_ns = reading.stamp_ns
         else:
             self.counts[rejection] += 1
         return rejection

@@ -15,6 +15,10 @@ from sim2real.contract.manifest import Manifest, TensorRecord
 Role = Literal["policy", "encoder", "recurrent", "adapt"]
 
 
+SERVED_KINDS = ("none", "gaussian_belief", "recurrent_belief")
+"""kinds of adaptation that a controller serves; the schema knows more"""
+
+
 class Signature(NamedTuple):
     """Inputs and outputs of one graph, in order."""
 
@@ -25,7 +29,7 @@ class Signature(NamedTuple):
 def signatures(manifest: Manifest) -> Mapping[Role, Signature]:
     """The graphs that the manifest's kind of adaptation needs.
 
-    Raises `ValueError` for a kind that no controller serves yet.
+    Raises `ValueError`, saying which kinds there are, for one that no controller serves.
     """
     observation = _row("observation", manifest.observation.layout.size)
     action = _row("action", manifest.action.size)
@@ -48,7 +52,7 @@ def signatures(manifest: Manifest) -> Mapping[Role, Signature]:
                 (_row("context_row", context_size), hidden), (_row("next_hidden", hidden_size),)
             ),
         }
-    raise ValueError(f"no controller serves adaptation of kind {adaptation.kind!r} yet")
+    raise ValueError(f"one of {', '.join(SERVED_KINDS)}")
 
 
 def _row(name: str, size: int) -> TensorRecord:

@@ -158,6 +158,15 @@ def test_what_does_not_fit_is_refused_by_name(bundle_copy, edit, field):
     assert refused.where == str(bundle_copy / MANIFEST)
 
 
+def test_a_kind_that_nobody_serves_is_refused_with_those_that_are(bundle_copy):
+    rewrite(bundle_copy, lambda document: document["adaptation"].update(kind="gradient"))
+
+    refused = refusal(bundle_copy)
+
+    assert refused.found == "gradient"
+    assert refused.expected == "one of none, gaussian_belief, recurrent_belief"
+
+
 def test_another_control_period_is_refused_wherever_it_comes_from(bundle_copy):
     period = read_bundle(bundle_copy).manifest.control_period_s
 

@@ -8,6 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from sim2real.contract.belief import MIN_VARIANCE
 from sim2real.contract.joint_io import Reading
@@ -100,6 +102,23 @@ def test_a_reading_that_is_not_finite_stops_the_tick(bundle, readings):
         controller.step(broken)
 
 
+def test_a_policy_that_broke_down_commands_nothing(bundle, readings):
+    controller = Controller(bundle, SPEC)
+    controller.begin_trial(seed=0, first_episode=1)
+    controller.memory = {
+        "precision": np.full(5, 1e-300),
+        "weighted_mean": np.full(5, 1e300),
+        "num_transitions": np.array([1.0]),
+    }
+    controller.begin_episode(goal=goal, target_rad=HOME)
+
+    with (
+        np.errstate(over="ignore", invalid="ignore"),
+        pytest.raises(ValueError, match="action is not finite"),
+    ):
+        controller.step(readings(0))
+
+
 @pytest.mark.parametrize(
     ("tick", "late_by_s", "cause"),
     [
@@ -142,6 +161,27 @@ def test_a_late_reading_is_acted_on_but_is_no_evidence(bundle, readings):
     assert memory_of(controller) != before
 
 
+@given(data=st.data())
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_whatever_the_bus_does_the_belief_is_that_of_clean_transitions(bundle, readings, data):
+    """Readings are repeated, swapped, dropped and delayed; the factors are still those of pairs."""
+    stream = data.draw(st.lists(st.integers(0, 12), min_size=2, max_size=25))
+    ages_ns = data.draw(st.lists(st.sampled_from([0, 90, 110]), min_size=25, max_size=25))
+    controller, used, pairs = begun(bundle), [], 0
+
+    for tick, age_ms in zip(stream, ages_ns, strict=False):
+        before = memory_of(controller)
+        controller.step(readings(tick), readings(tick).stamp_ns + age_ms * 1_000_000)
+        is_usable = age_ms <= 100 and (not used or tick > used[-1])
+        is_pair = is_usable and bool(used) and tick == used[-1] + 1
+        assert (memory_of(controller) != before) == is_pair
+        pairs += is_pair
+        if is_usable:
+            used.append(tick)
+    assert controller.num_accepted == controller.belief.num_transitions == pairs
+    assert sum(controller.rejections.values()) == len(stream) - pairs
+
+
 def test_evidence_never_reaches_across_episodes(bundle, readings):
     controller = begun(bundle)
     for tick in range(3):
@@ -166,6 +206,7 @@ def test_the_last_step_of_an_episode_is_evidence_too(bundle, readings):
     assert tick.rejection is None
     assert tick.number == 1
     assert controller.num_accepted == 1
+    assert controller.evidence_stamp_ns == PERIOD_NS
     assert controller.end_episode(readings(1)) is None
     assert controller.rejections[Rejection.DUPLICATE] == 1
 
