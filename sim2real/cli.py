@@ -27,6 +27,11 @@ class Verb:
 
 
 VERBS: dict[str, Verb] = {
+    "demo": Verb(
+        function="training.demo:demo",
+        purpose="watch a shipped policy adapt to valves that it has never turned",
+        extra="training",
+    ),
     "train": Verb(
         function="training.cli:train",
         purpose="meta-train a recipe into a run directory, or go on with one",
