@@ -55,11 +55,13 @@ def _read_value(field: str, text: str, current: Any) -> Any:
     """`text` as the kind of value that the field holds now."""
     truth = {"true": True, "false": False}
     try:
-        if current is None or isinstance(current, bool):
+        if isinstance(current, bool):
             return truth[text.lower()]
+        if current is None:
+            return truth[text.lower()] if text.lower() in truth else float(text)
         if isinstance(current, tuple):
             return tuple(int(part) for part in text.split(","))
         return type(current)(text)
     except (KeyError, ValueError):
-        kind = "true or false" if current is None else f"a value like {current!r}"
+        kind = "true, false or a number" if current is None else f"a value like {current!r}"
         raise BadInput("command line", field, found=text, expected=kind) from None

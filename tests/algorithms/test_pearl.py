@@ -349,6 +349,25 @@ def test_p15_posterior_mean_explains_what_distinguishes_the_tasks(
     assert 1 - residual.var() / level.var() > 0.9
 
 
+def test_learning_rate_falls_over_the_run_where_asked(
+    make_pearl: Make, point_robot: TaskFamily
+) -> None:
+    falling = make_pearl(point_robot, learning_rate=1e-3, final_learning_rate=1e-4)
+    steady = make_pearl(point_robot, learning_rate=1e-3)
+    for learner in (falling, steady):
+        learner.collect_initial_pool()
+        learner.improve(progress=0.5)
+
+    rates = [
+        [
+            optimizer.param_groups[0]["lr"]
+            for optimizer in (each.judge_optimizer, each.actor_optimizer)
+        ]
+        for each in (falling, steady)
+    ]
+    assert rates == [[pytest.approx(5.5e-4)] * 2, [1e-3] * 2]
+
+
 def test_a_bad_setting_is_refused() -> None:
     with pytest.raises(ValueError, match="context comes from them"):
         PearlConfig(num_prior_steps=0, num_posterior_steps=0)

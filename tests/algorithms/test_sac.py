@@ -82,11 +82,13 @@ def test_s4_value_beyond_a_time_limit_counts(counting: TaskFamily) -> None:
     learner.collect(60)
     batch = stored(learner)
     target = learner._bellman_target(batch)
-    last = (batch.next_observation[:, 1] == 4) | (batch.terminated > 0)
+    falls = batch.observation[:, 0].long() % 2 == 1
+    fell = falls & (batch.next_observation[:, 1] == 3)
+    ran_out_of_time = batch.next_observation[:, 1] == 4
 
-    ends = batch.terminated > 0
-    torch.testing.assert_close(target[ends], batch.reward[ends])
-    assert (target != batch.reward)[last & ~ends].all()
+    assert fell.any() and ran_out_of_time.any()
+    torch.testing.assert_close(target[fell], batch.reward[fell])
+    assert (target != batch.reward)[ran_out_of_time].all()
 
 
 def test_equal_seeds_repeat_bit_for_bit(point_robot: TaskFamily) -> None:

@@ -95,6 +95,8 @@ class PearlConfig:
     """transitions per task from the encoder buffer, N, drawn with replacement"""
     learning_rate: float = 3e-4
     """of Adam, for every network"""
+    final_learning_rate: float | None = None
+    """it falls to this linearly over the run; None: it stays"""
     discount: float = 0.99
     """per step"""
     target_update_rate: float = 0.005
@@ -304,12 +306,17 @@ class Pearl:
 
     # ---- improving -----------------------------------------------------------------------------
 
-    def improve(self) -> dict[str, float]:
+    def improve(self, progress: float = 0.0) -> dict[str, float]:
         """One iteration's meta-gradient steps; the means of their losses.
 
-        Raises `TrainingFailed` where a loss is not finite or the critics diverge.
+        `progress` in [0, 1] through the run sets the learning rate. Raises `TrainingFailed` where
+        a loss is not finite or the critics diverge.
         """
         config = self.config
+        if config.final_learning_rate is not None:
+            change = config.final_learning_rate - config.learning_rate
+            for optimizer in (self.judge_optimizer, self.actor_optimizer):
+                optimizer.param_groups[0]["lr"] = config.learning_rate + progress * change
         log = LossLog(
             config.num_gradient_steps, self.device, max_critic_value=config.max_critic_value
         )
@@ -580,7 +587,8 @@ def train(
     def iterate(iteration: int) -> dict[str, float]:
         pool = [learner.collect_initial_pool()] if iteration == 0 else []
         collected = _together([*pool, learner.collect()])
-        return {"train_return": collected.mean_return, **learner.improve()}
+        losses = learner.improve(progress=iteration / config.num_iterations)
+        return {"train_return": collected.mean_return, **losses}
 
     run.repeat(iterate, learner, num_iterations=config.num_iterations)
     return learner
