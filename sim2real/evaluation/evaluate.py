@@ -33,6 +33,7 @@ from sim2real.evaluation.trial import (
 )
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.controller import Controller
+from sim2real.runtime.trace import Trace, write_trace
 
 OpenArena = Callable[[], AbstractContextManager[Arena]]
 """makes one task's robot ready, and lets go of it afterwards"""
@@ -51,6 +52,8 @@ class Evaluation:
     frozen_prior: Rows
     wrong_task: Rows
     """empty where there was one task only"""
+    traces: tuple[tuple[Trace, ...], ...]
+    """of the adapted trials, by task and trial"""
     ledger: Ledger
 
     @property
@@ -107,6 +110,7 @@ def evaluate_bundle(
         ),
         frozen_prior=frozen,
         wrong_task=wrong,
+        traces=tuple(tuple(trial.trace for trial in of_task) for of_task in trials),
         ledger=ledger,
     )
 
@@ -166,6 +170,13 @@ def write_results(path: Path, document: dict[str, Any]) -> None:
     beside = path.with_name(path.name + ".part")
     beside.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
     beside.replace(path)
+
+
+def write_traces(folder: Path, evaluation: Evaluation) -> None:
+    """One file per adapted trial, named after the task and the number of the trial."""
+    for name, traces in zip(evaluation.task_names, evaluation.traces, strict=True):
+        for trial, trace in enumerate(traces):
+            write_trace(folder / f"{name.replace('/', '-')}-trial-{trial}.npz", trace)
 
 
 def _intervals(rows: Rows) -> dict[str, dict[str, float]]:

@@ -12,6 +12,7 @@ import numpy as np
 from sim2real.hardware.robot import Robot
 from sim2real.runtime.adaptation import Memory
 from sim2real.runtime.controller import Controller, Goal, Joints, Tick
+from sim2real.runtime.trace import Trace, TraceRing
 
 
 class EpisodeStart(NamedTuple):
@@ -89,19 +90,32 @@ class Ledger:
             self.evidence[cause] += count
 
 
-def run_episode(controller: Controller, arena: Arena, seed: int, ledger: Ledger) -> EpisodeResult:
-    """One episode of the length that the policy was trained for."""
+def run_episode(
+    controller: Controller,
+    arena: Arena,
+    seed: int,
+    ledger: Ledger,
+    ring: TraceRing | None = None,
+) -> EpisodeResult:
+    """One episode of the length that the policy was trained for; its ticks go into the ring."""
     start = arena.begin_episode(seed)
     controller.begin_episode(goal=start.goal, target_rad=start.target_rad)
     outcomes: dict[int, Tick] = {}
     for _ in range(controller.bundle.manifest.episode_length):
         reading = arena.robot.read()
-        began = time.perf_counter()
+        began_ns = time.perf_counter_ns()
         command = controller.step(reading)
-        ledger.latencies_s.append(time.perf_counter() - began)
-        _note(outcomes, controller.latest)
+        ended_ns = time.perf_counter_ns()
+        ledger.latencies_s.append((ended_ns - began_ns) * 1e-9)
+        tick = controller.latest
+        _note(outcomes, tick)
+        if ring is not None and tick is not None:
+            ring.append(tick, controller.belief, started_ns=began_ns, finished_ns=ended_ns)
         arena.robot.write(command)
-    _note(outcomes, controller.end_episode(arena.robot.read()))
+    last = controller.end_episode(arena.robot.read())
+    _note(outcomes, last)
+    if ring is not None and last is not None:
+        ring.append(last, controller.belief)
     rewards = [tick.reward for tick in outcomes.values()]
     successes = [tick.is_success for tick in outcomes.values()]
     return EpisodeResult(sum(rewards), successes[-1], sum(successes) / len(successes))
@@ -120,6 +134,8 @@ class Trial:
     episodes: tuple[EpisodeResult, ...]
     memory: Memory
     """what was known before the last episode: another task's trial can be given it"""
+    trace: Trace
+    """every tick of every episode, the readings that ended them included"""
 
 
 def run_trial(
@@ -130,11 +146,18 @@ def run_trial(
     controller.is_frozen = False
     controller.begin_trial(seed=latent_seed)
     memory, episodes = controller.memory, []
+    ring = _ring_for(controller, protocol)
     for seed in seeds:
         memory = controller.memory
-        episodes.append(run_episode(controller, arena, seed, ledger))
+        episodes.append(run_episode(controller, arena, seed, ledger, ring))
     ledger.note_evidence(controller)
-    return Trial(episodes=tuple(episodes), memory=memory)
+    return Trial(episodes=tuple(episodes), memory=memory, trace=ring.trace())
+
+
+def _ring_for(controller: Controller, protocol: TrialProtocol) -> TraceRing:
+    bundle = controller.bundle
+    readings = protocol.num_episodes * (bundle.manifest.episode_length + 1)
+    return TraceRing(bundle.manifest, capacity=readings, bundle_digest=bundle.digest)
 
 
 def run_frozen_prior(

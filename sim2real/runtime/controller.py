@@ -33,8 +33,8 @@ CommandFilter = Callable[[Joints, Joints, Reading], Joints]
 class Tick(NamedTuple):
     """Everything that one step saw and decided. Arrays are not to be written to."""
 
-    stamp_ns: int
-    """of the reading"""
+    reading: Reading
+    """what was measured"""
     episode: int
     """of the trial"""
     number: int
@@ -270,7 +270,7 @@ class Controller:
     ) -> Tick:
         assert self._observation is not None
         return Tick(
-            stamp_ns=reading.stamp_ns,
+            reading=reading,
             episode=self._episode,
             number=self._number,
             rejection=rejection,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 from zipfile import BadZipFile
 
@@ -33,15 +33,8 @@ Columns = Mapping[str, NDArray[Any]]
 """Axis 0 is the row. Inputs: `event` (T,), one of the above; `goal` (T, G); `held_rad` (T, J), the
 targets held when an episode begins; the fields of the readings. Outputs: `OUTPUTS`."""
 
-READING_FIELDS = (
-    "stamp_ns",
-    "sequence",
-    "position_rad",
-    "velocity_rad_s",
-    "current_ma",
-    "object_position_rad",
-    "object_velocity_rad_s",
-)
+READING_FIELDS = tuple(field.name for field in fields(Reading))
+"""stamp and sequence, then joints, then the object"""
 OUTPUTS = (
     "is_evidence",
     "observation",

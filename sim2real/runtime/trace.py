@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.joint_io import Reading
 from sim2real.contract.manifest import Manifest
 from sim2real.runtime.adaptation import Belief
 from sim2real.runtime.controller import Tick
@@ -24,6 +25,7 @@ from sim2real.runtime.evidence import Rejection
 
 _CAUSES = ("", *Rejection)
 """index 0 is evidence"""
+_READING_FIELDS = tuple(field.name for field in fields(Reading))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -49,30 +51,9 @@ class TraceRing:
         if capacity < 1:
             raise ValueError(f"capacity {capacity}: at least one tick")
         self._capacity, self._digest, self._count = capacity, bundle_digest, 0
-        joints = manifest.action.size
-        believed = manifest.adaptation.latent_size or manifest.adaptation.hidden_size
-        spread = manifest.adaptation.latent_size
-        whole = {"stamp_ns": (), "started_ns": (), "finished_ns": (), "episode": (), "number": ()}
-        single = {
-            "observation": (manifest.observation.layout.size,),
-            "reward": (),
-            "condition": (believed,),
-            "action": (joints,),
-            "applied_action": (joints,),
-        }
-        double = {
-            "desired_rad": (joints,),
-            "applied_rad": (joints,),
-            "belief_mean": (believed,),
-            "belief_variance": (spread,),
-            "kl_from_prior": (),
-        }
-        small = {"rejection": np.int8, "is_success": np.bool_, "num_transitions": np.int64}
         self._columns: dict[str, NDArray[Any]] = {
-            **{name: np.zeros((capacity, *shape), np.int64) for name, shape in whole.items()},
-            **{name: np.zeros((capacity, *shape), np.float32) for name, shape in single.items()},
-            **{name: np.zeros((capacity, *shape), np.float64) for name, shape in double.items()},
-            **{name: np.zeros(capacity, dtype) for name, dtype in small.items()},
+            name: np.zeros((capacity, *shape), dtype)
+            for name, (dtype, shape) in _layout(manifest).items()
         }
 
     def append(
@@ -80,7 +61,8 @@ class TraceRing:
     ) -> None:
         """Note one tick; `started_ns` and `finished_ns` enclose its computation on the host."""
         row, columns = self._count % self._capacity, self._columns
-        columns["stamp_ns"][row] = tick.stamp_ns
+        for name in _READING_FIELDS:
+            columns[name][row] = getattr(tick.reading, name)
         columns["started_ns"][row] = started_ns
         columns["finished_ns"][row] = finished_ns
         columns["episode"][row] = tick.episode
@@ -107,6 +89,38 @@ class TraceRing:
         rows = np.arange(self._count - kept, self._count) % self._capacity
         columns = {name: column[rows] for name, column in self._columns.items()}
         return Trace(bundle_digest=self._digest, columns=columns)
+
+
+def _layout(manifest: Manifest) -> dict[str, tuple[type, tuple[int, ...]]]:
+    """Type and shape of every column, the tick's axis left out."""
+    joints, one = (manifest.action.size,), ()
+    believed = (manifest.adaptation.latent_size or manifest.adaptation.hidden_size,)
+    return {
+        "stamp_ns": (np.int64, one),
+        "sequence": (np.int64, one),
+        "position_rad": (np.float64, joints),
+        "velocity_rad_s": (np.float64, joints),
+        "current_ma": (np.float64, joints),
+        "object_position_rad": (np.float64, one),
+        "object_velocity_rad_s": (np.float64, one),
+        "started_ns": (np.int64, one),
+        "finished_ns": (np.int64, one),
+        "episode": (np.int64, one),
+        "number": (np.int64, one),
+        "rejection": (np.int8, one),
+        "observation": (np.float32, (manifest.observation.layout.size,)),
+        "reward": (np.float32, one),
+        "is_success": (np.bool_, one),
+        "condition": (np.float32, believed),
+        "action": (np.float32, joints),
+        "applied_action": (np.float32, joints),
+        "desired_rad": (np.float64, joints),
+        "applied_rad": (np.float64, joints),
+        "belief_mean": (np.float64, believed),
+        "belief_variance": (np.float64, (manifest.adaptation.latent_size,)),
+        "num_transitions": (np.int64, one),
+        "kl_from_prior": (np.float64, one),
+    }
 
 
 def write_trace(path: Path, trace: Trace) -> None:

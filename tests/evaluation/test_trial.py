@@ -77,6 +77,13 @@ def test_a_trial_learns_from_every_episode_and_forgets_before_the_next(bundle, a
     assert int(trial.memory["num_transitions"][0]) == 2 * length
     assert ledger.evidence["accepted"] == 3 * length
     assert len(ledger.latencies_s) == 3 * length
+    columns = trial.trace.columns
+    assert len(trial.trace) == 3 * (length + 1)
+    returns = [
+        columns["reward"][(columns["episode"] == episode) & (columns["number"] > 0)].sum()
+        for episode in range(3)
+    ]
+    np.testing.assert_allclose(returns, [one.total_reward for one in trial.episodes], rtol=1e-5)
     again = run_trial(controller, arena, PROTOCOL, ledger)
     assert again.episodes == trial.episodes
 

@@ -289,7 +289,7 @@ def test_a_run_becomes_a_bundle_that_verifies_and_can_be_evaluated(run_directory
     assert manifest.provenance.environment_steps >= 60
     assert set(bundle.files) >= {"policy.onnx", "encoder.onnx", "tasks.json", MODEL_CARD, CURVE}
 
-    evaluate(tmp_path / "tiny", out=tmp_path / "results", num_episodes=2)
+    evaluate(tmp_path / "tiny", out=tmp_path / "results", num_episodes=2, traces=True)
 
     document = json.loads((tmp_path / "results" / "results.json").read_text())
     assert document["robot"] == "simulated"
@@ -302,6 +302,8 @@ def test_a_run_becomes_a_bundle_that_verifies_and_can_be_evaluated(run_directory
             assert manifest.results[f"{condition}/{metric}"] == value["mean"]
     assert document["latency_s"]["p50"] > 0
     assert document["evidence"]["accepted"] == 2 * 2 * manifest.episode_length
+    names = sorted(path.name for path in (tmp_path / "results" / "traces").iterdir())
+    assert names == ["test-0-trial-0.npz", "test-1-trial-0.npz"]
     shown = capsys.readouterr().out
     assert "adapted, episode 1" in shown
     assert "wrong task" in shown

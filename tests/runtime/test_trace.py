@@ -46,6 +46,10 @@ def test_every_tick_is_kept_as_it_was(bundle):
     columns = trace.columns
     for name in ("observation", "condition", "action", "desired_rad", "applied_rad"):
         np.testing.assert_array_equal(columns[name], [getattr(tick, name) for tick in ticks])
+    for name in ("sequence", "position_rad", "current_ma", "object_position_rad"):
+        np.testing.assert_array_equal(
+            columns[name], [getattr(tick.reading, name) for tick in ticks]
+        )
     assert np.isnan(columns["applied_action"][3]).all()
     assert not np.isnan(columns["applied_action"][4]).any()
     assert columns["finished_ns"].tolist() == list(range(7, 27))
@@ -61,7 +65,8 @@ def test_a_full_ring_forgets_the_oldest(bundle):
 
     trace = ring.trace()
 
-    assert trace.columns["stamp_ns"].tolist() == [tick.stamp_ns for tick in ticks[-8:]]
+    stamps = [tick.reading.stamp_ns for tick in ticks[-8:]]
+    assert trace.columns["stamp_ns"].tolist() == stamps
 
 
 def test_it_survives_the_disk(bundle, tmp_path):

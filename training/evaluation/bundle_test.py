@@ -19,6 +19,7 @@ from sim2real.evaluation.evaluate import (
     num_rounds,
     results_document,
     write_results,
+    write_traces,
 )
 from sim2real.evaluation.trial import TrialProtocol
 from sim2real.runtime.bundle import MANIFEST, TASKS, Bundle
@@ -38,6 +39,7 @@ def evaluate(
     num_episodes: int = 3,
     seed: int = 0,
     robust: Path | None = None,
+    traces: bool = False,
 ) -> None:
     """Evaluate BUNDLE on its held-out tasks, adapted and with its belief taken away.
 
@@ -50,6 +52,7 @@ def evaluate(
         num_episodes: episodes of a trial; the last one is the adapted one.
         seed: of starting points and latents.
         robust: a bundle that does not adapt, to compare with on the same tasks.
+        traces: also write every tick of the adapted trials, to `traces/` beside results.json.
     """
     require_counts(num_tasks=num_tasks, num_trials=num_trials, num_episodes=num_episodes)
     loaded = load_bundle(bundle, load_robot_spec())
@@ -62,6 +65,8 @@ def evaluate(
         document["conditions"]["robust"] = _baseline(robust, loaded, family, tasks, protocol)
     if out is not None:
         write_results(out / "results.json", document)
+        if traces:
+            write_traces(out / "traces", evaluation)
     _show(document)
 
 
