@@ -19,7 +19,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from sim2real.contract.errors import BadInput
-from sim2real.contract.manifest import FileRecord, GraphRecord, Manifest, parse_manifest
+from sim2real.contract.manifest import (
+    FileRecord,
+    GraphRecord,
+    Manifest,
+    TensorRecord,
+    parse_manifest,
+)
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.runtime.graphs import Role, signatures
 from sim2real.runtime.onnx_model import OnnxModel
@@ -71,12 +77,7 @@ def read_bundle(folder: Path) -> Bundle:
     """
     content = _read(folder, MANIFEST)
     digest = hashlib.sha256(content).hexdigest()
-    stated = _read(folder, CHECKSUM)
-    if stated != _checksum_line(digest):
-        found = stated[:64].decode("ascii", "replace")
-        raise BadInput(
-            str(folder / CHECKSUM), "sha256 of manifest.json", found=found, expected=digest
-        )
+    _require_checksum(_read(folder, CHECKSUM), digest, folder)
     where = str(folder / MANIFEST)
     try:
         manifest = parse_manifest(content.decode(), where)
@@ -194,8 +195,17 @@ def _require_graphs(manifest: Manifest, where: str) -> None:
                 raise BadInput(where, at, found=_shown(found), expected=_shown(wanted))
 
 
-def _shown(tensors: tuple[object, ...]) -> str:
-    return ", ".join(str(tensor).removeprefix("TensorRecord") for tensor in tensors)
+def _shown(tensors: tuple[TensorRecord, ...]) -> str:
+    return ", ".join(f"{tensor.name} {tensor.dtype} {tensor.shape}" for tensor in tensors)
+
+
+def _require_checksum(line: bytes, digest: str, folder: Path) -> None:
+    stated = line[:64].decode("ascii", "replace")
+    if line != _checksum_line(stated) or not set(stated) <= set("0123456789abcdef"):
+        expected = f"64 hexadecimal digits and {MANIFEST}, as sha256sum prints them"
+        raise BadInput(str(folder / CHECKSUM), "line", found=line[:100], expected=expected)
+    if stated != digest:
+        raise BadInput(str(folder / MANIFEST), "sha256", found=digest, expected=stated)
 
 
 def _read_checked(folder: Path, file: FileRecord, index: int) -> bytes:
@@ -230,7 +240,7 @@ def _read(folder: Path, name: str) -> bytes:
 
 
 def _checksum_line(digest: str) -> bytes:
-    return f"{digest}  {MANIFEST}\n".encode()
+    return f"{digest}  {MANIFEST}\n".encode(errors="replace")
 
 
 def _put_in_place(beside: Path, folder: Path) -> None:

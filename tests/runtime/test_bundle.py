@@ -71,8 +71,10 @@ def test_any_flipped_bit_of_the_manifest_and_its_checksum_is_refused(bundle_copy
             for place, byte in enumerate(content):
                 file.seek(place)
                 file.write(bytes([byte ^ 1 << place % 8]))
-                with pytest.raises(BadInput):
+                with pytest.raises(BadInput) as refused:
                     read_bundle(bundle_copy)
+                assert refused.value.field in ("sha256", "line")
+                assert "\n" not in str(refused.value)
                 file.seek(place)
                 file.write(bytes([byte]))
     read_bundle(bundle_copy)
