@@ -15,8 +15,6 @@ from training.families.registry import FAMILIES
 from training.families.task import Parameter, Task, TaskFamily, draw_task_set
 from training.worlds.vector_world import StepResult
 
-CPU = torch.device("cpu")
-
 TINY_PEARL = PearlConfig(
     latent_size=2,
     hidden_sizes=(16, 16),
@@ -131,10 +129,17 @@ class NoisyLevelFamily(CountingFamily):
         return NoisyLevelWorld(num_worlds)
 
 
-def build_pearl(family: TaskFamily, *, seed: int = 0, num_train: int = 6, **changes: Any) -> Pearl:
+def build_pearl(
+    family: TaskFamily,
+    *,
+    seed: int = 0,
+    num_train: int = 6,
+    device: str = "cpu",
+    **changes: Any,
+) -> Pearl:
     task_set = draw_task_set(family, seed=0, num_train=num_train, num_test=4)
     config = dataclasses.replace(TINY_PEARL, **changes)
-    return Pearl(config, family, task_set, seed=seed, device=CPU)
+    return Pearl(config, family, task_set, seed=seed, device=torch.device(device))
 
 
 @pytest.fixture

@@ -483,3 +483,15 @@ def test_exported_modules_take_raw_measurements_and_act_as_the_evaluation_does(
     np.testing.assert_allclose(adapter.belief.mean, mean.detach().numpy(), atol=1e-5)
     np.testing.assert_allclose(adapter.belief.variance, variance.detach().numpy(), rtol=1e-5)
     np.testing.assert_allclose(adapter.act(row[:, :2].numpy()), action.detach().numpy(), atol=1e-6)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu_everything_stays_there(make_pearl: Make, point_robot: TaskFamily) -> None:
+    learner = make_pearl(point_robot, device="cuda", normalizes_observations=True)
+    learner.collect_initial_pool()
+    learner.collect()
+    learner.improve()
+
+    assert learner.rl_buffer.rows.is_cuda and learner.encoder_buffer.rows.is_cuda
+    assert all(tensor.is_cuda for tensor in tensors_of(learner))
+    assert not next(learner.export_parts().modules["policy"].parameters()).is_cuda

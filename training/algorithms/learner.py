@@ -34,7 +34,8 @@ class ExportParts:
     adaptation: Literal["none", "gaussian_belief", "recurrent_belief"]
     modules: Mapping[str, nn.Module]
     """`policy`, and `encoder` or `recurrent` by kind of adaptation: see `training.parts.deployed`.
-    They take observations and context rows as measured, with the normaliser inside"""
+    They take observations and context rows as measured, with the normaliser inside; they lie on
+    the host, and later training does not change them"""
     normalizer: FrozenNormalizer
     """the statistics inside the modules"""
     observation_size: int

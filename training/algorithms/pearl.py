@@ -464,8 +464,10 @@ class Pearl:
         return ExportParts(
             adaptation="gaussian_belief",
             modules={
-                "policy": DeployedPolicy(normalizer, self.policy),
-                "encoder": DeployedEncoder(normalizer, self.context_layout, self.encoder),
+                "policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu()),
+                "encoder": DeployedEncoder(
+                    normalizer, self.context_layout, frozen_copy(self.encoder).cpu()
+                ),
             },
             normalizer=normalizer,
             observation_size=self.context_layout.observation_size,

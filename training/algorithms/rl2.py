@@ -35,7 +35,7 @@ from training.parts import ppo
 from training.parts.advantage import trial_advantages
 from training.parts.deployed import DeployedCell, DeployedPolicy
 from training.parts.encoders import RecurrentBelief
-from training.parts.networks import Mlp
+from training.parts.networks import Mlp, frozen_copy
 from training.parts.policies import DiagonalGaussianPolicy
 from training.parts.running_stats import RunningStats
 from training.runs.health import LossLog
@@ -338,8 +338,10 @@ class Rl2:
         return ExportParts(
             adaptation="recurrent_belief",
             modules={
-                "policy": DeployedPolicy(normalizer, self.policy),
-                "recurrent": DeployedCell(normalizer, self.context_layout, self.cell),
+                "policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu()),
+                "recurrent": DeployedCell(
+                    normalizer, self.context_layout, frozen_copy(self.cell).cpu()
+                ),
             },
             normalizer=normalizer,
             observation_size=self.context_layout.observation_size,

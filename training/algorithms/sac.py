@@ -303,7 +303,7 @@ class Sac:
         normalizer = self.statistics.frozen()
         return ExportParts(
             adaptation="none",
-            modules={"policy": DeployedPolicy(normalizer, self.policy)},
+            modules={"policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu())},
             normalizer=normalizer,
             observation_size=self.worlds.observation_size,
             action_size=self.layout.action_size,

@@ -87,7 +87,7 @@ Module = TypeVar("Module", bound=nn.Module)
 
 
 def frozen_copy(module: Module) -> Module:
-    """A target network: equal weights, no gradients."""
+    """Equal weights, no gradients: a target network, or what is exported."""
     return copy.deepcopy(module).requires_grad_(False)
 
 
