@@ -1,11 +1,15 @@
 """Curves from metrics."""
 
+import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 
+from sim2real.contract.errors import BadInput
 from training.evaluation.curves import _band, draw_curve
-from training.runs.metrics import Line
+from training.evaluation.plot_runs import plot
+from training.runs.metrics import Line, MetricsFile
 
 
 def run_of(*values: float) -> list[Line]:
@@ -32,3 +36,19 @@ def test_a_curve_is_drawn_once_there_is_an_evaluation(tmp_path: Path) -> None:
 
     assert not (tmp_path / "empty.png").exists()
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_runs_are_plotted_with_the_level_of_another(tmp_path: Path) -> None:
+    for name in ("0", "1", "oracle"):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "config.json").write_text(json.dumps({"name": name}))
+        conditions = {"adapted": {"return": {"mean": 2.5}}}
+        (folder / "eval.json").write_text(json.dumps({"conditions": conditions}))
+        metrics = MetricsFile(folder / "metrics.csv")
+        metrics.append({"adapted/return": 1.0}, iteration=0, environment_steps=10, gradient_steps=1)
+    plot((tmp_path / "0", tmp_path / "1"), tmp_path / "out.png", level=(tmp_path / "oracle",))
+
+    assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(BadInput, match=r"metrics\.csv: found 'nothing'"):
+        plot((tmp_path / "2",), tmp_path / "out.png")
