@@ -8,14 +8,12 @@ import os
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from sim2real.contract.errors import BadInput
 from training.algorithms.pearl import Pearl
 from training.families.task import load_task_set
-from training.runs import checkpoint
 from training.runs.health import LossLog, TrainingFailed
 from training.runs.metrics import MetricsFile
 from training.runs.start import load_learner, read_run, resume_run, start_run
@@ -167,21 +165,20 @@ def test_a_diverging_critic_stops_the_run_by_name(tmp_path: Path, make_recipe: A
 def test_a_full_disk_stops_the_run_and_leaves_the_last_checkpoint_whole(
     tmp_path: Path, make_recipe: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original, saved = np.save, []
+    original = Path.write_bytes
 
-    def full(path: Path, rows: Any) -> None:
-        saved.append(path)
+    def full(path: Path, content: bytes) -> int:
         if ".part-0000003" in str(path) and len(list(path.parent.iterdir())) > 2:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        original(path, rows)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return original(path, content)
 
-    monkeypatch.setattr(checkpoint.np, "save", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(TrainingFailed, match=r"disk full: .*npy; last good checkpoint: .*0000002"):
         begin(make_recipe(), tmp_path / "run")
     assert sorted(p.name for p in (tmp_path / "run/checkpoints").iterdir()) == [
         "0000001", "0000002",
     ]  # fmt: skip
-    monkeypatch.setattr(checkpoint.np, "save", original)
+    monkeypatch.undo()
     assert resume_run(tmp_path / "run", is_quiet=True).num_gradient_steps == 60
 
 

@@ -10,6 +10,7 @@ refuses a folder that does not match. Reading executes nothing: tensors are load
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -67,16 +68,18 @@ class CheckpointStore:
     def _write(self, learner: Learner, iteration: int, part: Path) -> None:
         part.mkdir(parents=True)
         snapshot = learner.snapshot()
-        torch.save(snapshot.tensors, part / "tensors.pt")
+        content = io.BytesIO()
+        torch.save(snapshot.tensors, content)
+        _write(part / "tensors.pt", content.getvalue())
         replays, linked = {}, dict[str, str]()
         for name, replay in snapshot.replays.items():
             linked |= self._write_replay(name, replay, part)
             replays[name] = {"size": replay.size.tolist(), "cursor": replay.cursor.tolist()}
         document = {"iteration": iteration, "counters": snapshot.counters, "replays": replays}
-        (part / "counters.json").write_text(json.dumps(document), encoding="utf-8")
+        _write(part / "counters.json", json.dumps(document).encode())
         fresh = (path for path in sorted(part.iterdir()) if path.name not in linked)
         self._digests = linked | {path.name: _sha256(path) for path in fresh}
-        (part / "index.json").write_text(json.dumps(self._digests, indent=1), encoding="utf-8")
+        _write(part / "index.json", json.dumps(self._digests, indent=1).encode())
 
     def _write_replay(self, name: str, replay: TaskReplay, part: Path) -> dict[str, str]:
         """Write or link every block; return the digests of the linked ones."""
@@ -91,7 +94,9 @@ class CheckpointStore:
                     _link(self._previous / file, part / file)
                     linked[file] = self._digests[file]
                 else:
-                    np.save(part / file, replay.block(task, index))
+                    content = io.BytesIO()
+                    np.save(content, replay.block(task, index))
+                    _write(part / file, content.getvalue())
         self._revisions[name] = replay.revision.copy()
         return linked
 
@@ -124,6 +129,17 @@ def _blocks(folder: Path, name: str) -> Iterator[tuple[int, int, np.ndarray]]:
     for path in sorted(folder.glob(f"{name}-*.npy")):
         _, task, index = path.stem.rsplit("-", 2)
         yield int(task), int(index), np.load(path)
+
+
+def _write(path: Path, content: bytes) -> None:
+    """As `write_bytes`, but the error of a full disk names the file.
+
+    Torch and numpy writing by themselves report it as something else.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _link(existing: Path, new: Path) -> None:

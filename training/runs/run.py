@@ -104,7 +104,8 @@ class Run:
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            raise TrainingFailed(f"disk full: {error.filename}; {self._last_good()}") from error
+            place = error.filename or self.directory
+            raise TrainingFailed(f"disk full: {place}; {self._last_good()}") from error
         finally:
             board.close()
             draw_curve([self.metrics.read()], self.directory / "curve.png")
