@@ -77,6 +77,22 @@ def test_a_dead_finger_has_no_torque():
     assert (model.actuator("finger1_middle").forcerange != 0).all()
 
 
+def test_a_load_pushes_every_joint_of_its_finger_off_target_by_load_over_stiffness():
+    def settled(load: float) -> np.ndarray:
+        model = with_dynamics(finger_load=(0.0, load, 0.0), joint_friction=(0.0,))
+        data = mujoco.MjData(model)
+        mujoco.mj_resetDataKeyframe(model, data, 0)
+        mujoco.mj_step(model, data, 2000)
+        return np.array(data.qpos[:9].reshape(3, 3))
+
+    stiffness = 3.4529  # N m/rad, as the model file derives it
+    shift = settled(0.4) - settled(0.0)
+
+    # A band slackens as its finger bends, and gravity helps the servo: a third less at most.
+    np.testing.assert_allclose(shift[1], 0.83 * 0.4 / stiffness, rtol=0.25)
+    np.testing.assert_allclose(shift[[0, 2]], 0.0, atol=1e-6)
+
+
 def test_stiffness_scales_the_position_gain_that_the_model_file_states():
     position_gain = NOMINAL.actuator("finger1_top").gainprm[DCMOTOR_POSITION_GAIN]
     model = with_dynamics(servo_stiffness=(0.5, 1.0, 1.5))

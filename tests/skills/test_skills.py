@@ -100,8 +100,8 @@ def test_layout_sizes_are_the_sum_of_their_parts():
     joints = 9 + 9 + 9  # position, velocity, lag behind the target
     valve = 2 + 2 + 1  # cos and sin of the angle, of the lobe's phase, velocity
 
-    assert Pose(target_visible=False).layout.size == joints
-    assert Pose(target_visible=True).layout.size == joints + 9
+    assert Pose(target_visible=False).layout.size == 9 + 9  # no lag: it would tell the load
+    assert Pose(target_visible=True).layout.size == 9 + 9 + 9
     assert ValveTurn(target_visible=False).layout.size == joints + valve
     assert ValveTurn(target_visible=True).layout.size == joints + valve + 1
     assert ValveScrew(target_visible=False).layout.size == joints + valve + 2

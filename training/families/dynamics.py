@@ -28,6 +28,9 @@ OBSERVATION_NOISE = "observation_noise_rad"
 CUSTOM_NUMERICS = {ACTION_DELAY: 1, OBSERVATION_NOISE: 2}
 """custom numeric elements, by size, that a claw model needs beside its physics"""
 
+BAND_STRETCH_RAD = 4.0
+"""how far an elastic band is stretched when its finger is straight: its pull hardly varies"""
+
 # Where a compiled dcmotor keeps its parameters (tests/families/test_dynamics.py holds us to it).
 DCMOTOR_POSITION_GAIN = 4
 
@@ -119,6 +122,14 @@ def _servo_torque(model: mujoco.MjModel, value: Values) -> None:
             model.actuator(name).forcerange[:] *= value[finger]
 
 
+def _finger_load(model: mujoco.MjModel, value: Values) -> None:
+    for finger in range(NUM_FINGERS):
+        for name in finger_joints(finger):
+            joint = model.joint(name)
+            joint.stiffness[0] += abs(value[finger]) / BAND_STRETCH_RAD
+            joint.qpos_spring[0] += np.sign(value[finger]) * BAND_STRETCH_RAD
+
+
 def _fingertip_friction(model: mujoco.MjModel, value: Values) -> None:
     for finger in range(NUM_FINGERS):
         model.geom(f"finger{finger + 1}_tip").friction[0] = value[0]
@@ -138,7 +149,8 @@ def _mount_offset(model: mujoco.MjModel, value: Values) -> None:
 
 # Ranges: around ROBEL's RandomDynamics (valve and joint damping, friction, kp 1 to 3, mount
 # ±0.01 m, noise 5 % of range) where it has them; wider for the valve, which is what a belief is
-# about; delays up to half of a 20 Hz control period.
+# about; delays up to half of a 20 Hz control period; loads as of a band or a cable that pulls at
+# every joint of a finger with up to two thirds of what the current limit lets a servo hold.
 _VARIATIONS = (
     Variation(
         name="valve_damping",
@@ -220,6 +232,15 @@ _VARIATIONS = (
         nominal=(1.0,) * NUM_FINGERS,
         draw="one_weak_finger",
         apply=_servo_torque,
+    ),
+    Variation(
+        name="finger_load",
+        unit="N m",
+        low=(-0.8,) * NUM_FINGERS,
+        high=(0.8,) * NUM_FINGERS,
+        nominal=(0.0,) * NUM_FINGERS,
+        draw="uniform",
+        apply=_finger_load,
     ),
     Variation(
         name="fingertip_friction",

@@ -86,7 +86,7 @@ VALVE_SCREW = ClawFamily(
         TaskGoal(parameter="target_velocity"),
         episode_length=TURN_EPISODE_LENGTH,
     ),
-    goal=SignedGoal(name="target_velocity", unit="rad/s", low=0.1, high=0.25),
+    goal=SignedGoal(name="target_velocity", unit="rad/s", low=0.1, high=0.2),
     variation_names=VALVE_VARIATIONS,
 )
 """A hidden direction and speed, and varied dynamics."""
