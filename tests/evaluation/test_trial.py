@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.evaluation import evaluate
 from sim2real.evaluation.evaluate import evaluate_bundle
 from sim2real.evaluation.trial import (
     EpisodeStart,
@@ -132,6 +133,29 @@ def test_an_evaluation_reports_every_condition_over_tasks(bundle):
     returns = [[one.total_reward for one in row] for row in evaluation.by_episode[-1]]
     summary = evaluation.summary()["conditions"]["adapted"]["return"]
     assert summary["mean"] == pytest.approx(np.mean(returns))
+
+
+def test_the_wrong_task_is_another_one(bundle, monkeypatch):
+    learnt, given = {}, {}
+
+    def noted_trial(controller, arena, *rest):
+        trial = run_trial(controller, arena, *rest)
+        learnt[arena.name] = trial.memory
+        return trial
+
+    def noted_wrong_task(controller, arena, memory, *rest):
+        given[arena.name] = memory
+        return run_wrong_task(controller, arena, memory, *rest)
+
+    monkeypatch.setattr(evaluate, "run_trial", noted_trial)
+    monkeypatch.setattr(evaluate, "run_wrong_task", noted_wrong_task)
+    arenas = [opener(angle) for angle in (0.4, -0.8, 0.9)]
+
+    evaluate.evaluate_bundle(bundle, SPEC, arenas, TrialProtocol(num_episodes=2))
+
+    assert given["target 0.4"] is learnt["target 0.9"]
+    assert given["target -0.8"] is learnt["target 0.4"]
+    assert given["target 0.9"] is learnt["target -0.8"]
 
 
 def test_one_task_has_no_wrong_one(bundle):

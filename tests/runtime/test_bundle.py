@@ -15,6 +15,7 @@ import numpy as np
 import onnx
 import pytest
 
+from sim2real.contract.context import ContextLayout
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.runtime.bundle import CHECKSUM, GOLDEN, MANIFEST, read_bundle, write_bundle
@@ -158,6 +159,16 @@ def test_what_does_not_fit_is_refused_by_name(bundle_copy, edit, field):
 
     assert refused.field == field
     assert refused.where == str(bundle_copy / MANIFEST)
+
+
+def test_a_context_of_another_size_is_refused(bundle_copy):
+    def edit(document: Document) -> None:
+        layout = document["context"]["layout"] | {"action_size": 8}
+        document["context"] = {"layout": layout, "digest": ContextLayout(**layout).digest}
+
+    rewrite(bundle_copy, edit)
+
+    assert refusal(bundle_copy).field == "context.layout"
 
 
 def test_a_kind_that_nobody_serves_is_refused_with_those_that_are(bundle_copy):
