@@ -86,7 +86,7 @@ class Bus:
         self._clock = clock
         self._parser = StreamParser()
         self._is_unsettled = False
-        """the last exchange failed, so the rest of its answer may still come"""
+        """the last exchange failed or was repeated, so an answer to it may still come"""
 
     @property
     def faults(self) -> Counter[str]:
@@ -208,13 +208,16 @@ class Bus:
             if attempt:
                 self.counts["retries"] += 1
             try:
-                return self._attempt(packet, motor_id, num_data)
+                status = self._attempt(packet, motor_id, num_data)
             except BusFault as fault:
                 self.counts[fault.cause] += 1
                 if fault.cause == "refused" and fault.status_error != StatusError.CRC:
                     raise
                 self._is_unsettled = True
                 failure = fault
+            else:
+                self._is_unsettled = attempt > 0  # this may be the first attempt's answer
+                return status
         raise failure
 
     def _attempt(self, packet: bytes, motor_id: int, num_data: int) -> Status:
@@ -222,7 +225,11 @@ class Bus:
         self._send(packet)
 
         def takes(found: Packet) -> bool:
-            return found.motor_id == motor_id and len(found.parameters) in (1, num_data + 1)
+            if found.motor_id != motor_id:
+                return False
+            # Without data or error it confirms a write whose answer had been given up: old.
+            status = status_of(found)
+            return len(status.data) == num_data or (status.error != 0 and not status.data)
 
         wait_s = self._deadline(len(packet) + STATUS_OVERHEAD + num_data, 1) - self._clock()
         answers = self._collect(takes, 1, wait_s)
@@ -231,7 +238,7 @@ class Bus:
             raise BusFault("damaged" if is_damaged else "silent", motor_id, "no answer in time")
         status = status_of(answers[0])
         self.counts["alerts"] += status.alert
-        if status.error or len(status.data) != num_data:
+        if status.error:
             raise BusFault("refused", motor_id, f"status error {status.error}", status.error)
         return status
 
@@ -246,7 +253,7 @@ class Bus:
             if not data:
                 break
             for packet in self._parser.feed(data):
-                is_status = packet.instruction == Instruction.STATUS
+                is_status = packet.instruction == Instruction.STATUS and packet.parameters
                 if is_status and packet.motor_id != BROADCAST_ID and takes(packet):
                     taken.append(packet)
                 else:
