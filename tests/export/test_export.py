@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -106,7 +107,7 @@ def test_equal_weights_give_equal_files_without_a_trace_of_the_machine():
     assert first.manifest == second.manifest
     for name in ("policy.onnx", "encoder.onnx"):
         content = first.files[name]
-        assert b"/work" not in content
+        assert str(Path.cwd()).encode() not in content
         assert b".py" not in content
         (version,) = onnx.load_model_from_string(content).opset_import
         assert (version.domain, version.version) == ("", 20)
