@@ -16,6 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.direct_port import DirectPort
 from benchmarks.fault_cases import CASES, Case
 from benchmarks.fault_page import Record, markdown
 from sim2real.contract.errors import BadInput
@@ -26,7 +27,6 @@ from sim2real.emulator.plant import Plant
 from sim2real.emulator.servo import Servo
 from sim2real.hardware.calibration import load_calibration
 from sim2real.hardware.dynamixel.driver import DynamixelRobot
-from sim2real.hardware.dynamixel.port import PortLost
 from sim2real.hardware.robot import Phase, RobotFault
 from sim2real.runtime.safety import Rung, SafetyLadder, SafetyLimits, enact
 
@@ -38,38 +38,6 @@ SWING_RAD, SWING_HZ = 0.15, 1.5
 WATCHDOG_SLACK_S = 0.01
 POSITION_TICKS = 2
 """by how much a reading may differ from all that the registers held during the exchange"""
-
-
-class DirectPort:
-    """The host's end of a line, without a pseudo-terminal: waiting makes bus time pass."""
-
-    def __init__(self, line: Line) -> None:
-        self._line, self._is_lost = line, line.is_unplugged
-
-    @property
-    def baud(self) -> int:
-        return self._line.options.baud
-
-    def send(self, data: bytes) -> None:
-        self._require_plug()
-        self._line.receive(data, self._line.now)
-
-    def receive(self, timeout_s: float) -> bytes:
-        line, deadline = self._line, self._line.now + max(timeout_s, 0.0)
-        while True:
-            self._require_plug()
-            data = line.deliveries(line.now)
-            if data or line.now >= deadline:
-                return data
-            line.advance_to(min(line.next_delivery_at, line.next_step_at, deadline))
-
-    def close(self) -> None:
-        """Nothing to let go of."""
-
-    def _require_plug(self) -> None:
-        self._is_lost |= self._line.is_unplugged
-        if self._is_lost:
-            raise PortLost("the port is gone")
 
 
 class Bench:

@@ -1,30 +1,26 @@
-"""The same tests against an emulated bus (default) or a real hand.
+"""The same tests against an emulated hand (default) or a real one.
 
     pytest tests/hil
     pytest tests/hil --robot serial --port /dev/ttyUSB0 --unit <serial number>
 
-On a real hand a person has to confirm first that nothing is in its way.
+The emulated hand has a time of its own, which passes only while the driver waits: what a test finds
+does not depend on how busy the machine is. On a real hand a person has to confirm first that
+nothing is in its way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
 from dataclasses import dataclass
 
 import pytest
 
+from benchmarks.direct_port import DirectPort
 from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
-from sim2real.emulator.bus_server import EmulatedBus
-from sim2real.hardware.dynamixel.bus import BusTiming
-from sim2real.hardware.dynamixel.driver import DriverConfig, DynamixelRobot
-
-# A test machine with two busy cores may not run emulator or driver for some milliseconds.
-PATIENT = DriverConfig(
-    soft_start_s=0.2,
-    soft_start_steps=10,
-    timing=BusTiming(turnaround_s=0.03),
-    tick_tolerance_s=0.02,
-)
+from sim2real.emulator.line import Line, LineOptions
+from sim2real.emulator.plant import Plant
+from sim2real.hardware.calibration import Calibration, load_calibration
+from sim2real.hardware.dynamixel.driver import DynamixelRobot
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -41,34 +37,56 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @dataclass
-class Bench:
-    """A hand to test: where it is, and the emulator behind it unless it is real."""
+class RealHand:
+    """A hand to test, on a cable and in real time."""
 
     spec: RobotSpec
     port: str
     unit: str
-    emulated: EmulatedBus | None
 
-    def robot(self, config: DriverConfig = PATIENT) -> DynamixelRobot:
+    def robot(self) -> DynamixelRobot:
         """A driver for it, not yet connected."""
-        return DynamixelRobot.on_serial(self.port, self.spec, self.unit, config)
+        return DynamixelRobot.on_serial(self.port, self.spec, self.unit)
+
+    def now_ns(self) -> int:
+        return time.monotonic_ns()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     @property
-    def bus(self) -> EmulatedBus:
-        """The emulated bus; skips the test on a real hand, where it would break something."""
-        if self.emulated is None:
-            pytest.skip("needs faults that only the emulator can have")
-        return self.emulated
+    def line(self) -> Line:
+        """The emulated line, of which there is none here."""
+        pytest.skip("needs faults that only the emulator can have")
+
+
+@dataclass
+class EmulatedHand:
+    """The same on an emulated line and in its time."""
+
+    spec: RobotSpec
+    calibration: Calibration
+    line: Line
+
+    def robot(self) -> DynamixelRobot:
+        return DynamixelRobot(
+            self.spec,
+            self.calibration,
+            lambda: DirectPort(self.line),
+            clock_ns=self.now_ns,
+            sleep=self.sleep,
+        )
+
+    def now_ns(self) -> int:
+        return round(self.line.now * 1e9)
+
+    def sleep(self, seconds: float) -> None:
+        self.line.advance_to(self.line.now + seconds)
 
 
 @pytest.fixture(scope="session")
 def spec() -> RobotSpec:
     return load_robot_spec()
-
-
-@pytest.fixture(scope="session")
-def patient() -> DriverConfig:
-    return PATIENT
 
 
 @pytest.fixture(scope="session")
@@ -91,10 +109,22 @@ def real_hand(pytestconfig: pytest.Config) -> tuple[str, str] | None:
 
 
 @pytest.fixture
-def bench(spec: RobotSpec, real_hand: tuple[str, str] | None) -> Iterator[Bench]:
-    """A hand with torque off, provisioned."""
+def bench(
+    spec: RobotSpec, real_hand: tuple[str, str] | None, request: pytest.FixtureRequest
+) -> RealHand | EmulatedHand:
+    """A hand with torque off, provisioned. Emulated, it may be mounted otherwise (a parameter)."""
+    mounted = getattr(request, "param", None)
     if real_hand is not None:
-        yield Bench(spec, *real_hand, None)
-        return
-    with EmulatedBus(spec) as bus:
-        yield Bench(spec, bus.port, "emulated", bus)
+        if mounted is not None:
+            pytest.skip("a real hand is mounted as it is")
+        return RealHand(spec, *real_hand)
+    calibration = mounted(spec) if mounted else load_calibration(spec, "emulated")
+    names = (*spec.joint_names, *(item.name for item in spec.objects))
+    servos = [calibration.servos[name] for name in names]
+    options = LineOptions(
+        baud=spec.bus.baud,
+        supply_v=spec.servo.nominal_voltage_v,
+        signs=tuple(servo.sign for servo in servos),
+        zero_ticks=tuple(float(servo.zero_count) for servo in servos),
+    )
+    return EmulatedHand(spec, calibration, Line(spec, Plant(spec), options))
