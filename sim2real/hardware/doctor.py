@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import enum
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,8 @@ from sim2real.hardware.dynamixel.port import (
     require_low_latency,
 )
 
+TIMING = BusTiming(return_delay_s=500e-6)
+"""patient enough for servos that still have the factory's return delay"""
 SCAN_S = 0.3
 """how long answers to a broadcast ping are waited for"""
 WARM_SHARE = 0.9
@@ -54,7 +56,18 @@ class Check:
     """what to do about it"""
 
 
-def doctor(port: str, spec: RobotSpec, unit: str) -> list[Check]:
+OpenBus = Callable[[str, int], Bus]
+"""a bus on the port of this path, at this baud rate; raises `BadInput` if it cannot be opened"""
+
+
+def open_serial_bus(path: str, baud: int) -> Bus:
+    """The bus at a serial port, with time enough for every servo."""
+    return Bus(SerialPort.open(path, baud), TIMING)
+
+
+def doctor(
+    port: str, spec: RobotSpec, unit: str, *, open_bus: OpenBus = open_serial_bus
+) -> list[Check]:
     """Examine the robot at `port` as the unit `unit`, from the outside in.
 
     Stops early where the rest cannot be looked at: without a port there are no servos.
@@ -65,18 +78,17 @@ def doctor(port: str, spec: RobotSpec, unit: str) -> list[Check]:
     if _has_failed(checks[:1]):
         return checks
     try:
-        device = SerialPort.open(port, spec.bus.baud)
+        bus = open_bus(port, spec.bus.baud)
     except BadInput as error:
         return [*checks, _failed(port, "open", str(error.found), "close the other program")]
     try:
-        bus = Bus(device, BusTiming(return_delay_s=500e-6))
         checks += _servo_checks(bus, spec, calibration)
     except PortLost as error:
         checks.append(_failed(port, "open", str(error), "plug it in again"))
     finally:
-        device.close()
+        bus.port.close()
     if all(row.verdict is Verdict.FAILED for row in checks if row.name == "answers"):
-        checks.append(_baud_check(port, spec))
+        checks.append(_baud_check(port, spec, open_bus))
     return checks
 
 
@@ -228,19 +240,19 @@ def _eeprom_check(
     return _failed(name, "EEPROM", text, "taskbelief provision, or correct the files")
 
 
-def _baud_check(port: str, spec: RobotSpec) -> Check:
+def _baud_check(port: str, spec: RobotSpec, open_bus: OpenBus) -> Check:
     """No servo answered: perhaps they do at another baud rate."""
     for baud in BAUD_RATES:
         if baud == spec.bus.baud:
             continue
         try:
-            device = SerialPort.open(port, baud)
+            bus = open_bus(port, baud)
         except BadInput:
             continue
         try:
-            found = sorted(Bus(device).scan(SCAN_S))
+            found = sorted(bus.scan(SCAN_S))
         finally:
-            device.close()
+            bus.port.close()
         if found:
             ids = ", ".join(map(str, found))
             advice = f"set register 8 of each to {BAUD_RATES.index(spec.bus.baud)}"
