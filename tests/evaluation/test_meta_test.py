@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from sim2real.contract.transition import Transition
-from training.evaluation.intervals import bootstrap_over_tasks
+from sim2real.evaluation.metrics import bootstrap_interval
 from training.evaluation.meta_test import MetaTestProtocol, meta_test
 from training.families.task import Task
 from training.worlds.vector_world import StepResult
@@ -205,11 +205,11 @@ def test_bootstrap_covers_the_true_mean_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(0)
     covered = 0
     for seed in range(200):
-        interval = bootstrap_over_tasks(rng.normal(size=30), num_resamples=500, seed=seed)
+        interval = bootstrap_interval(rng.normal(size=30), num_resamples=500, seed=seed)
         covered += interval.low <= 0.0 <= interval.high
 
     assert 0.88 <= covered / 200 <= 0.99
 
 
 def test_bootstrap_of_equal_values_is_a_point() -> None:
-    assert bootstrap_over_tasks(np.full(5, 2.0)) == (2.0, 2.0, 2.0)
+    assert bootstrap_interval(np.full(5, 2.0)) == (2.0, 2.0, 2.0)

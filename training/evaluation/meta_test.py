@@ -22,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real.contract.transition import Transition
+from sim2real.evaluation.metrics import bootstrap_interval
 from training.evaluation.adapter import Adapter
-from training.evaluation.intervals import bootstrap_over_tasks
 from training.families.task import Task, TaskFamily
 from training.worlds.vector_world import VectorWorld
 
@@ -107,7 +107,7 @@ class MetaTestResult:
 
 
 def _interval(values: NDArray[np.float64]) -> dict[str, float]:
-    return bootstrap_over_tasks(values.mean(1))._asdict()
+    return bootstrap_interval(values.mean(1))._asdict()
 
 
 def meta_test(
