@@ -39,7 +39,7 @@ def demo(
         num_episodes: episodes of a trial; the last one is the adapted one.
         seed: of starting points and latents.
     """
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     spec = load_robot_spec()
     loaded = load_bundle(bundle, spec)
     manifest = loaded.manifest
