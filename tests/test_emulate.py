@@ -58,7 +58,7 @@ def test_it_serves_says_where_and_stops_when_told(saved):
         assert Path(place["port"]).is_char_device()
         process.send_signal(signal.SIGTERM)
 
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0
     assert place["ids"] == [10, 11, 12, 20, 21, 22, 30, 31, 32, 50, 60]
     assert place["baud"] == 1_000_000
 

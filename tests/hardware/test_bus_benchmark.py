@@ -23,6 +23,7 @@ KEYS = {
 }
 
 
+@pytest.mark.realtime
 def test_a_short_run_reports_every_figure() -> None:
     records = list(bench_bus(load_robot_spec(), bauds=(4_000_000,), cycles=20, soak_s=0.5))
     assert all(set(json.loads(json.dumps(record))) == KEYS for record in records)
@@ -39,6 +40,7 @@ def test_a_short_run_reports_every_figure() -> None:
     assert found["driver/soak_100Hz_0.5s/1Mbaud", "ticks"]["value"] == 50
 
 
+@pytest.mark.realtime
 def test_our_cycle_costs_no_more_work_than_the_vendors() -> None:
     records = list(bench_bus(load_robot_spec(), bauds=(), cycles=300, soak_s=0))
     ours = next(record for record in records if record["case"] == "driver/memory")

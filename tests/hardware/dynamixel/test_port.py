@@ -44,7 +44,7 @@ def test_waiting_ends_in_time(ends: Ends) -> None:
     port, _, _ = ends
     began = time.monotonic()
     assert port.receive(0.02) == b""
-    assert 0.015 < time.monotonic() - began < 0.5
+    assert 0.015 < time.monotonic() - began < 10, "milliseconds are not taken for seconds"
     assert port.receive(-1.0) == b"", "a deadline that has passed is no wait"
 
 
@@ -59,7 +59,7 @@ def test_more_than_the_buffer_takes_is_sent_in_pieces(ends: Ends) -> None:
     reader = threading.Thread(target=drain)
     reader.start()
     port.send(data)
-    reader.join(5)
+    reader.join(60)
     assert bytes(received) == data
 
 
