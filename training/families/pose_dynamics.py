@@ -15,7 +15,7 @@ earned it (ROBEL tracks poses at 20 Hz)"""
 
 
 def _pose_dynamics() -> ClawFamily:
-    """The goal is seen and swings; loads, stiffness, friction and delay are to be inferred.
+    """The goal is seen and swings; loads, friction and delay are to be inferred.
 
     A position servo follows a visible target without being understood. What it cannot do alone is
     hold against an unknown load: feedback halves the error, only knowing the load removes it.
@@ -47,7 +47,6 @@ def _pose_dynamics() -> ClawFamily:
         ),
         variation_names=(
             "finger_load",
-            "servo_stiffness",
             "joint_friction",
             "action_delay",
             "observation_noise",
