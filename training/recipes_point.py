@@ -125,12 +125,15 @@ def sac_point_robot(
     )
 
 
+_dense = partial(sac_point_robot, "point_robot", num_trial_episodes=10)
+_sparse = partial(sac_point_robot, "sparse_point_robot", num_trial_episodes=20)
+
 POINT_RECIPES: dict[str, Callable[[], Recipe]] = {
     "pearl-point-robot": pearl_point_robot,
     "pearl-sparse-point-robot": pearl_sparse_point_robot,
     "rl2-point-robot": rl2_point_robot,
-    "robust-point-robot": partial(sac_point_robot, "point_robot", "robust", num_trial_episodes=10),
-    "oracle-point-robot": partial(sac_point_robot, "point_robot", "oracle", num_trial_episodes=10),
-    "robust-sparse-point-robot": partial(sac_point_robot, "sparse_point_robot", "robust"),
-    "oracle-sparse-point-robot": partial(sac_point_robot, "sparse_point_robot", "oracle"),
+    "robust-point-robot": partial(_dense, "robust"),
+    "oracle-point-robot": partial(_dense, "oracle"),
+    "robust-sparse-point-robot": partial(_sparse, "robust"),
+    "oracle-sparse-point-robot": partial(_sparse, "oracle"),
 }
