@@ -179,6 +179,16 @@ def test_p8_every_step_is_stored_and_each_trajectory_whole(
         assert sorted(ends.tolist()) == sorted(list(range(1, length + 1)) * num_episodes)
 
 
+def test_worlds_that_pad_the_last_group_store_nothing(
+    make_pearl: Make, counting: TaskFamily
+) -> None:
+    learner = make_pearl(counting, num_train=5, tasks_per_iteration=2, worlds_per_task=2)
+    learner.collect_initial_pool()
+
+    assert learner.rl_buffer.size.tolist() == [24, 24, 24, 24, 24]  # 20 rounded up to episodes
+    assert learner.num_environment_steps == learner.rl_buffer.size.sum()
+
+
 def test_p9_only_true_terminations_are_marked(make_pearl: Make, counting: TaskFamily) -> None:
     learner = make_pearl(counting)
     learner.collect_initial_pool()

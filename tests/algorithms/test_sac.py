@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from training.algorithms.sac import Sac, SacConfig
@@ -103,6 +104,7 @@ def test_equal_seeds_repeat_bit_for_bit(point_robot: TaskFamily) -> None:
     assert not any(map(torch.equal, weights(0), weights(1)))
 
 
+@pytest.mark.slow
 def test_oracle_learns_to_reach_the_goal(point_robot: TaskFamily) -> None:
     learner = build(
         point_robot,
