@@ -40,9 +40,8 @@ class Progress:
         self._bar.update(self._row, completed=iteration + 1, figures=text)
         is_plain = not self._console.is_terminal and not self._is_quiet
         if is_plain and "adapted/return" in metrics:
-            self._console.print(
-                f"{self._title}  iteration {iteration + 1}  {text}", highlight=False
-            )
+            line = f"{self._title}  iteration {iteration + 1}  {text}"
+            self._console.print(line, highlight=False, soft_wrap=True)
 
     def _text(self) -> str:
         figures = self._figures
