@@ -112,9 +112,10 @@ def is_healthy(checks: Iterable[Check]) -> bool:
 
 def format_checks(checks: Iterable[Check]) -> str:
     """The report as lines of text, one per check, advice below where there is any."""
-    lines = []
-    for row in checks:
-        lines.append(f"{row.verdict.value:8}{row.subject:18}{row.name:14}{row.found}")
+    rows, lines = list(checks), []
+    width = max((len(row.subject) for row in rows), default=0) + 2
+    for row in rows:
+        lines.append(f"{row.verdict.value:8}{row.subject:{width}}{row.name:15}{row.found}")
         if row.advice:
             lines.append(f"{'':8}-> {row.advice}")
     return "\n".join(lines)
