@@ -1,0 +1,1 @@
+"""The driver node: a lifecycle node that owns the servo bus."""

@@ -1,0 +1,1 @@
+"""The policy node: a lifecycle node that owns a bundle and the belief."""
