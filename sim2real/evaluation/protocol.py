@@ -1,0 +1,33 @@
+"""What an evaluation consists of: episodes, trials, seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialProtocol:
+    """A trial is so many episodes on one task without forgetting in between."""
+
+    num_episodes: int = 3
+    """episodes of a trial; the last one is the adapted one"""
+    num_trials: int = 1
+    """trials per task, which differ in starting points and latents"""
+    seed: int = 0
+    """of starting points and latents, the same for all conditions"""
+
+    def __post_init__(self) -> None:
+        if self.num_episodes < 1 or self.num_trials < 1:
+            raise ValueError("a protocol needs an episode and a trial")
+
+    def episode_seeds(self) -> list[int]:
+        """One seed per episode, and last that of the latents."""
+        seeds = np.random.SeedSequence(self.seed).generate_state(self.num_episodes + 1)
+        return [int(seed) for seed in seeds]
+
+    def for_trial(self, trial: int) -> TrialProtocol:
+        """The protocol of one of the trials on a task."""
+        mixed = np.random.SeedSequence([self.seed, trial]).generate_state(1)
+        return self if trial == 0 else replace(self, seed=int(mixed[0]))
