@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sim2real.cli import main
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.hardware.physics_model import load_physics_model
@@ -68,3 +69,49 @@ def test_it_needs_no_torch():
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert run.stdout.strip() == "False"
+
+
+def emulator(*options: str, **streams):
+    """Such a process, and what it said once it served."""
+    command = [sys.executable, "-m", "sim2real.cli", "emulate", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **streams)
+    assert process.stdout is not None
+    return process, process.stdout.readline()
+
+
+def test_one_emulator_after_the_other_is_found_at_the_same_link(tmp_path):
+    link = tmp_path / "bench" / "hand"
+
+    for is_last in (False, True):
+        process, said = emulator("--link", str(link))
+        with process:
+            assert json.loads(said)["port"] == str(link)
+            assert link.is_char_device()
+            assert main(["emulate", "--link", str(link)]) == 2, "it is in use"
+            process.send_signal(signal.SIGTERM if is_last else signal.SIGKILL)
+            process.wait(timeout=60)
+
+    assert not link.is_symlink(), "whoever stops in peace leaves nothing behind"
+
+
+def test_a_link_that_is_in_use_or_somebody_elses_is_refused(tmp_path, capsys):
+    taken = tmp_path / "notes.txt"
+    taken.write_text("mine")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.symlink_to(tmp_path / "nowhere")
+
+    for link in (taken, elsewhere):
+        assert main(["emulate", "--link", str(link)]) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert taken.read_text() == "mine"
+    assert elsewhere.is_symlink()
+
+
+def test_a_tethered_emulator_ends_with_whoever_holds_its_tether():
+    process, _said = emulator("--tethered", stdin=subprocess.PIPE)
+    with process:
+        assert process.stdin is not None
+        assert process.poll() is None
+        process.stdin.close()
+
+        assert process.wait(timeout=60) == 0

@@ -23,6 +23,8 @@ def emulate(
     faults: Path | None = None,
     baud: int | None = None,
     seed: int = 0,
+    link: Path | None = None,
+    tethered: bool = False,
 ) -> None:
     """Serve the servo bus of an emulated robot on a pseudo-terminal until SIGINT or SIGTERM.
 
@@ -35,9 +37,19 @@ def emulate(
         faults: a YAML plan of faults to inject.
         baud: bits per second; the robot's own rate by default.
         seed: of everything random in the emulation.
+        link: a path that leads to the port while it is served; the next emulator may take it over.
+        tethered: also stop when standard input is closed at its other end.
     """
     dynamics = None if task is None else dynamics_of(task_named(task))
-    bench.emulate(load_robot_spec(robot), baud=baud, faults=faults, dynamics=dynamics, seed=seed)
+    bench.emulate(
+        load_robot_spec(robot),
+        baud=baud,
+        faults=faults,
+        dynamics=dynamics,
+        seed=seed,
+        link=link,
+        is_tethered=tethered,
+    )
 
 
 def dynamics_of(task: Task) -> TaskDynamics:

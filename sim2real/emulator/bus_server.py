@@ -36,6 +36,8 @@ MAX_LAG_S = 0.25
 LONGEST_WAIT_S = 0.05
 READ_SIZE = 4096
 STOP_S = 5.0
+PORT_FOLDER = "taskbelief-bus-"
+"""how the name of the folder of a port begins"""
 _SPEEDS = {
     getattr(termios, name): int(name[1:]) for name in dir(termios) if re.fullmatch(r"B\d+", name)
 }
@@ -76,7 +78,7 @@ class EmulatedBus:
         self.num_lost_bytes = 0
         """bytes for a host that did not read them"""
         self._lock = threading.RLock()
-        self._folder = tempfile.TemporaryDirectory(prefix="taskbelief-bus-")
+        self._folder = tempfile.TemporaryDirectory(prefix=PORT_FOLDER)
         self._master = self._slave = -1
         self._stopping = False
         self._failure: BaseException | None = None

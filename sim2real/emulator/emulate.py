@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
+import os
+import select
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TextIO
 
+from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
-from sim2real.emulator.bus_server import EmulatedBus
+from sim2real.emulator.bus_server import PORT_FOLDER, EmulatedBus
 from sim2real.emulator.faults import FaultPlan, load_fault_plan
 from sim2real.emulator.plant import TaskDynamics
 
@@ -26,12 +32,17 @@ def emulate(
     faults: Path | None = None,
     dynamics: TaskDynamics | None = None,
     seed: int = 0,
+    link: Path | None = None,
+    is_tethered: bool = False,
     output: TextIO = sys.stdout,
 ) -> None:
     """Serve an emulated bus in real time until SIGINT or SIGTERM.
 
     Once it serves it prints one line, `{"port": path, "baud": bits per second, "ids": [...]}`.
-    Raises `BadInput` for a fault plan or a model that does not fit.
+    `link` is a path that leads to the port as long as it is there: one emulator after the other
+    can be found at the same place. A tethered emulator also stops once standard input is closed
+    by everyone who held its other end, however they ended.
+    Raises `BadInput` for a fault plan or a model that does not fit, or a link that is taken.
     """
     plan = FaultPlan(seed=seed) if faults is None else load_fault_plan(faults)
     stopping = threading.Event()
@@ -41,14 +52,73 @@ def emulate(
 
     earlier = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with EmulatedBus(spec, baud=baud, faults=plan, seed=seed, dynamics=dynamics) as bus:
-            place = {"port": bus.port, "baud": bus.line.options.baud, "ids": list(bus.ids)}
+        with (
+            EmulatedBus(spec, baud=baud, faults=plan, seed=seed, dynamics=dynamics) as bus,
+            _linked(link, bus.port) as port,
+        ):
+            place = {"port": port, "baud": bus.line.options.baud, "ids": list(bus.ids)}
             print(json.dumps(place), file=output, flush=True)
-            while not stopping.wait(POLL_S):
+            while not stopping.wait(POLL_S) and not (is_tethered and _is_let_go()):
                 bus.check()
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _linked(link: Path | None, port: str) -> Iterator[str]:
+    """The path under which the port is found. The link of an emulator that has died is replaced."""
+    if link is None:
+        yield port
+        return
+    if _is_taken(link):
+        expected = "a path where nothing is, or what a dead emulator left"
+        raise BadInput("command line", "--link", found=str(link), expected=expected)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    beside = link.with_name(link.name + ".part")
+    beside.unlink(missing_ok=True)
+    beside.symlink_to(port)
+    beside.rename(link)
+    alive = os.open(Path(port).parent, os.O_RDONLY)
+    try:
+        fcntl.flock(alive, fcntl.LOCK_EX)
+        yield str(link)
+    finally:
+        os.close(alive)
+        if link.is_symlink() and str(link.readlink()) == port:
+            link.unlink()
+
+
+def _is_taken(link: Path) -> bool:
+    """Whether something is there that is not the link of an emulator that has died.
+
+    Whether it leads anywhere says nothing: the terminal's number may be another one's by now. But
+    a dead process holds no lock.
+    """
+    if not link.is_symlink():
+        return link.exists()
+    folder = link.readlink().parent
+    if not folder.name.startswith(PORT_FOLDER):
+        return True
+    if not folder.is_dir():
+        return False
+    looked_at = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(looked_at, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(looked_at)
+    return False
+
+
+def _is_let_go() -> bool:
+    """Whether standard input has been closed at its other end."""
+    standard_input = sys.stdin.fileno()
+    while select.select((standard_input,), (), (), 0.0)[0]:
+        if not os.read(standard_input, 4096):
+            return True
+    return False
 
 
 if __name__ == "__main__":
