@@ -68,6 +68,11 @@ class SimulatedRobot:
         """(J,) a copy of the targets that the servos hold."""
         return self._target_rad.copy()
 
+    @property
+    def timestep_s(self) -> float:
+        """How long a physics step is."""
+        return float(self._model.opt.timestep)
+
     def place(self, joint_rad: Float, valve_rad: float, rng: np.random.Generator) -> None:
         """Put hand and valve somewhere at rest, as whoever resets a real hand would.
 
@@ -77,6 +82,29 @@ class SimulatedRobot:
         self._data.qpos[self._positions] = [*joint_rad, valve_rad]
         mujoco.mj_forward(self._model, self._data)
         self._rng, self._target_rad = rng, np.array(joint_rad, np.float64)
+        self._steps_to_arrival = 0
+        self._measure()
+
+    def aim(self, command: Command) -> None:
+        """Set every joint's goal; no time passes."""
+        self._require(Phase.ACTIVE)
+        target_rad = np.array(command.position_rad, np.float64)
+        if target_rad.shape != self._target_rad.shape or not np.isfinite(target_rad).all():
+            raise RobotFault("bad_command", f"targets {target_rad}")
+        self._tracked_rad, self._target_rad = self._target_rad, target_rad
+        self._steps_to_arrival = self._delay_steps
+
+    def advance(self, num_steps: int) -> None:
+        """Let so many physics steps pass, then measure."""
+        for _ in range(num_steps):
+            # Until a delayed command arrives, the servos still track the previous one.
+            is_arrived = self._steps_to_arrival == 0
+            self._data.ctrl[self._actuators] = self._target_rad if is_arrived else self._tracked_rad
+            mujoco.mj_step(self._model, self._data)
+            self._steps_to_arrival = max(self._steps_to_arrival - 1, 0)
+        if any(warning.number for warning in self._data.warning):
+            self._phase = Phase.SILENT
+            raise RobotFault("unstable", "MuJoCo could not integrate this motion")
         self._measure()
 
     # ---- the protocol --------------------------------------------------------------------------
@@ -88,6 +116,7 @@ class SimulatedRobot:
     def activate(self) -> None:
         self._require(Phase.READY)
         self._target_rad = np.array(self._reading.position_rad, np.float64)
+        self._steps_to_arrival = 0
         self._set_torque(True)
         self._phase = Phase.ACTIVE
 
@@ -110,20 +139,8 @@ class SimulatedRobot:
 
     def write(self, command: Command) -> None:
         """Set every joint's goal and let one control period pass."""
-        self._require(Phase.ACTIVE)
-        target_rad = np.array(command.position_rad, np.float64)
-        if target_rad.shape != self._target_rad.shape or not np.isfinite(target_rad).all():
-            raise RobotFault("bad_command", f"targets {target_rad}")
-        for step in range(self._num_steps):
-            # Until a delayed command arrives, the servos still track the previous one.
-            is_arrived = step >= self._delay_steps
-            self._data.ctrl[self._actuators] = target_rad if is_arrived else self._target_rad
-            mujoco.mj_step(self._model, self._data)
-        if any(warning.number for warning in self._data.warning):
-            self._phase = Phase.SILENT
-            raise RobotFault("unstable", "MuJoCo could not integrate this motion")
-        self._target_rad = target_rad
-        self._measure()
+        self.aim(command)
+        self.advance(self._num_steps)
 
     def go_limp(self) -> None:
         self._require(Phase.ACTIVE)
