@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.direct_port import DirectPort
 from benchmarks.fault_cases import CASES, Case
 from benchmarks.fault_page import Record, markdown
 from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
+from sim2real.emulator.direct_port import DirectPort
 from sim2real.emulator.line import Line, LineOptions
 from sim2real.emulator.plant import Plant
 from sim2real.emulator.servo import Servo

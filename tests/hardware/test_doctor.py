@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.direct_port import DirectPort
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.emulator.bus_server import EmulatedBus
+from sim2real.emulator.direct_port import DirectPort
 from sim2real.emulator.faults import Fault
 from sim2real.emulator.line import Line, LineOptions
 from sim2real.emulator.plant import Plant

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from benchmarks.direct_port import DirectPort
 from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
+from sim2real.emulator.direct_port import DirectPort
 from sim2real.emulator.line import Line, LineOptions
 from sim2real.emulator.plant import Plant
 from sim2real.hardware.calibration import Calibration, load_calibration
