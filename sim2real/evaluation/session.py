@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from sim2real.runtime.adaptation import Memory
 from sim2real.runtime.bundle import Bundle
-from sim2real.runtime.pacing import Histogram
 from sim2real.runtime.policy_runner import EpisodeOutcome, TrialLabels
 from sim2real.skills.goal import GoalSignal
 
@@ -77,8 +76,8 @@ class Tally:
     """transitions `accepted`, and readings rejected by cause"""
     safety_events: Counter[str] = field(default_factory=Counter)
     """what the safety ladder and the driver counted, by cause"""
-    latency: dict[str, Histogram] = field(default_factory=dict)
-    """by stage"""
+    latency_ns: dict[str, list[int]] = field(default_factory=dict)
+    """of the episode's ticks and steps, by stage; see `latency`"""
 
 
 class EpisodeFault(RuntimeError):
