@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real.evaluation.metrics import bootstrap_interval, latency_summary, wilson_interval
+from sim2real.evaluation.metrics import bootstrap_interval, wilson_interval
 from sim2real.evaluation.records import EpisodeKey, EpisodeRecord
 from sim2real.evaluation.session import Condition
+from sim2real.runtime.pacing import Histogram
 
 RESULTS, EPISODES = "results.json", "episodes.csv"
 METRICS = {
@@ -176,15 +177,12 @@ class _Table:
     ) -> Values:
         """(K,) means over the trials of each task."""
         field, trials = METRICS[metric], range(self._header.num_trials)
-        return np.array(
-            [
-                np.mean(
-                    [getattr(self._find(task, name, trial, episode), field) for trial in trials]
-                )
-                for task in tasks
-            ],
-            np.float64,
-        )
+
+        def mean(task: str) -> np.floating:
+            found = [self._find(task, name, trial, episode) for trial in trials]
+            return np.mean([getattr(record, field) for record in found])
+
+        return np.array([mean(task) for task in tasks], np.float64)
 
     def _mean(self, tasks: Sequence[str], name: str) -> dict[str, float]:
         return {metric: float(self._values(tasks, name, metric).mean()) for metric in METRICS}
@@ -226,15 +224,13 @@ def _summed(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def _latency(records: Sequence[EpisodeRecord]) -> dict[str, dict[str, float]]:
     """By stage, over all ticks and steps of all episodes."""
-    stages: dict[str, list[int]] = {}
+    histograms: dict[str, Histogram] = {}
     for record in records:
         for stage, values in record.latency_ns.items():
-            stages.setdefault(stage, []).extend(values)
-    return {
-        stage: latency_summary(np.array(values) * 1e-9)
-        for stage, values in stages.items()
-        if values
-    }
+            histogram = histograms.setdefault(stage, Histogram())
+            for value in values:
+                histogram.add(value)
+    return {stage: histogram.as_dict() for stage, histogram in histograms.items()}
 
 
 def write_results(folder: Path, header: Header, records: Sequence[EpisodeRecord]) -> dict[str, Any]:
