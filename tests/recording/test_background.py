@@ -1,0 +1,59 @@
+"""Who records in the background never waits, and hears of every failure."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from sim2real.recording.background import BackgroundRecording
+from sim2real.recording.reader import read_recording
+from sim2real.recording.writer import Recording
+
+TOPIC = "robot_description"
+
+
+def test_everything_handed_over_is_recorded_in_order(tmp_path, metadata):
+    with BackgroundRecording(Recording(tmp_path / "a.mcap", metadata)) as recording:
+        for number in range(500):
+            recording.write(TOPIC, {"data": str(number)}, number)
+        recording.sync()
+        assert read_recording(tmp_path / "a.mcap.part").counts[TOPIC] == 500
+
+    found = list(read_recording(tmp_path / "a.mcap").messages())
+    assert [item.message.data for item in found] == [str(number) for number in range(500)]
+    assert recording.num_dropped == 0
+
+
+@pytest.mark.parametrize("call", ["write", "flush", "sync", "close"])
+def test_a_failure_is_raised_at_the_next_call_whichever_it_is(tmp_path, metadata, call):
+    recording = BackgroundRecording(Recording(tmp_path / "a.mcap", metadata))
+    recording.write(TOPIC, {"data": 7}, 1)
+    if call == "write":
+        wait_for_it(recording)
+
+    with pytest.raises(ValueError, match=r"String\.data"):
+        getattr(recording, call)(*((TOPIC, {"data": ""}, 2) if call == "write" else ()))
+
+    recording.close()
+
+
+def wait_for_it(recording: BackgroundRecording) -> None:
+    done = threading.Event()
+    recording._jobs.put(done.set)
+    assert done.wait(10.0)
+
+
+def test_a_disk_that_is_too_slow_costs_counted_messages_and_no_time(tmp_path, metadata):
+    recording = BackgroundRecording(Recording(tmp_path / "a.mcap", metadata), max_waiting=5)
+    may_go = threading.Event()
+    recording._jobs.put(lambda: (may_go.wait(10.0), None)[1])
+
+    for number in range(20):
+        recording.write(TOPIC, {"data": str(number)}, number)
+    may_go.set()
+    recording.close()
+
+    kept = read_recording(tmp_path / "a.mcap").counts[TOPIC]
+    assert recording.num_dropped >= 14
+    assert kept + recording.num_dropped == 20
