@@ -239,11 +239,14 @@ class DynamixelRobot:
 
     def turn_object(self, angle_rad: float, config: TurnConfig | None = None) -> float:
         """Turn the object with its own servo, the hand clear of it: see `ObjectServo.turn_to`."""
+        return self.object_servo(config).turn_to(angle_rad)
+
+    def object_servo(self, config: TurnConfig | None = None) -> ObjectServo:
+        """The object's own servo, for whoever reads the hand himself while it turns."""
         frame = self._calibration.frame((self.spec.objects[0].name,))
-        servo = ObjectServo(
+        return ObjectServo(
             self, self.servos, frame, clock_ns=self._clock_ns, sleep=self._sleep, config=config
         )
-        return servo.turn_to(angle_rad)
 
     def quarantine(self) -> None:
         """Nothing is sent until `close`: traffic to others might feed a lost servo's watchdog."""

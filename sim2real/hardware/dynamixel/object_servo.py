@@ -51,6 +51,16 @@ class ObjectServo:
         The hand must not be in the way. Raises `RobotFault` `object_not_turned` when the object
         does not arrive in time, and whatever reading raises; the servo is limp afterwards.
         """
+        try:
+            return self._await_arrival(self.begin(angle_rad))
+        finally:
+            self.let_go()
+
+    def begin(self, angle_rad: float) -> float:
+        """Set out for `angle_rad` the short way; returns the goal, which may be turns further on.
+
+        To be followed by `let_go`, whatever happens. Readings in between feed the servo's watchdog.
+        """
         position = float(self._robot.read().object_position_rad)
         target = position + math.remainder(angle_rad - position, 2 * math.pi)
         speed = table.PROFILE_VELOCITY.from_si(self._config.speed_rad_s)
@@ -58,12 +68,15 @@ class ObjectServo:
         self._write(table.PROFILE_VELOCITY, speed)
         self._write(table.GOAL_POSITION, self._count(position))
         self._write(table.BUS_WATCHDOG, provisioning.watchdog_count(self._robot.spec))
-        try:
-            self._write(table.TORQUE_ENABLE, 1)
-            self._write(table.GOAL_POSITION, self._count(target))
-            return self._await_arrival(target)
-        finally:
-            self._let_go()
+        self._write(table.TORQUE_ENABLE, 1)
+        self._write(table.GOAL_POSITION, self._count(target))
+        return target
+
+    def let_go(self) -> None:
+        """Torque off; if that is not confirmed the bus must fall silent, as for a joint."""
+        if not self._servos.holds(self._name, table.TORQUE_ENABLE, 0):
+            self._robot.quarantine()
+            raise RobotFault("torque_not_confirmed_off", "the bus is silent now", (self._name,))
 
     def _await_arrival(self, target: float) -> float:
         deadline = self._clock_ns() + round(self._config.timeout_s * 1e9)
@@ -74,12 +87,6 @@ class ObjectServo:
                 return position
         message = f"at {position:.3f} rad, wanted {target:.3f}"
         raise RobotFault("object_not_turned", message, (self._name,))
-
-    def _let_go(self) -> None:
-        """Torque off; if that is not confirmed the bus must fall silent, as for a joint."""
-        if not self._servos.holds(self._name, table.TORQUE_ENABLE, 0):
-            self._robot.quarantine()
-            raise RobotFault("torque_not_confirmed_off", "the bus is silent now", (self._name,))
 
     def _write(self, register: table.Register, count: int) -> None:
         self._servos.write(self._name, register, count)
