@@ -178,9 +178,9 @@ class _Table:
         """(K,) means over the trials of each task."""
         field, trials = METRICS[metric], range(self._header.num_trials)
 
-        def mean(task: str) -> np.floating:
+        def mean(task: str) -> float:
             found = [self._find(task, name, trial, episode) for trial in trials]
-            return np.mean([getattr(record, field) for record in found])
+            return float(np.mean([getattr(record, field) for record in found]))
 
         return np.array([mean(task) for task in tasks], np.float64)
 

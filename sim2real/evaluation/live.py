@@ -1,0 +1,173 @@
+"""An evaluation as it goes on: on a terminal a table that follows the belief, elsewhere lines.
+
+    with LiveView(console, num_episodes=len(evaluation.missing())) as view: ...
+
+`LiveView` observes an evaluation; whoever runs the policy may also tell it of every step.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from sim2real.evaluation.records import BeliefSummary, EpisodeRecord, belief_of
+from sim2real.evaluation.session import BenchTask
+
+MAX_ROWS = 14
+MAX_LATENTS = 5
+"""of a belief are shown; a wider one is summed up"""
+COLUMNS = ("task", "condition", "episode", "return", "success", "evidence", "nats", "belief")
+
+
+class LiveView:
+    """Shows what is told. `num_episodes` are to come, for the line that says how far it is."""
+
+    def __init__(self, console: Console, *, num_episodes: int = 0) -> None:
+        self._console, self._num_episodes, self._num_ended = console, num_episodes, 0
+        self._rows: deque[Sequence[str]] = deque(maxlen=MAX_ROWS)
+        self._running: Sequence[str] | None = None
+        self._task: BenchTask | None = None
+        self._live = Live(console=console, transient=True, auto_refresh=False)
+
+    def __enter__(self) -> Self:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._live.stop()
+
+    # ---- what it is told -----------------------------------------------------------------------
+
+    def task_begins(self, task: BenchTask) -> None:
+        self._task, self._running = task, None
+        if self._console.is_terminal:
+            self._refresh()
+        else:
+            self._console.print(described(task.name, task.parameters))
+
+    def step_taken(
+        self,
+        *,
+        condition: str,
+        episode: int,
+        reward_so_far: float,
+        num_transitions: int,
+        kl_from_prior: float,
+        belief: BeliefSummary | None,
+    ) -> None:
+        """What is believed in the middle of an episode."""
+        if not self._console.is_terminal:
+            return
+        self._running = (
+            *("" if self._task is None else self._task.name, _words(condition), str(episode)),
+            *(f"{reward_so_far:.1f}", "…", str(num_transitions), f"{kl_from_prior:.1f}"),
+            shown_belief(belief),
+        )
+        self._refresh()
+
+    def episode_ended(self, record: EpisodeRecord) -> None:
+        self._num_ended += record.is_completed
+        self._running = None
+        self._rows.append(row_of(record))
+        if self._console.is_terminal:
+            self._refresh()
+        else:
+            self._console.print(line_of(record))
+
+    # ---- how it looks --------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        self._live.update(self.renderable(), refresh=True)
+
+    def renderable(self) -> RenderableType:
+        """The task on the bench, the latest episodes, and how far it is."""
+        table = Table(box=None, pad_edge=False, header_style="dim")
+        for name in COLUMNS:
+            table.add_column(name, justify="left" if name in _LEFT else "right", no_wrap=True)
+        for row in self._rows:
+            table.add_row(*row)
+        if self._running is not None:
+            table.add_row(*self._running, style="bold")
+        parts: list[RenderableType] = [table]
+        if self._task is not None:
+            parts.insert(0, Text(described(self._task.name, self._task.parameters)))
+        if self._num_episodes:
+            parts.append(Text(f"{self._num_ended} of {self._num_episodes} episodes", "dim"))
+        return Group(*parts)
+
+
+_LEFT = ("task", "condition", "success", "belief")
+
+
+def row_of(record: EpisodeRecord) -> tuple[str, ...]:
+    """One episode as cells under `COLUMNS`."""
+    outcome = "yes" if record.is_success else "no"
+    return (
+        *(record.task, _words(record.condition), str(record.episode)),
+        f"{record.total_reward:.1f}",
+        outcome if record.is_completed else "fault",
+        *(str(record.num_transitions), f"{record.kl_from_prior:.1f}"),
+        shown_belief(belief_of(record.memory)) if record.is_completed else record.reason,
+    )
+
+
+def line_of(record: EpisodeRecord) -> str:
+    """One episode as a line of text."""
+    where = f"{record.task} {_words(record.condition)}, episode {record.episode}"
+    if not record.is_completed:
+        return f"  {where}: fault: {record.reason}"
+    belief = belief_of(record.memory)
+    believed = f"  belief {shown_belief(belief)}" if belief is not None else ""
+    return (
+        f"  {where}: return {record.total_reward:.2f}, "
+        f"{'success' if record.is_success else 'missed'}, {record.num_transitions} transitions, "
+        f"{record.kl_from_prior:.2f} nats{believed}"
+    )
+
+
+def described(name: str, parameters: Mapping[str, Sequence[float]]) -> str:
+    """A task and what defines it."""
+    values = (
+        f"{key} {', '.join(f'{number:.3g}' for number in value)}"
+        for key, value in parameters.items()
+    )
+    return f"{name}  {'; '.join(values)}"
+
+
+def shown_belief(belief: BeliefSummary | None) -> str:
+    """Mean ± standard deviation, latent by latent."""
+    if belief is None:
+        return ""
+    shown = " ".join(
+        f"{mean:+.2f}±{_short(sd)}"
+        for mean, sd in zip(belief.mean[:MAX_LATENTS], belief.sd[:MAX_LATENTS], strict=True)
+    )
+    hidden = len(belief.mean) - MAX_LATENTS
+    return shown if hidden <= 0 else f"{shown} and {hidden} more, sd {_mean(belief.sd)}"
+
+
+def _short(sd: np.floating) -> str:
+    return f"{sd:.2f}".removeprefix("0")
+
+
+def _mean(values: NDArray[np.floating]) -> str:
+    return f"{values.mean():.2f}"
+
+
+def _words(condition: str) -> str:
+    return condition.replace("_", " ")
