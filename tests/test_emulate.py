@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,15 @@ import pytest
 from sim2real.cli import main
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.hardware.dynamixel.bus import BusTiming
+from sim2real.hardware.dynamixel.driver import DriverConfig, DynamixelRobot
 from sim2real.hardware.physics_model import load_physics_model
 from training.emulate import dynamics_of, task_named
 from training.families.registry import FAMILIES
 from training.families.task import draw_task_set
+
+PATIENT = DriverConfig(timing=BusTiming(turnaround_s=0.5), tick_tolerance_s=0.5)
+"""the machine may be busy"""
 
 
 @pytest.fixture
@@ -107,11 +113,15 @@ def test_a_link_that_is_in_use_or_somebody_elses_is_refused(tmp_path, capsys):
     assert elsewhere.is_symlink()
 
 
-def test_a_tethered_emulator_ends_with_whoever_holds_its_tether():
-    process, _said = emulator("--tethered", stdin=subprocess.PIPE)
-    with process:
-        assert process.stdin is not None
-        assert process.poll() is None
-        process.stdin.close()
+@pytest.mark.realtime
+def test_told_to_stop_it_stays_until_torque_is_off():
+    process, said = emulator()
+    port, spec = json.loads(said)["port"], load_robot_spec()
+    with process, DynamixelRobot.on_serial(port, spec, "emulated", PATIENT) as robot:
+        robot.activate()
+        process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        robot.read()
+        robot.deactivate()
 
         assert process.wait(timeout=60) == 0

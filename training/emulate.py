@@ -24,11 +24,11 @@ def emulate(
     baud: int | None = None,
     seed: int = 0,
     link: Path | None = None,
-    tethered: bool = False,
 ) -> None:
     """Serve the servo bus of an emulated robot on a pseudo-terminal until SIGINT or SIGTERM.
 
-    The first line printed is JSON: {"port": ..., "baud": ..., "ids": [...]}.
+    Told to stop it stays until torque is off, two seconds at most: a hand does not vanish under its
+    driver. The first line printed is JSON: {"port": ..., "baud": ..., "ids": [...]}.
 
     Args:
         robot: the robot.yaml of the robot to emulate.
@@ -38,7 +38,6 @@ def emulate(
         baud: bits per second; the robot's own rate by default.
         seed: of everything random in the emulation.
         link: a path that leads to the port while it is served; the next emulator may take it over.
-        tethered: also stop when standard input is closed at its other end.
     """
     dynamics = None if task is None else dynamics_of(task_named(task))
     bench.emulate(
@@ -48,7 +47,6 @@ def emulate(
         dynamics=dynamics,
         seed=seed,
         link=link,
-        is_tethered=tethered,
     )
 
 

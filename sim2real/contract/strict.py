@@ -23,7 +23,8 @@ def build(cls: type[T], value: Any, where: str, at: str = "") -> T:
     """An instance of the dataclass `cls` from a mapping read from the file `where`.
 
     `at` is the place inside the file, for messages. Fields may be numbers, text, booleans,
-    `Literal`s, optional values, tuples, string-keyed mappings and further dataclasses.
+    `Literal`s, optional values, one of several plain types, tuples, string-keyed mappings and
+    further dataclasses.
     Raises `BadInput` naming the field for anything missing, unknown or ill-typed.
     """
     if not isinstance(value, dict):
@@ -50,8 +51,11 @@ def build(cls: type[T], value: Any, where: str, at: str = "") -> T:
 def _coerce(hint: Any, value: Any, where: str, at: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is types.UnionType or origin is typing.Union:
-        inner = next(argument for argument in arguments if argument is not type(None))
-        return None if value is None else _coerce(inner, value, where, at)
+        if value is None and type(None) in arguments:
+            return None
+        inner = [argument for argument in arguments if argument is not type(None)]
+        same = [argument for argument in inner if argument is type(value)]
+        return _coerce((same or inner)[0], value, where, at)
     if origin is tuple:
         if not isinstance(value, list):
             raise BadInput(where, at, found=value, expected="a list")

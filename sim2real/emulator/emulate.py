@@ -6,10 +6,10 @@ import contextlib
 import fcntl
 import json
 import os
-import select
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -23,6 +23,10 @@ from sim2real.emulator.plant import TaskDynamics
 
 POLL_S = 0.2
 """signals are looked at at least this often"""
+LINGER_S = 2.0
+"""how long a hand stays for a driver that was told to stop at the same moment to let go of it"""
+CONFIRM_S = 0.5
+"""and how long after that for every servo to confirm it"""
 
 
 def emulate(
@@ -33,15 +37,13 @@ def emulate(
     dynamics: TaskDynamics | None = None,
     seed: int = 0,
     link: Path | None = None,
-    is_tethered: bool = False,
     output: TextIO = sys.stdout,
 ) -> None:
-    """Serve an emulated bus in real time until SIGINT or SIGTERM.
+    """Serve an emulated bus in real time until SIGINT or SIGTERM, and shortly until torque is off.
 
     Once it serves it prints one line, `{"port": path, "baud": bits per second, "ids": [...]}`.
     `link` is a path that leads to the port as long as it is there: one emulator after the other
-    can be found at the same place. A tethered emulator also stops once standard input is closed
-    by everyone who held its other end, however they ended.
+    can be found at the same place.
     Raises `BadInput` for a fault plan or a model that does not fit, or a link that is taken.
     """
     plan = FaultPlan(seed=seed) if faults is None else load_fault_plan(faults)
@@ -58,11 +60,22 @@ def emulate(
         ):
             place = {"port": port, "baud": bus.line.options.baud, "ids": list(bus.ids)}
             print(json.dumps(place), file=output, flush=True)
-            while not stopping.wait(POLL_S) and not (is_tethered and _is_let_go()):
+            while not stopping.wait(POLL_S):
                 bus.check()
+            _linger(bus)
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
+
+
+def _linger(bus: EmulatedBus) -> None:
+    """A hand does not vanish under its driver, who also wants to hear that torque is off."""
+    began = powered = time.monotonic()
+    is_powered = any(servo.torque_is_on for servo in bus.line.servos)
+    while is_powered and time.monotonic() < min(powered + CONFIRM_S, began + LINGER_S):
+        if any(servo.torque_is_on for servo in bus.line.servos):
+            powered = time.monotonic()
+        time.sleep(POLL_S / 10)
 
 
 @contextlib.contextmanager
@@ -109,15 +122,6 @@ def _is_taken(link: Path) -> bool:
         return True
     finally:
         os.close(looked_at)
-    return False
-
-
-def _is_let_go() -> bool:
-    """Whether standard input has been closed at its other end."""
-    standard_input = sys.stdin.fileno()
-    while select.select((standard_input,), (), (), 0.0)[0]:
-        if not os.read(standard_input, 4096):
-            return True
     return False
 
 

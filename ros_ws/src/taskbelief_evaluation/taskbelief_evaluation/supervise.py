@@ -1,0 +1,184 @@
+"""`supervise GRAPH`: brings a graph up in order, watches it, and takes it down, torque first.
+
+GRAPH is the JSON of `sim2real.bringup.graph.Graph`. Whatever ends it, torque goes off: told to stop
+(SIGINT, SIGTERM) it stops the driver before all others; a required node's death and a transition
+that fails do the same; and when it is killed itself, the kernel sends every node SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Self
+
+import rclpy
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from sim2real.bringup.graph import EmulatorSpec, Graph, NodeSpec
+from sim2real.bringup.processes import Child, Died, EmulatedHand, node_command
+from sim2real.contract.errors import BadInput
+from taskbelief_evaluation.belief_echo import BeliefEcho
+from taskbelief_evaluation.calls import POLL_S, Caller, CallFailed
+from taskbelief_evaluation.tap import TAPPED
+
+DONE, FAILED, BAD_INPUT = 0, 1, 2
+
+
+class Told(Exception):
+    """Somebody wants it to stop."""
+
+
+class Supervisor:
+    """The processes of a graph, from the first start to the last end. A context manager."""
+
+    def __init__(self, graph: Graph, environment: dict[str, str], logs: Path | None) -> None:
+        self._graph, self._environment, self._logs = graph, environment, logs
+        self._hand: EmulatedHand | None = None
+        self._children: list[tuple[NodeSpec, Child]] = []
+        self._told = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._tell)
+
+    def bring_up(self, caller: Caller) -> None:
+        """Start everything and take it through its transitions.
+
+        Raises `Died` or `CallFailed` with the reason, `Told` when it is to stop.
+        """
+        if self._graph.emulator is not None:
+            self._start_hand(self._graph.emulator)
+        for node in self._graph.nodes:
+            self._start(node)
+        for step in self._graph.transitions:
+            caller.change_state(step.node, step.label)
+            say(f"{step.node}: {step.label} done")
+
+    def check(self) -> None:
+        """Raise `Died` if something that is needed has ended, `Told` if all shall."""
+        if self._told.is_set():
+            raise Told
+        if self._hand is not None and self._hand.child.exit_code is not None:
+            raise Died(self._hand.child.ending)
+        for node, child in self._children:
+            if child.exit_code is not None and node.is_required and not node.is_main:
+                raise Died(child.ending)
+
+    def watch(self) -> int:
+        """Until the main node ends (its exit code) or something else does (`check`'s errors)."""
+        while True:
+            self.check()
+            for node, child in self._children:
+                if node.is_main and child.exit_code is not None:
+                    return FAILED if child.exit_code < 0 else child.exit_code
+            time.sleep(POLL_S)
+
+    def _start_hand(self, spec: EmulatorSpec) -> None:
+        self._hand = EmulatedHand(spec, environment=self._environment, log=self._log("hand"))
+        place = self._hand.await_port(self.check)
+        say(f"emulated hand: {place['port']}, {place['baud']} bit/s, servos {place['ids']}")
+
+    def _start(self, node: NodeSpec) -> None:
+        child = Child(
+            node.full_name,
+            node_command(node, self._environment),
+            environment=self._environment,
+            log=None if node.is_main else self._log(node.name),
+        )
+        self._children.append((node, child))
+        say(f"{node.full_name}: {node.package}/{node.executable}, process {child.pid}")
+
+    def _log(self, name: str) -> Path | None:
+        return None if self._logs is None else self._logs / f"{name}.log"
+
+    def _tell(self, _number: int, _frame: FrameType | None) -> None:
+        self._told.set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Driver first: it switches torque off before it ends. Nodes were listed in that order.
+
+        Whoever uses the hand hears of it before that, or it would take it for a fault.
+        """
+        for node, child in self._children:
+            if node.is_main:
+                child.signal(signal.SIGINT)
+        for _node, child in self._children:
+            child.stop()
+        if self._hand is not None:
+            self._hand.stop()
+
+
+def say(text: str) -> None:
+    """To whoever watches."""
+    print(text, flush=True)
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("graph", help="a graph as JSON")
+    parser.add_argument("--show", choices=("nothing", "belief"), default="nothing")
+    parser.add_argument("--logs", type=Path, help="folder for what the nodes say; else: here")
+    options, ros_arguments = parser.parse_known_args()
+    try:
+        graph = Graph.from_json(options.graph)
+    except BadInput as error:
+        print(f"supervise: {error}", file=sys.stderr)
+        sys.exit(BAD_INPUT)
+    rclpy.init(args=ros_arguments, signal_handler_options=SignalHandlerOptions.NO)
+    node = Node("supervisor", namespace=graph.nodes[0].namespace)
+    if options.show == "belief":
+        BeliefEcho(node, say)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    spinner = threading.Thread(target=_spin, args=(executor,), name="spinner", daemon=True)
+    spinner.start()
+    with Supervisor(graph, dict(os.environ), options.logs) as supervisor:
+        code = _run(supervisor, node, graph)
+    executor.shutdown()
+    spinner.join()
+    node.destroy_node()
+    rclpy.try_shutdown()
+    sys.exit(code)
+
+
+def _run(supervisor: Supervisor, node: Node, graph: Graph) -> int:
+    began = time.monotonic()
+    try:
+        supervisor.bring_up(Caller(node, supervisor.check))
+        if graph.transitions:
+            namespace = graph.nodes[0].namespace or "/"
+            say(f"up after {time.monotonic() - began:.1f} s, torque is on; Ctrl-C stops it")
+            say(f"topics in {namespace}: {', '.join(TAPPED)}")
+        return supervisor.watch()
+    except Told:
+        say("stopping: torque off first")
+        return DONE
+    except (Died, CallFailed, BadInput) as error:
+        print(f"{error}: shutting down, torque off first", file=sys.stderr, flush=True)
+        return BAD_INPUT if isinstance(error, BadInput) else FAILED
+
+
+def _spin(executor: SingleThreadedExecutor) -> None:
+    try:
+        executor.spin()
+    except ExternalShutdownException:
+        return
+
+
+if __name__ == "__main__":
+    main()

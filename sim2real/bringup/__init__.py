@@ -1,0 +1,1 @@
+"""Bringing the hand up: the node graph as data, and the processes that make it real."""

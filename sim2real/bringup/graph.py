@@ -1,0 +1,275 @@
+"""The node graph as data: what runs, with which parameters, and in which order it comes up.
+
+`taskbelief bringup` and the launch files make the same graph from here. Everything that a person
+may have got wrong is found before the first process is started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from sim2real.contract import strict
+from sim2real.contract.errors import BadInput
+from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
+from sim2real.hardware.calibration import load_calibration
+from sim2real.runtime.bundle import Bundle
+from sim2real.runtime.verify import load_bundle
+
+RobotKind = Literal["emulated", "serial", "simulated"]
+Topology = Literal["two_processes", "one_process"]
+Value = bool | int | float | str
+HERE = "command line"
+EMULATED_UNIT = "emulated"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeSpec:
+    """One node, as a process of its own."""
+
+    package: str
+    executable: str
+    name: str
+    namespace: str
+    """empty, or absolute as in "/left" """
+    parameters: Mapping[str, Value]
+    is_managed: bool
+    """a lifecycle node: it does nothing until it is configured and activated"""
+    is_required: bool = True
+    """its death takes the graph down"""
+    is_main: bool = False
+    """its end is the end of the graph, with its exit code"""
+
+    @property
+    def full_name(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def arguments(self) -> list[str]:
+        """What its process is started with."""
+        remaps = ["-r", f"__node:={self.name}"]
+        if self.namespace:
+            remaps += ["-r", f"__ns:={self.namespace}"]
+        settings = [
+            word
+            for name, value in self.parameters.items()
+            for word in ("-p", f"{name}:={json.dumps(value)}")  # JSON is YAML, strings quoted
+        ]
+        return ["--ros-args", *remaps, *settings]
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmulatorSpec:
+    """The emulated hand's process; no ROS node."""
+
+    link: str
+    """path to its port: the driver's `port`"""
+    robot_config: str = ""
+    """a robot.yaml; empty: the D'Claw's"""
+    task: str = ""
+    """FILE:INDEX of a saved task set; empty: the nominal hand and valve"""
+    faults: str = ""
+    """a YAML plan of faults; empty: none"""
+
+    @property
+    def command(self) -> list[str]:
+        """What its process is started with."""
+        options = {"robot": self.robot_config, "task": self.task, "faults": self.faults}
+        given = [word for name, value in options.items() if value for word in (f"--{name}", value)]
+        return [sys.executable, "-m", "sim2real.cli", "emulate", "--link", self.link, *given]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transition:
+    """One step of coming up: a lifecycle node's."""
+
+    node: str
+    """its full name"""
+    label: Literal["configure", "activate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graph:
+    """What runs. Nodes are started in order, then taken through the transitions in order.
+
+    It comes down the other way round from what moves: driver first, whoever records last.
+    """
+
+    nodes: tuple[NodeSpec, ...]
+    transitions: tuple[Transition, ...]
+    emulator: EmulatorSpec | None = None
+
+    def node(self, name: str) -> NodeSpec:
+        """By its own name."""
+        return next(node for node in self.nodes if node.name == name)
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Graph:
+        """Raises `BadInput` for anything that is no graph."""
+        try:
+            document: Any = json.loads(text)
+        except ValueError as error:
+            raise BadInput("graph", "JSON", found=str(error), expected="a graph") from None
+        return strict.build(cls, document, "graph")
+
+
+def dclaw_graph(
+    *,
+    robot: RobotKind,
+    bundle: str,
+    unit: str = "",
+    port: str = "",
+    rate_hz: float = 100.0,
+    record: str = "",
+    topology: Topology = "two_processes",
+    namespace: str = "",
+    robot_config: str = "",
+    task: str = "",
+    faults: str = "",
+) -> Graph:
+    """Driver, policy and whatever they need.
+
+    `unit` names the calibration (empty: the emulated hand's), `port` the serial port or the place
+    of the emulated one (empty: `default_link`), `record` a folder for recordings (empty: none).
+    `task` and `faults` are the emulated hand's. Raises `BadInput` for whatever does not fit.
+    """
+    namespace = _absolute(namespace)
+    _require_choice("--robot", robot, RobotKind)
+    _require_choice("--topology", topology, Topology)
+    spec = load_robot_spec(Path(robot_config) if robot_config else DCLAW)
+    require_rate(load_bundle(Path(bundle), spec), rate_hz)
+    place = _place(spec, robot, unit, port, namespace)
+    if robot != "emulated":
+        for option, value in (("--task", task), ("--faults", faults)):
+            if value:
+                expected = f"nothing: a {robot} robot is not emulated"
+                raise BadInput(HERE, option, found=value, expected=expected)
+    driver: dict[str, Value] = {"robot": robot, "rate_hz": float(rate_hz), **place}
+    shared: dict[str, Value] = {"robot_config": robot_config} if robot_config else {}
+    nodes = [*_control_nodes(topology, namespace, driver, str(bundle), shared)]
+    transitions = _coming_up(nodes)
+    if record:
+        nodes.append(_recorder(namespace, record, robot, place["unit"], shared))
+    emulator = None
+    if robot == "emulated":
+        link = str(place["port"])
+        emulator = EmulatorSpec(link=link, robot_config=robot_config, task=task, faults=faults)
+    return Graph(nodes=tuple(nodes), transitions=transitions, emulator=emulator)
+
+
+def require_rate(bundle: Bundle, rate_hz: float) -> None:
+    """Raise `BadInput` unless the hand is read at a whole multiple of the policy's rate."""
+    policy_hz = 1.0 / bundle.manifest.control_period_s
+    multiple = rate_hz / policy_hz
+    if round(multiple) < 1 or abs(multiple - round(multiple)) > 1e-6:
+        expected = f"a whole multiple of the policy's {policy_hz:g} Hz"
+        raise BadInput(HERE, "--rate", found=rate_hz, expected=expected)
+
+
+def default_link(namespace: str = "") -> str:
+    """Where the emulated hand's port is found if nobody says otherwise: one place per robot."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    folder = Path(runtime) / f"taskbelief-{os.getuid()}" / (namespace.strip("/") or "dclaw")
+    return str(folder / "port")
+
+
+def _control_nodes(
+    topology: Topology,
+    namespace: str,
+    driver: Mapping[str, Value],
+    bundle: str,
+    shared: Mapping[str, Value],
+) -> list[NodeSpec]:
+    """Whoever closes the loop: two processes with DDS between them, or one."""
+    if topology == "one_process":
+        return [
+            NodeSpec(
+                package="taskbelief_policy",
+                executable="direct_node",
+                name="direct",
+                namespace=namespace,
+                parameters={"bundle": bundle, **driver, **shared},
+                is_managed=True,
+            )
+        ]
+    return [
+        NodeSpec(
+            package="taskbelief_hardware",
+            executable="driver_node",
+            name="driver",
+            namespace=namespace,
+            parameters={**driver, **shared},
+            is_managed=True,
+        ),
+        NodeSpec(
+            package="taskbelief_policy",
+            executable="policy_node",
+            name="policy",
+            namespace=namespace,
+            parameters={"bundle": bundle, **shared},
+            is_managed=True,
+        ),
+    ]
+
+
+def _coming_up(nodes: list[NodeSpec]) -> tuple[Transition, ...]:
+    """All are configured before torque is switched on by the first, the driver, being activated."""
+    labels: tuple[Literal["configure", "activate"], ...] = ("configure", "activate")
+    return tuple(Transition(node=node.full_name, label=label) for label in labels for node in nodes)
+
+
+def _recorder(
+    namespace: str, folder: str, robot: str, unit: Value, shared: Mapping[str, Value]
+) -> NodeSpec:
+    return NodeSpec(
+        package="taskbelief_evaluation",
+        executable="recorder_node",
+        name="recorder",
+        namespace=namespace,
+        parameters={"folder": folder, "robot": robot, "unit": unit, **shared},
+        is_managed=False,
+    )
+
+
+def _place(
+    spec: RobotSpec, robot: RobotKind, unit: str, port: str, namespace: str
+) -> dict[str, Value]:
+    """The driver's port and unit, checked."""
+    if robot == "simulated":
+        if port:
+            expected = "nothing: a simulated robot has no port"
+            raise BadInput(HERE, "--port", found=port, expected=expected)
+        return {"unit": unit or EMULATED_UNIT}
+    if robot == "serial":
+        for option, value in (("--port", port), ("--unit", unit)):
+            if not value:
+                raise BadInput(HERE, option, found="nothing", expected="one, for a serial robot")
+        if not Path(port).exists():
+            raise BadInput(HERE, "--port", found=port, expected="a serial port that is there")
+    unit = unit or EMULATED_UNIT
+    load_calibration(spec, unit)
+    return {"unit": unit, "port": port or default_link(namespace)}
+
+
+def _absolute(namespace: str) -> str:
+    """As nodes are given it: empty, or with a slash in front."""
+    if not re.fullmatch(r"(/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*)?", namespace, re.ASCII):
+        expected = "words of letters, digits and _, joined by /"
+        raise BadInput(HERE, "--namespace", found=namespace, expected=expected)
+    return f"/{namespace.strip('/')}" if namespace else ""
+
+
+def _require_choice(option: str, value: str, choices: Any) -> None:
+    """A launch file's argument is any text; the command line's parser knows this by itself."""
+    if value not in get_args(choices):
+        raise BadInput(HERE, option, found=value, expected=f"one of {', '.join(get_args(choices))}")

@@ -1,0 +1,75 @@
+"""`taskbelief bringup`: driver, policy and what belongs to them, without `launch`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+
+from sim2real.bringup.graph import Graph, RobotKind, Topology, dclaw_graph
+from sim2real.bringup.processes import executable_path
+from sim2real.ros_environment import ros_environment
+
+
+def bringup(
+    bundle: Annotated[Path, tyro.conf.Positional],
+    robot: RobotKind,
+    unit: str = "",
+    port: str = "",
+    rate: float = 100.0,
+    record: Path | None = None,
+    topology: Topology = "two_processes",
+    namespace: str = "",
+    task: str = "",
+    faults: str = "",
+    show: Literal["nothing", "belief"] = "nothing",
+    logs: Path | None = None,
+) -> None:
+    """Bring up the hand's nodes with BUNDLE, torque on, until SIGINT or SIGTERM.
+
+    Nothing moves yet: an episode begins when the service `begin_episode` is called. Torque goes off
+    before anything else ends, also when a node dies or this command is killed.
+
+    Args:
+        bundle: the folder of a bundle.
+        robot: an emulated hand, a real one on a serial port, or a simulation without servos.
+        unit: whose calibration to use; has to be given for a serial robot.
+        port: serial port of the hand; for an emulated one where its port shall be found.
+        rate: readings per second, Hz; a whole multiple of the policy's rate.
+        record: a folder for MCAP recordings; none are made by default.
+        topology: driver and policy as two processes, or one that keeps DDS out of the control path.
+        namespace: of all topics and services, one per robot.
+        task: FILE:INDEX, a task of a saved set whose dynamics the emulated hand has.
+        faults: a YAML plan of faults of the emulated hand.
+        show: also print what the policy believes, as it forms.
+        logs: a folder for what the nodes say; they say it here by default.
+    """
+    graph = dclaw_graph(
+        robot=robot,
+        bundle=str(bundle.resolve()),
+        unit=unit,
+        port=port,
+        rate_hz=rate,
+        record="" if record is None else str(record.resolve()),
+        topology=topology,
+        namespace=namespace,
+        task=task,
+        faults=faults,
+    )
+    options = ["--show", show, *([] if logs is None else ["--logs", str(logs)])]
+    become_supervisor(graph, options)
+
+
+def supervisor_command(graph: Graph, environment: dict[str, str]) -> list[str]:
+    """What brings a graph up, watches it and takes it down."""
+    supervise = executable_path("taskbelief_evaluation", "supervise", environment)
+    return [supervise, graph.to_json()]
+
+
+def become_supervisor(graph: Graph, options: list[str]) -> None:
+    """This process becomes the graph's supervisor. Raises `BadInput` where ROS 2 is missing."""
+    environment = ros_environment()
+    command = [*supervisor_command(graph, environment), *options]
+    os.execve(command[0], command, environment)
