@@ -1,0 +1,85 @@
+"""What a process needs from its environment to use the ROS 2 workspace, with nothing sourced.
+
+`make setup` builds `ros_ws/` and lets the virtual environment's Python find its packages. The rest
+has to be in the environment when a process starts: the dynamic linker reads `LD_LIBRARY_PATH` once,
+and ROS 2 loads the code that serialises a message by its library's name.
+
+No module of `sim2real` imports rclpy; the nodes in `ros_ws/src` do.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from pathlib import Path
+
+from sim2real.contract.errors import BadInput
+
+INSTALL = Path(__file__).resolve().parents[1] / "ros_ws" / "install"
+INTERFACES = "taskbelief_interfaces"
+RESTARTED = "_TASKBELIEF_ROS_RESTARTED"
+
+
+def ros_environment(install: Path = INSTALL) -> dict[str, str]:
+    """The present environment, completed so that a Python started with it can use the workspace.
+
+    Left as it is where a sourced ROS 2 provides the interfaces. Otherwise nodes talk to this
+    machine alone, unless ROS_AUTOMATIC_DISCOVERY_RANGE says how far they shall.
+    """
+    environment = dict(os.environ)
+    if _is_sourced(environment):
+        return environment
+    if not (install / "share" / INTERFACES).exists():
+        raise _not_usable(install, INTERFACES, "a built ROS 2 workspace")
+    if importlib.util.find_spec("rclpy") is None:
+        raise _not_usable(install, "rclpy", "ROS 2 for this Python, sourced or from wheels")
+    _prepend(environment, "AMENT_PREFIX_PATH", install, Path(sys.prefix))
+    _prepend(environment, "LD_LIBRARY_PATH", install / "lib")
+    environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    return environment
+
+
+def ensure_ros(install: Path = INSTALL) -> None:
+    """Complete this process's environment; start it again, once, if the linker must know more.
+
+    To be called before rclpy is imported and before anything is done that must not be done twice.
+    """
+    environment = ros_environment(install)
+    is_complete = environment.get("LD_LIBRARY_PATH") == os.environ.get("LD_LIBRARY_PATH")
+    if not is_complete and RESTARTED in os.environ:
+        # Linux does this to a Python that has capabilities, as for real-time scheduling.
+        raise BadInput(
+            sys.executable,
+            "LD_LIBRARY_PATH",
+            found=os.environ.get("LD_LIBRARY_PATH"),
+            expected=f"{install / 'lib'} in it",
+            remedy="this Python's environment is cleared as it starts; "
+            "take its capabilities away (setcap -r) or list the folder in /etc/ld.so.conf.d",
+        )
+    if not is_complete:
+        os.execve(
+            sys.executable, [sys.executable, *sys.orig_argv[1:]], environment | {RESTARTED: "1"}
+        )
+    os.environ.update(environment)
+
+
+def _is_sourced(environment: dict[str, str]) -> bool:
+    prefixes = environment.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    libraries = environment.get("LD_LIBRARY_PATH", "").split(os.pathsep)
+    return any(
+        (Path(prefix) / "share" / INTERFACES).exists() and str(Path(prefix) / "lib") in libraries
+        for prefix in filter(None, prefixes)
+    )
+
+
+def _prepend(environment: dict[str, str], name: str, *folders: Path) -> None:
+    known = [folder for folder in environment.get(name, "").split(os.pathsep) if folder]
+    added = [str(folder) for folder in folders if str(folder) not in known]
+    environment[name] = os.pathsep.join(added + known)
+
+
+def _not_usable(install: Path, field: str, expected: str) -> BadInput:
+    return BadInput(
+        str(install), field, found=None, expected=expected, remedy="run `make setup` in a checkout"
+    )
