@@ -7,6 +7,7 @@ may have got wrong is found before the first process is started.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sys
@@ -167,11 +168,56 @@ def dclaw_graph(
     return Graph(nodes=tuple(nodes), transitions=transitions, emulator=emulator)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Argument:
+    """An argument of a launch file; all are text there."""
+
+    name: str
+    purpose: str
+    default: str = ""
+    choices: tuple[str, ...] = ()
+    is_required: bool = False
+
+
+_SHARED_ARGUMENTS = (
+    Argument(name="bundle", purpose="folder of the bundle", is_required=True),
+    Argument(name="unit", purpose="whose calibration to use; has to be given for robot:=serial"),
+    Argument(name="port", purpose="serial port; for robot:=emulated where its port shall be found"),
+    Argument(
+        name="rate",
+        purpose="readings per second, Hz; a whole multiple of the policy's rate",
+        default="100.0",
+    ),
+    Argument(
+        name="topology",
+        purpose="driver and policy as two processes, or one with DDS outside the control path",
+        default="two_processes",
+        choices=get_args(Topology),
+    ),
+    Argument(name="namespace", purpose="of all topics and services, one per robot"),
+)
+DCLAW_ARGUMENTS = (
+    Argument(
+        name="robot", purpose="which kind of robot", choices=get_args(RobotKind), is_required=True
+    ),
+    *_SHARED_ARGUMENTS,
+    Argument(name="record", purpose="folder for MCAP recordings; empty: none"),
+    Argument(name="task", purpose="FILE:INDEX, dynamics of the emulated hand; empty: nominal"),
+)
+
+
+def dclaw_graph_from(given: Mapping[str, str]) -> Graph:
+    """`dclaw_graph` of a launch file's arguments. Raises `BadInput`."""
+    others = {name: value for name, value in given.items() if name != "rate"}
+    return dclaw_graph(**others, rate_hz=_number("rate", given["rate"]))  # type: ignore[arg-type]
+
+
 def require_rate(bundle: Bundle, rate_hz: float) -> None:
     """Raise `BadInput` unless the hand is read at a whole multiple of the policy's rate."""
     policy_hz = 1.0 / bundle.manifest.control_period_s
     multiple = rate_hz / policy_hz
-    if round(multiple) < 1 or abs(multiple - round(multiple)) > 1e-6:
+    # Negated, so that NaN is no multiple either.
+    if not (multiple > 0.5 and abs(math.remainder(multiple, 1.0)) <= 1e-6):
         expected = f"a whole multiple of the policy's {policy_hz:g} Hz"
         raise BadInput(HERE, "--rate", found=rate_hz, expected=expected)
 
@@ -267,6 +313,13 @@ def _absolute(namespace: str) -> str:
         expected = "words of letters, digits and _, joined by /"
         raise BadInput(HERE, "--namespace", found=namespace, expected=expected)
     return f"/{namespace.strip('/')}" if namespace else ""
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise BadInput(HERE, name, found=text, expected="a number") from None
 
 
 def _require_choice(option: str, value: str, choices: Any) -> None:

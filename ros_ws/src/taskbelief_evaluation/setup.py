@@ -1,4 +1,4 @@
-"""Builds taskbelief_evaluation for colcon; `sim2real` comes with the project itself, not from here."""
+"""Builds taskbelief_evaluation for colcon; `sim2real` comes with the project, not from here."""
 
 from setuptools import find_packages, setup
 
@@ -20,6 +20,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "conduct = taskbelief_evaluation.conduct:main",
             "supervise = taskbelief_evaluation.supervise:main",
             "recorder_node = taskbelief_evaluation.recorder_node:main",
             "evaluate_node = taskbelief_evaluation.evaluate_node:main",

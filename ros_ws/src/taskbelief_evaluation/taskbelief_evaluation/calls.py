@@ -36,7 +36,7 @@ class Caller:
     """
 
     def __init__(self, node: Node, check: Callable[[], None] = lambda: None) -> None:
-        self._node, self._check = node, check
+        self._node, self.check = node, check
         self._clients: dict[str, Any] = {}
 
     def call(self, kind: type, name: str, request: Any, *, timeout_s: float = ANSWER_S) -> Any:
@@ -46,7 +46,7 @@ class Caller:
             client = self._clients[name] = self._node.create_client(kind, name)
         deadline = time.monotonic() + DISCOVERY_S
         while not client.wait_for_service(POLL_S):
-            self._check()
+            self.check()
             if time.monotonic() > deadline:
                 raise CallFailed(f"{name} is not there after {DISCOVERY_S:g} s")
         answered = threading.Event()
@@ -54,7 +54,7 @@ class Caller:
         future.add_done_callback(lambda _future: answered.set())
         deadline = time.monotonic() + timeout_s
         while not answered.wait(POLL_S):
-            self._check()
+            self.check()
             if time.monotonic() > deadline:
                 client.remove_pending_request(future)
                 raise CallFailed(f"{name} did not answer within {timeout_s:g} s")

@@ -18,7 +18,6 @@ from types import FrameType, TracebackType
 from typing import Self
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -27,6 +26,7 @@ from sim2real.bringup.processes import Child, Died, EmulatedHand, node_command
 from sim2real.contract.errors import BadInput
 from taskbelief_evaluation.belief_echo import BeliefEcho
 from taskbelief_evaluation.calls import POLL_S, Caller, CallFailed
+from taskbelief_evaluation.spinning import spinning
 from taskbelief_evaluation.tap import TAPPED
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
@@ -143,16 +143,8 @@ def main() -> None:
     node = Node("supervisor", namespace=graph.nodes[0].namespace)
     if options.show == "belief":
         BeliefEcho(node, say)
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    spinner = threading.Thread(target=_spin, args=(executor,), name="spinner", daemon=True)
-    spinner.start()
-    with Supervisor(graph, dict(os.environ), options.logs) as supervisor:
+    with spinning(node), Supervisor(graph, dict(os.environ), options.logs) as supervisor:
         code = _run(supervisor, node, graph)
-    executor.shutdown()
-    spinner.join()
-    node.destroy_node()
-    rclpy.try_shutdown()
     sys.exit(code)
 
 
@@ -171,13 +163,6 @@ def _run(supervisor: Supervisor, node: Node, graph: Graph) -> int:
     except (Died, CallFailed, BadInput) as error:
         print(f"{error}: shutting down, torque off first", file=sys.stderr, flush=True)
         return BAD_INPUT if isinstance(error, BadInput) else FAILED
-
-
-def _spin(executor: SingleThreadedExecutor) -> None:
-    try:
-        executor.spin()
-    except ExternalShutdownException:
-        return
 
 
 if __name__ == "__main__":

@@ -1,0 +1,75 @@
+"""`conduct GRAPH`: takes the nodes of a running graph through their lifecycle, in order.
+
+For launch files, which start the processes themselves. Ends with 0 when all are active, with 1 and
+the reason when one refuses: whoever launched it shuts everything down then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+
+import rclpy
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
+
+from sim2real.bringup.graph import EmulatorSpec, Graph
+from sim2real.bringup.processes import EMULATOR_S
+from taskbelief_evaluation.calls import POLL_S, Caller, CallFailed
+from taskbelief_evaluation.spinning import spinning
+
+
+class Told(Exception):
+    """It is to stop."""
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("graph", help="a graph as JSON")
+    graph = Graph.from_json(parser.parse_args(remove_ros_args(sys.argv)[1:]).graph)
+    told = threading.Event()
+
+    def tell(_number: int, _frame: FrameType | None) -> None:
+        told.set()
+
+    def check() -> None:
+        if told.is_set():
+            raise Told
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, tell)
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    node = Node("conductor", namespace=graph.nodes[0].namespace)
+    with spinning(node):
+        sys.exit(_conduct(graph, Caller(node, check)))
+
+
+def _conduct(graph: Graph, caller: Caller) -> int:
+    try:
+        if graph.emulator is not None:
+            _await_hand(graph.emulator, caller)
+        for step in graph.transitions:
+            caller.change_state(step.node, step.label)
+    except CallFailed as error:
+        print(error, file=sys.stderr, flush=True)
+        return 1
+    except Told:
+        return 0
+    return 0
+
+
+def _await_hand(spec: EmulatorSpec, caller: Caller) -> None:
+    """Until the emulated hand's port is there."""
+    deadline = time.monotonic() + EMULATOR_S
+    while not Path(spec.link).exists():
+        caller.check()
+        if time.monotonic() > deadline:
+            raise CallFailed(f"no emulated hand at {spec.link} after {EMULATOR_S:g} s")
+        time.sleep(POLL_S)

@@ -1,0 +1,136 @@
+"""The node graph: what runs, what it is given, in which order, and what is refused before that."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+from sim2real.bringup.graph import (
+    DCLAW_ARGUMENTS,
+    Graph,
+    dclaw_graph,
+    dclaw_graph_from,
+    default_link,
+)
+from sim2real.contract.errors import BadInput
+
+ROOT = Path(__file__).resolve().parents[2]
+BUNDLE = str(ROOT / "bundles" / "valve_turn")
+TOPOLOGIES = ("two_processes", "one_process")
+
+
+def graph(**options) -> Graph:
+    return dclaw_graph(**{"robot": "emulated", "bundle": BUNDLE, **options})
+
+
+def executables(package: str) -> set[str]:
+    """The console scripts that a package's setup.py declares."""
+    tree = ast.parse((ROOT / "ros_ws" / "src" / package / "setup.py").read_text())
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+    return {text.split("=")[0].strip() for text in texts if "=" in str(text) and ":" in text}
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_every_node_is_an_executable_of_its_package(topology):
+    for node in graph(topology=topology, record="/recordings").nodes:
+        assert node.executable in executables(node.package)
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_nothing_gets_torque_before_all_is_configured(topology):
+    made = graph(topology=topology)
+    managed = [node.full_name for node in made.nodes if node.is_managed]
+
+    assert [(step.node, step.label) for step in made.transitions] == [
+        (name, label) for label in ("configure", "activate") for name in managed
+    ]
+    assert managed[0] in ("/driver", "/direct"), "what has torque comes down first"
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_the_driver_opens_the_port_that_the_emulator_serves(topology):
+    made = graph(topology=topology, namespace="left")
+
+    assert made.emulator is not None
+    assert made.nodes[0].parameters["port"] == made.emulator.link == default_link("/left")
+    assert default_link("/left") != default_link("/right")
+
+
+def test_a_simulated_robot_has_neither_port_nor_emulator():
+    made = graph(robot="simulated")
+
+    assert made.emulator is None
+    assert "port" not in made.node("driver").parameters
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_it_survives_its_json(topology):
+    made = graph(topology=topology, record="/recordings", task="tasks.json:3", namespace="/a/b")
+
+    assert Graph.from_json(made.to_json()) == made
+
+
+def test_what_is_no_graph_is_refused():
+    for text in ("", "{}", "[1]", '{"nodes": 3, "transitions": [], "emulator": null}'):
+        with pytest.raises(BadInput):
+            Graph.from_json(text)
+
+
+def test_parameters_reach_a_node_with_their_types():
+    words = graph(unit="emulated").node("driver").arguments
+    given = dict(word.split(":=", 1) for word in words if ":=" in word and "__" not in word)
+
+    read = {name: yaml.safe_load(text) for name, text in given.items()}
+    assert read["rate_hz"] == 100.0
+    assert isinstance(read["rate_hz"], float)
+    assert read["unit"] == "emulated"
+
+
+@pytest.mark.parametrize("name", ["1", "true", "null", "a: b", 'say "no"', "1e3"])
+def test_text_that_looks_like_something_else_stays_text(name):
+    node = graph(record=name).node("recorder")
+    [folder] = [word.split(":=", 1)[1] for word in node.arguments if word.startswith("folder:=")]
+
+    assert yaml.safe_load(folder) == name
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"bundle": "/nowhere"},
+        {"robot": "real"},
+        {"topology": "three_processes"},
+        {"rate_hz": 15.0},
+        {"rate_hz": 5.0},
+        {"rate_hz": 0.0},
+        {"rate_hz": float("nan")},
+        {"unit": "nobody"},
+        {"namespace": "no spaces"},
+        {"namespace": "/9lives"},
+        {"robot": "serial"},
+        {"robot": "serial", "port": "/dev/nowhere", "unit": "emulated"},
+        {"robot": "serial", "port": "/dev/null"},
+        {"robot": "serial", "port": "/dev/null", "unit": "emulated", "task": "tasks.json:0"},
+        {"robot": "simulated", "port": "/dev/null"},
+        {"robot": "simulated", "faults": "faults.yaml"},
+        {"robot_config": "/nowhere.yaml"},
+    ],
+    ids=str,
+)
+def test_what_does_not_fit_is_one_line(options):
+    with pytest.raises(BadInput) as refused:
+        graph(**options)
+
+    assert "\n" not in str(refused.value)
+
+
+def test_a_launch_file_makes_the_graph_that_the_command_makes():
+    given = {argument.name: argument.default for argument in DCLAW_ARGUMENTS}
+    given |= {"robot": "emulated", "bundle": BUNDLE}
+
+    assert dclaw_graph_from(given) == graph()
+    with pytest.raises(BadInput):
+        dclaw_graph_from(given | {"rate": "fast"})
