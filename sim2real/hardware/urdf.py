@@ -5,7 +5,7 @@ robot.yaml. Frames lead from `world` over ROBOT_base to the links, which are the
 their origins on their joints' axes. There are no meshes: what URDF has no shape for is put
 together from shapes that it has, or stands as the box around it.
 
-    python -m sim2real.hardware.urdf > dclaw.urdf
+    python -m sim2real.hardware.urdf > hardware_configs/dclaw/robot.urdf
 """
 
 from __future__ import annotations
@@ -231,8 +231,8 @@ def _roll_pitch_yaw(axes: Vector) -> Vector:
 
 
 def _number(value: float) -> str:
-    """Exact, and no minus before a zero."""
-    return repr(float(value) + 0.0)
+    """12 digits, which every machine computes alike, and no minus before a zero."""
+    return f"{float(value) + 0.0:.12g}"
 
 
 def _numbers(values: Vector) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 from pathlib import Path
@@ -11,8 +12,10 @@ import mujoco
 import numpy as np
 import pytest
 
+from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.hardware.physics_model import default_mjcf, load_physics_model
+from sim2real.hardware.shipped_description import shipped_description
 from sim2real.hardware.urdf import robot_description
 
 SPEC = load_robot_spec()
@@ -228,7 +231,7 @@ def test_a_model_that_urdf_cannot_tell_is_refused():
         robot_description(SPEC, slide)
 
 
-def test_it_can_be_printed():
+def test_the_one_that_is_shipped_is_made_from_the_model_that_is_shipped():
     root = Path(__file__).resolve().parents[2]
     run = subprocess.run(
         [sys.executable, "-m", "sim2real.hardware.urdf"],
@@ -238,5 +241,11 @@ def test_it_can_be_printed():
         cwd=root,
     )
 
-    assert run.stdout == robot_description(SPEC)
-    assert Xml.fromstring(run.stdout).get("name") == "dclaw"
+    assert run.stdout == shipped_description(SPEC)
+
+
+def test_a_robot_without_a_description_is_refused_with_what_makes_one():
+    other = dataclasses.replace(SPEC, name="other")
+
+    with pytest.raises(BadInput, match=r"robot\.urdf: file: .*python -m sim2real\.hardware\.urdf"):
+        shipped_description(other)
