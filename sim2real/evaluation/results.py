@@ -11,13 +11,13 @@ import io
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.evaluation.header import Header
 from sim2real.evaluation.metrics import bootstrap_interval, wilson_interval
 from sim2real.evaluation.records import EpisodeKey, EpisodeRecord
 from sim2real.evaluation.session import Condition
@@ -37,25 +37,6 @@ COLUMNS = (
     "recording",
 )
 _HEADINGS = {"total_reward": "return", "is_success": "success"}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Header:
-    """What is evaluated; an evaluation that goes on has the same."""
-
-    bundle_name: str
-    bundle_digest: str
-    robot: str
-    """simulated, emulated or serial"""
-    num_trials: int
-    num_episodes: int
-    seed: int
-    tasks: Mapping[str, Mapping[str, tuple[float, ...]]]
-    """what defines them, by name, in order"""
-    not_available: Mapping[str, str]
-    """conditions that are not measured, and why"""
-    provenance: Mapping[str, str]
-    """recipe, task set, commit, robot.yaml, unit"""
 
 
 Values = NDArray[np.float64]
@@ -83,6 +64,7 @@ def results_document(header: Header, records: Sequence[EpisodeRecord]) -> dict[s
         "latency_s": _latency(records),
         "provenance": {
             **header.provenance,
+            "git_commit": header.git_commit,
             "seed": header.seed,
             "task_names": list(header.tasks),
             "intervals": "95 % over tasks; Wilson for success, bootstrap for the rest",
