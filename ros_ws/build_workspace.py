@@ -20,15 +20,15 @@ WORKSPACE = Path(__file__).resolve().parent
 PREFIX = Path(sys.prefix)
 COLCON = [
     *(sys.executable, "-m", "colcon", "build", "--merge-install", "--symlink-install"),
-    *("--cmake-args", f"-DPython3_EXECUTABLE={sys.executable}", "-DBUILD_TESTING=OFF"),
+    *("--cmake-args", f"-DPython3_EXECUTABLE={sys.executable}"),
+    *("-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF"),
 ]
 
 
 def main() -> int:
     """Build, and say in one line why not."""
-    missing = [program for program in ("cmake", "c++") if shutil.which(program) is None]
-    if importlib.util.find_spec("rclpy") is None:
-        missing.insert(0, "rclpy")
+    missing = [name for name in ("rclpy", "colcon") if importlib.util.find_spec(name) is None]
+    missing += [name for name in ("cmake", "c++") if shutil.which(name) is None]
     if missing:
         print(f"ros_ws: not built, for want of {', '.join(missing)}; all else works without it")
         return 0
