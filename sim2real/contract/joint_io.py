@@ -41,3 +41,9 @@ class Command:
     """the stamp of the reading that it answers: the age of a command is counted from there"""
     position_rad: Array
     """(..., J)"""
+    lifespan_s: float | None = None
+    """older than this it is not executed; None: as long as the robot may go without a new one"""
+
+    def __post_init__(self) -> None:
+        if self.lifespan_s is not None and not self.lifespan_s > 0.0:
+            raise ValueError(f"lifespan_s {self.lifespan_s}: expected above 0")

@@ -10,7 +10,7 @@ adapt graph in `condition` at the first tick) fits the same verbs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,8 +47,12 @@ class Adaptation(Protocol):
     policy_input: str
     """the policy's input that `condition` fills; empty where there is none"""
 
-    def reset(self, rng: np.random.Generator) -> None:
-        """Back to the prior; whatever is drawn from now on comes from `rng`."""
+    def reset(self, rng: np.random.Generator, *, ticks_before: Sequence[int] = ()) -> None:
+        """Back to the prior; whatever is drawn from now on comes from `rng`.
+
+        `ticks_before` are the lengths of the trial's episodes that were run elsewhere: what they
+        drew is not drawn again.
+        """
 
     def observe(self, context_row: NDArray[np.float32]) -> None:
         """Take in one transition, (C,)."""
@@ -80,7 +84,7 @@ class NoAdaptation:
         self._num_transitions = 0
         self._nothing = np.zeros(0, np.float32)
 
-    def reset(self, rng: np.random.Generator) -> None:
+    def reset(self, rng: np.random.Generator, *, ticks_before: Sequence[int] = ()) -> None:
         self._num_transitions = 0
 
     def observe(self, context_row: NDArray[np.float32]) -> None:
@@ -127,8 +131,11 @@ class GaussianBeliefAdaptation:
         self._latent = np.zeros(record.latent_size, np.float32)
         self.reset(np.random.default_rng(0))
 
-    def reset(self, rng: np.random.Generator) -> None:
+    def reset(self, rng: np.random.Generator, *, ticks_before: Sequence[int] = ()) -> None:
         self._rng, self._belief = rng, self._prior
+        for num_ticks in ticks_before:
+            for _ in filter(self._draws_at, range(num_ticks)):
+                self._prior.sample(rng)
 
     def observe(self, context_row: NDArray[np.float32]) -> None:
         self._row[:] = context_row
@@ -140,11 +147,16 @@ class GaussianBeliefAdaptation:
         explores = episode < record.num_exploration_episodes
         if record.latent_source == "mean":
             self._latent = self._belief.mean.astype(np.float32)
-        elif tick == 0 or (
-            record.latent_source == "periodic_sample" and tick % record.resample_every_ticks == 0
-        ):
+        elif self._draws_at(tick):
             self._latent = (self._prior if explores else self._belief).sample(self._rng)
         return self._latent
+
+    def _draws_at(self, tick: int) -> bool:
+        """Whether a latent is drawn at this tick of an episode."""
+        record = self._record
+        if record.latent_source == "periodic_sample":
+            return tick % record.resample_every_ticks == 0
+        return record.latent_source == "episode_sample" and tick == 0
 
     def summary(self) -> Belief:
         belief = self._belief
@@ -195,7 +207,7 @@ class RecurrentBeliefAdaptation:
         self._no_variance = np.zeros(0, np.float32)
         self.reset(np.random.default_rng(0))
 
-    def reset(self, rng: np.random.Generator) -> None:
+    def reset(self, rng: np.random.Generator, *, ticks_before: Sequence[int] = ()) -> None:
         self._hidden[:] = 0.0
         self._num_transitions = 0
 

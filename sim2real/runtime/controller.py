@@ -108,9 +108,11 @@ class Controller:
     def begin_trial(self, *, seed: int, first_episode: int = 0) -> None:
         """A task that nothing is known about. `seed` decides every latent that will be drawn.
 
-        `first_episode` above 0 goes on with a trial whose `memory` is set afterwards.
+        `first_episode` above 0 goes on with a trial whose `memory` is set afterwards: the latents
+        are those that it would have drawn had it run its whole episodes here.
         """
-        self._adaptation.reset(np.random.default_rng(seed))
+        ticks_before = [self.bundle.manifest.episode_length] * first_episode
+        self._adaptation.reset(np.random.default_rng(seed), ticks_before=ticks_before)
         self._gate.begin_trial()
         self._episode, self._goal, self.latest = first_episode - 1, None, None
 
@@ -171,20 +173,25 @@ class Controller:
         self._held_stamp_ns = reading.stamp_ns
         return Command(stamp_ns=reading.stamp_ns, position_rad=self._target_rad.copy())
 
-    def report_applied(self, target_rad: Joints | None) -> None:
+    def report_applied(self, target_rad: Joints | None, *, is_steady: bool = True) -> None:
         """Say what became of the last command where it was not applied as returned.
 
         `target_rad` (J,) are the targets that the servos were given instead; None when nobody
-        knows. The context holds what was applied, so the belief stays true.
+        knows. `is_steady` says whether they have had them since that command's reading: if not, no
+        action stands for this period. The context holds what was applied, so the belief stays true.
         """
-        if target_rad is None:
-            self._applied_action = None
-        else:
+        if target_rad is not None:
             self._note_applied(np.array(target_rad, np.float64), self._previous_rad)
+        if target_rad is None or not is_steady:
+            self._applied_action = None
         if self.latest is not None:
             self.latest = self.latest._replace(
                 applied_action=self._applied_action, applied_rad=self._target_rad
             )
+
+    def reject(self, rejection: Rejection) -> None:
+        """Count a reading that is kept from the controller, for it cannot be acted on."""
+        self._gate.reject(rejection)
 
     def _judge(self, reading: Reading, now_ns: int | None) -> Rejection | None:
         if self._goal is None:

@@ -85,6 +85,10 @@ class EvidenceGate:
             self.counts[rejection] += 1
         return rejection
 
+    def reject(self, rejection: Rejection) -> None:
+        """Count a reading that somebody else found to be none, and that is not to be judged."""
+        self.counts[rejection] += 1
+
     def _unusable(self, reading: Reading, now_ns: int) -> Rejection | None:
         if now_ns - reading.stamp_ns > self._stale_after_ns:
             return Rejection.STALE

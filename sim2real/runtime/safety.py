@@ -39,6 +39,8 @@ GOAL_TOLERANCE_RAD = 0.004
 """a servo's goal equals the applied one within two counts"""
 MAX_IGNORED_GOALS = 3
 """consecutive readings with another goal than the applied one; single lost packets happen"""
+WRITE_ALLOWANCE_S = 0.002
+"""from the decision until all servos have their goals: a command must live that long"""
 TORQUE_OFF_AFTER_S = 0.1
 """how long a limp hand stays powered before torque goes off"""
 
@@ -76,6 +78,8 @@ class Decision:
     """why it is not RUN"""
     is_limited: bool
     """the applied command differs from the desired one"""
+    command: Command | None = None
+    """whose goals they are, within the limits; None: nobody's"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -117,8 +121,8 @@ def limit_command(
 ) -> Array:
     """The desired goals, (J,), within range and no further from the previous ones than allowed.
 
-    `previous_rad` lies within range. Time in which nothing was applied earns no larger step than
-    `stale_after_s` does.
+    `previous_rad` lies within range, and goals have been there for `elapsed_s`. A longer rest earns
+    no larger step than `stale_after_s` does.
     """
     seconds = RATE_HEADROOM * min(max(elapsed_s, 0.0), limits.stale_after_s)
     step = limits.max_velocity_rad_s * seconds
@@ -202,7 +206,8 @@ class SafetyLadder:
         self.reason: Reason | None = None
         self.events: Counter[str] = Counter()
         self._applied: Array = np.clip(0.0, limits.lower_rad, limits.upper_rad)
-        self._applied_ns = 0
+        self._changed_ns = 0
+        """when goals last changed: a servo had that long to follow the last step"""
         self._reading: Reading | None = None
         self._command: Command | None = None
         self._good_ns = 0
@@ -215,6 +220,11 @@ class SafetyLadder:
         """Only `start`, after an explicit request for torque, leads out of here."""
         return self.rung >= Rung.LIMP
 
+    @property
+    def command(self) -> Command | None:
+        """The newest command; None while none is expected."""
+        return self._command
+
     def start(self, now_ns: int, reading: Reading) -> None:
         """Torque has just been switched on by request, at this reading: hold there.
 
@@ -222,7 +232,7 @@ class SafetyLadder:
         """
         position = np.asarray(reading.position_rad, np.float64)
         self._applied = np.clip(position, self.limits.lower_rad, self.limits.upper_rad)
-        self._applied_ns = self._good_ns = now_ns
+        self._changed_ns = self._good_ns = now_ns
         self._reading, self._command = reading, None
         self._num_ignored = 0
         self.rung, self.reason = Rung.HOLD, None
@@ -230,6 +240,14 @@ class SafetyLadder:
     def stand_by(self) -> None:
         """No command is expected until the next one comes: hold, and do not call that late."""
         self._command = None
+
+    def regain(self, now_ns: int) -> None:
+        """Somebody else has moved the hand by request: hold the goals that it will be found with.
+
+        Until a reading shows them, nothing is applied. Torque is as it was.
+        """
+        self._reading, self._command = None, None
+        self._good_ns, self._num_ignored = now_ns, 0
 
     def decide(
         self,
@@ -255,7 +273,7 @@ class SafetyLadder:
             assert self._reading is not None and self._command is not None
             self._good_ns = min(self._reading.stamp_ns, self._command.stamp_ns)
             self.rung, self.reason = Rung.RUN, None
-            return self._apply(now_ns, self._desired())
+            return self._apply(now_ns, self._desired(), self._command)
         return self._hold(now_ns, doubt)
 
     def _hold(self, now_ns: int, doubt: Reason) -> Decision:
@@ -267,11 +285,13 @@ class SafetyLadder:
         elif self.reason is None or self.reason.cause != doubt.cause:
             self.events[doubt.cause] += 1
         self.rung, self.reason = Rung.HOLD, doubt
+        if self._reading is None:
+            return Decision(rung=self.rung, applied_rad=None, reason=doubt, is_limited=False)
         return self._apply(now_ns, self._held())
 
     def torque_is_off(self) -> None:
         """Every servo has confirmed it."""
-        self.rung = max(self.rung, Rung.TORQUE_OFF)
+        self.rung = Rung.TORQUE_OFF
 
     def torque_may_be_on(self, cause: str, detail: str) -> None:
         """Torque off was asked for and not confirmed: from now on the bus must be silent."""
@@ -283,11 +303,18 @@ class SafetyLadder:
         """A reason to stop in what was measured now; remembers the measurement if it is good."""
         if reading is None or health is None:
             return None
+        if self._reading is None:
+            self._adopt(health)
         problem = reading_problem(reading, self._reading, self.limits)
         problem = problem or health_problem(health, self.limits) or self._ignored(health)
         if problem is None:
             self._reading = reading
         return problem
+
+    def _adopt(self, health: Health) -> None:
+        """The goals that somebody else has left."""
+        goal = np.asarray(health.goal_position_rad, np.float64)
+        self._applied = np.clip(goal, self.limits.lower_rad, self.limits.upper_rad)
 
     def _ignored(self, health: Health) -> Reason | None:
         is_taken = goal_was_taken(health, self._applied)
@@ -301,20 +328,25 @@ class SafetyLadder:
 
     def _doubt(self, now_ns: int) -> Reason | None:
         """Why not to follow a command now."""
-        assert self._reading is not None
-        for cause, stamp_ns in (
-            ("stale_reading", self._reading.stamp_ns),
-            ("late_command", now_ns if self._command is None else self._command.stamp_ns),
-        ):
-            age_s = (now_ns - stamp_ns) * 1e-9
-            if age_s > self.limits.stale_after_s:
-                detail = f"{age_s:.3f} s old, allowed {self.limits.stale_after_s}"
-                return Reason(cause=cause, detail=detail)
+        if self._reading is None:
+            return Reason(cause="stale_reading", detail="none since the hand was moved")
+        age_s, allowed_s = (now_ns - self._reading.stamp_ns) * 1e-9, self.limits.stale_after_s
+        if age_s > allowed_s:
+            return Reason(cause="stale_reading", detail=f"{age_s:.3f} s old, allowed {allowed_s}")
         if self._command is None:
             return Reason(cause="no_command", detail="waiting for a command")
+        age_s, allowed_s = (now_ns - self._command.stamp_ns) * 1e-9, self.lifespan_s(self._command)
+        if age_s > allowed_s - WRITE_ALLOWANCE_S:
+            return Reason(cause="late_command", detail=f"{age_s:.3f} s old, allowed {allowed_s}")
         if not np.isfinite(self._command.position_rad).all():
             return Reason(cause="bad_command", detail="the command is not finite")
         return None
+
+    def lifespan_s(self, command: Command) -> float:
+        """How old this command may become before it is late."""
+        if command.lifespan_s is None:
+            return self.limits.stale_after_s
+        return min(command.lifespan_s, self.limits.limp_after_s)
 
     def _desired(self) -> Array:
         assert self._command is not None
@@ -326,15 +358,25 @@ class SafetyLadder:
             return self._applied
         return np.asarray(self._reading.position_rad, np.float64)
 
-    def _apply(self, now_ns: int, desired: Array) -> Decision:
-        elapsed_s = (now_ns - self._applied_ns) * 1e-9
+    def _apply(self, now_ns: int, desired: Array, command: Command | None = None) -> Decision:
+        """Goals within the limits.
+
+        A step may be as long as the time since goals last changed allows: so a policy at a tenth
+        of the loop's rate makes its whole step at once, as it did in training.
+        """
+        elapsed_s = (now_ns - self._changed_ns) * 1e-9
         applied = limit_command(desired, self._applied, elapsed_s, self.limits)
-        self._applied, self._applied_ns = applied, now_ns
+        if not np.array_equal(applied, self._applied):
+            self._applied, self._changed_ns = applied, now_ns
         is_limited = not np.array_equal(applied, desired)
         if is_limited and self.rung is Rung.RUN:
             self.events["limited"] += 1
         return Decision(
-            rung=self.rung, applied_rad=applied, reason=self.reason, is_limited=is_limited
+            rung=self.rung,
+            applied_rad=applied,
+            reason=self.reason,
+            is_limited=is_limited,
+            command=command,
         )
 
     def _latch(self, now_ns: int, reason: Reason) -> Decision:
@@ -348,10 +390,13 @@ class SafetyLadder:
         return Decision(rung=self.rung, applied_rad=None, reason=self.reason, is_limited=False)
 
 
-def enact(decision: Decision, robot: Robot, ladder: SafetyLadder, stamp_ns: int) -> None:
+def enact(
+    decision: Decision, robot: Robot, ladder: SafetyLadder, stamp_ns: int
+) -> RobotFault | None:
     """Do what was decided. What the robot cannot do any more leads one rung further down.
 
-    `stamp_ns` is that of the reading which the applied goals answer. Does not raise `RobotFault`.
+    `stamp_ns` is that of the reading which the applied goals answer. Does not raise `RobotFault`,
+    but returns it.
     """
     try:
         if decision.applied_rad is not None:
@@ -368,3 +413,5 @@ def enact(decision: Decision, robot: Robot, ladder: SafetyLadder, stamp_ns: int)
         if decision.rung is Rung.TORQUE_OFF:
             ladder.torque_may_be_on(fault.cause, str(fault))
             robot.quarantine()
+        return fault
+    return None

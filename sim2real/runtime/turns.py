@@ -1,0 +1,55 @@
+"""Whose turn a reading is, where a hand is read more often than its policy acts."""
+
+from __future__ import annotations
+
+from sim2real.contract.joint_io import Reading
+from sim2real.runtime.evidence import Rejection
+
+SMOOTHING = 8
+"""readings over which the time between them is averaged"""
+
+
+class Turns:
+    """Finds the readings that lie one control period apart.
+
+    A reading is due when it is nearer to the end of the period than the next one will be: when a
+    period has passed since the last one acted on, less half the time between readings, and less
+    than the tolerance early in any case.
+    """
+
+    def __init__(self, period_s: float, tolerance_s: float) -> None:
+        self._period_ns, self._tolerance_ns = period_s * 1e9, tolerance_s * 1e9
+        self._interval_ns: float | None = None
+        self._latest: Reading | None = None
+        self._acted_ns = 0
+
+    def defect(self, reading: Reading) -> Rejection | None:
+        """Why this reading, the next one that arrived, is none at all; None if it is one."""
+        latest = self._latest
+        if latest is not None:
+            elapsed_ns = reading.stamp_ns - latest.stamp_ns
+            if reading.sequence == latest.sequence or elapsed_ns == 0:
+                return Rejection.DUPLICATE
+            if reading.sequence < latest.sequence or elapsed_ns < 0:
+                return Rejection.REORDERED
+            self._average(float(elapsed_ns))
+        self._latest = reading
+        return None
+
+    def acted(self, reading: Reading) -> None:
+        """The policy has acted on this reading."""
+        self._acted_ns = reading.stamp_ns
+
+    def is_due(self, reading: Reading) -> bool:
+        """Whether it is the policy's turn."""
+        interval_ns = self._period_ns if self._interval_ns is None else self._interval_ns
+        early_ns = min(interval_ns / 2.0, self._tolerance_ns)
+        return reading.stamp_ns - self._acted_ns >= self._period_ns - early_ns
+
+    def _average(self, elapsed_ns: float) -> None:
+        # A pause says nothing about how often a hand is read.
+        elapsed_ns = min(elapsed_ns, self._period_ns)
+        if self._interval_ns is None:
+            self._interval_ns = elapsed_ns
+        else:
+            self._interval_ns += (elapsed_ns - self._interval_ns) / SMOOTHING
