@@ -10,7 +10,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,7 +56,11 @@ class EpisodeStart:
 
     bundle_name: str
     bundle_digest: str
-    labels: TrialLabels
+    robot: str
+    task: str
+    condition: str
+    trial: int
+    """these four as in the trial's labels"""
     episode: int
     """of the trial, from 0"""
     trial_seed: int
@@ -79,7 +83,11 @@ class EpisodeOutcome:
 
     bundle_name: str
     bundle_digest: str
-    labels: TrialLabels
+    robot: str
+    task: str
+    condition: str
+    trial: int
+    """these four as in the trial's labels"""
     episode: int
     """of the trial, from 0"""
     episode_seed: int
@@ -224,7 +232,7 @@ class PolicyRunner:
             start = EpisodeStart(
                 bundle_name=self.bundle.manifest.name,
                 bundle_digest=self.bundle.digest,
-                labels=self._labels,
+                **asdict(self._labels),
                 episode=self._next_episode,
                 trial_seed=self._trial_seed,
                 episode_seed=seed,
@@ -409,16 +417,19 @@ class PolicyRunner:
         """The episode is over; whoever listens hears of it when it is."""
         episode, self._episode = self._episode, None
         assert episode is not None
-        ticks = list(episode.outcomes.values())
+        start, ticks = episode.start, list(episode.outcomes.values())
         successes = [tick.is_success for tick in ticks]
         belief = self.controller.belief
         self._on_end(
             EpisodeOutcome(
-                bundle_name=episode.start.bundle_name,
-                bundle_digest=episode.start.bundle_digest,
-                labels=episode.start.labels,
-                episode=episode.start.episode,
-                episode_seed=episode.start.episode_seed,
+                bundle_name=start.bundle_name,
+                bundle_digest=start.bundle_digest,
+                robot=start.robot,
+                task=start.task,
+                condition=start.condition,
+                trial=start.trial,
+                episode=start.episode,
+                episode_seed=start.episode_seed,
                 total_reward=sum(tick.reward for tick in ticks) if ticks else 0.0,
                 is_success=bool(successes) and successes[-1],
                 success_fraction=sum(successes) / len(successes) if successes else 0.0,
