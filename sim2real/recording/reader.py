@@ -49,6 +49,8 @@ class RecordingData:
     """whether it was finished; otherwise everything up to where it was torn off is here"""
     namespace: str
     """of the robot's topics, as in "/robot1/" """
+    more: Mapping[str, Mapping[str, str]]
+    """further metadata records by name"""
 
     def messages(self, *topics: str) -> Iterator[Recorded]:
         """The messages of these topics (of all of them, if none is named) as they came in."""
@@ -98,6 +100,7 @@ def read_recording(path: Path, namespace: str | None = None) -> RecordingData:
     """
     counts, types = Counter[str](), dict[str, str]()
     metadata: RecordingMetadata | None = None
+    more = dict[str, Mapping[str, str]]()
     start_ns, end_ns, is_whole = 2**64, 0, False
     for record in records(path):
         if isinstance(record, End):
@@ -105,6 +108,8 @@ def read_recording(path: Path, namespace: str | None = None) -> RecordingData:
         elif isinstance(record, Metadata):
             if record.name == RECORD:
                 metadata = RecordingMetadata.from_dict(record.metadata, str(path))
+            else:
+                more[record.name] = record.metadata
         else:
             topic, log_ns = record.channel.topic, record.message.log_time
             counts[topic] += 1
@@ -121,6 +126,7 @@ def read_recording(path: Path, namespace: str | None = None) -> RecordingData:
         end_ns=end_ns,
         is_whole=is_whole,
         namespace=chosen,
+        more=more,
     )
 
 

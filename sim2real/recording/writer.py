@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -45,9 +45,13 @@ class Recording:
         metadata: RecordingMetadata,
         *,
         namespace: str = "",
+        more: Mapping[str, Mapping[str, str]] | None = None,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`namespace` is that of the robot's topics, as in "robot1"; `clock_s` times flushes."""
+        """`namespace` is that of the robot's topics, as in "robot1"; `clock_s` times flushes.
+
+        `more` are further metadata records by name.
+        """
         self.path, self.metadata = path, metadata
         self.part = path.with_name(path.name + PART)
         self._prefix = f"/{namespace.strip('/')}/" if namespace.strip("/") else "/"
@@ -70,6 +74,8 @@ class Recording:
             try:
                 self._writer.start(profile="ros2", library="taskbelief")
                 self._writer.add_metadata(RECORD, metadata.as_dict())
+                for name, values in (more or {}).items():
+                    self._writer.add_metadata(name, dict(values))
                 self._flush()
             except OSError:
                 self._abandon()
