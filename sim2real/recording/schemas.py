@@ -7,7 +7,6 @@ installed can hold them to it (`tests/recording/test_schemas.py`).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -95,8 +94,8 @@ def fields(name: str) -> Mapping[str, Field]:
     for line in definition(name).splitlines():
         words = line.split("#")[0].split()
         if words and "=" not in "".join(words[1:]):
-            kind, is_array = re.fullmatch(r"([\w/]+)(\[\])?", words[0]).groups()  # type: ignore[union-attr]
-            found[words[1]] = Field(type=kind, is_array=is_array is not None)
+            kind = words[0]
+            found[words[1]] = Field(type=kind.removesuffix("[]"), is_array=kind.endswith("[]"))
     return found
 
 
@@ -109,7 +108,7 @@ def schema(name: str) -> str:
 
 
 def full_name(name: str) -> str:
-    """ "std_msgs/Header" as ROS 2 writes it: "std_msgs/msg/Header"."""
+    """As ROS 2 writes it: "std_msgs/msg/Header" for "std_msgs/Header"."""
     return name.replace("/", "/msg/")
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import string
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,38 +11,7 @@ from mcap_ros2.decoder import DecoderFactory
 
 from sim2real.recording.cdr import encode
 from sim2real.recording.schemas import Field, fields, full_name, schema
-from sim2real.recording.topics import TOPICS
-
-TYPES = sorted({topic.type for topic in TOPICS.values()})
-INTEGERS = {
-    "byte": (0, 2**8 - 1),
-    "uint8": (0, 2**8 - 1),
-    "uint32": (0, 2**32 - 1),
-    "uint64": (0, 2**64 - 1),
-    "int32": (-(2**31), 2**31 - 1),
-    "int64": (-(2**63), 2**63 - 1),
-}
-
-
-def one(kind: str):
-    if "/" in kind:
-        return message(kind)
-    if kind in INTEGERS:
-        return st.integers(*INTEGERS[kind])
-    return {
-        "bool": st.booleans(),
-        "string": st.text(string.printable + "αµ°", max_size=9),
-        "float32": st.floats(width=32, allow_nan=False),
-        "float64": st.floats(allow_nan=False),
-    }[kind]
-
-
-def many(field: Field):
-    return st.lists(one(field.type), max_size=4) if field.is_array else one(field.type)
-
-
-def message(name: str):
-    return st.fixed_dictionaries({field: many(kind) for field, kind in fields(name).items()})
+from tests.recording.strategies import TYPES, messages, zeros
 
 
 def decoded(name: str, data: bytes):
@@ -72,7 +39,7 @@ def plain_value(kind: Field, value):
 @given(data=st.data())
 @settings(max_examples=25, deadline=None)
 def test_another_library_reads_what_was_written(name, data):
-    values = data.draw(message(name))
+    values = data.draw(messages(name))
 
     assert decoded(name, encode(name, values)) == values
 
@@ -132,11 +99,7 @@ def test_what_does_not_fit_is_refused_by_name(name, change, named):
 )
 def test_no_value_is_bent_into_its_field(field, value):
     name = "taskbelief_interfaces/EpisodeStart"
-    good = {
-        key: [] if kind.is_array else HEADER if kind.is_message else "" if kind.type == "string"
-        else False if kind.type == "bool" else 0
-        for key, kind in fields(name).items()
-    }  # fmt: skip
+    good = zeros(name)
     encode(name, good)
 
     with pytest.raises(ValueError, match=f"EpisodeStart.{field}: "):

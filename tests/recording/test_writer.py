@@ -14,9 +14,10 @@ from mcap_ros2.decoder import DecoderFactory
 from sim2real.contract.errors import BadInput
 from sim2real.recording.reader import read_recording
 from sim2real.recording.repair import finish_recording
-from sim2real.recording.schemas import fields, full_name
+from sim2real.recording.schemas import full_name
 from sim2real.recording.topics import TOPICS
 from sim2real.recording.writer import Recording
+from tests.recording.strategies import zeros
 
 ROOT = Path(__file__).resolve().parents[2]
 SECOND = 10**9
@@ -24,19 +25,6 @@ SECOND = 10**9
 
 def text(number: int) -> dict:
     return {"data": f"number {number}"}
-
-
-def empty(name: str) -> dict:
-    """A message of zeros and nothings."""
-    zero = {"string": "", "bool": False}
-    return {
-        field: []
-        if kind.is_array
-        else empty(kind.type)
-        if kind.is_message
-        else zero.get(kind.type, 0)
-        for field, kind in fields(name).items()
-    }
 
 
 def texts(path: Path) -> list[str]:
@@ -47,7 +35,7 @@ def test_foxgloves_reader_finds_every_topic_schema_and_quality(tmp_path, metadat
     path = tmp_path / "a.mcap"
     with Recording(path, metadata, namespace="/robot1") as recording:
         for number, (topic, described) in enumerate(TOPICS.items()):
-            recording.write(topic, empty(described.type), SECOND + number)
+            recording.write(topic, zeros(described.type), SECOND + number)
 
     with path.open("rb") as file:
         reader = make_reader(file, decoder_factories=[DecoderFactory()])
