@@ -21,3 +21,9 @@ RECORDER = NodeInterface(
     services=(),
     parameters=(FOLDER, _ROBOT, _UNIT, ROBOT_CONFIG),
 )
+EVALUATOR = NodeInterface(
+    publishes=(),
+    subscribes=tuple(TAPPED.values()),
+    services=(),
+    parameters=(),
+)

@@ -2,104 +2,170 @@
 
 from __future__ import annotations
 
-import dataclasses
-import threading
 import time
-from collections import Counter
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
-
-from sim2real.evaluation.latency import note_step, note_tick
-from sim2real.evaluation.session import EpisodeFault, EpisodePlan, Tally
-from sim2real.recording.writer import SUFFIX
-from sim2real.runtime.adaptation import Memory
-from sim2real.runtime.policy_runner import EpisodeOutcome, TrialLabels
-from taskbelief_evaluation.calls import POLL_S, Caller, CallFailed
-from taskbelief_evaluation.recorder import Recorder
-from taskbelief_evaluation.tap import decoded
 from taskbelief_hardware.declarations import Service
-from taskbelief_hardware.interfaces import HOLD, PLACE_HAND
+from taskbelief_hardware.interfaces import PLACE_HAND
 from taskbelief_policy.interfaces import (
     BEGIN_EPISODE,
     BEGIN_TRIAL,
-    END_EPISODE,
     FREEZE_BELIEF,
     GET_BELIEF,
     SET_BELIEF,
 )
 
+from sim2real.evaluation.session import EpisodeFault, EpisodePlan, Tally
+from sim2real.runtime.adaptation import Memory
+from sim2real.runtime.policy_runner import EpisodeOutcome, TrialLabels
+from taskbelief_evaluation.calls import POLL_S, Caller, CallFailed
+from taskbelief_evaluation.episode_watch import EpisodeWatch
+
 PLACE_S = 30.0
 """how long hand and valve may take to where an episode starts"""
 SLACK_S = 10.0
 """how much longer than its steps an episode may take before it counts as lost"""
+SPEAKING = ("control_tick", "policy_step")
+"""what comes again and again while an episode runs: from the driver, and from the policy"""
+SILENT_S = 2.0
+"""whoever says nothing for so long in an episode has died"""
 SETTLE_S = 1.0
 """how long the last words of an episode may be under way after its result"""
 
 
-class EpisodeWatch:
-    """What the topics say of the episode that runs. `take` is called by the executor's thread."""
+class Recordings:
+    """What a session asks of whoever records it: here, nobody."""
 
-    def __init__(self) -> None:
-        self.changed = threading.Condition()
-        self.result: Any = None
-        self.is_complete = False
-        """result, last step and the belief after it have come"""
-        self.tally = Tally()
-        self._last_step: Any = None
-        self._belief: Any = None
-        self._rejected: Counter[str] = Counter()
+    name = ""
+    """of the file of this trial"""
 
-    def begin_trial(self) -> None:
-        with self.changed:
-            self._rejected.clear()
+    def begin_trial(self, labels: TrialLabels) -> None:
+        """Begin a file."""
 
-    def begin_episode(self) -> None:
-        with self.changed:
-            self.result = self._last_step = self._belief = None
-            self.is_complete = False
+    def sync(self) -> None:
+        """All that has come is on disk when this returns."""
+
+
+class RosSession:
+    """One task on the bench, one policy in the graph. Fulfils `sim2real.evaluation.Session`."""
+
+    def __init__(
+        self,
+        caller: Caller,
+        watch: EpisodeWatch,
+        recordings: Recordings,
+        *,
+        control_period_s: float,
+    ) -> None:
+        self._caller, self._watch, self._recordings = caller, watch, recordings
+        self._period_s = control_period_s
+        self._is_frozen = False
+
+    def begin_trial(self, *, seed: int, labels: TrialLabels, first_episode: int = 0) -> None:
+        self._watch.trial_begins()
+        self._recordings.begin_trial(labels)
+        self._ask(
+            BEGIN_TRIAL,
+            robot=labels.robot,
+            task=labels.task,
+            condition=labels.condition,
+            trial=labels.trial,
+            seed=seed,
+            first_episode=first_episode,
+        )
+        self.is_frozen = False
+
+    @property
+    def memory(self) -> Memory:
+        response = self._ask(GET_BELIEF)
+        ends = np.cumsum(response.sizes, dtype=int)
+        pieces = np.split(np.array(response.values, np.float64), ends[:-1])
+        return dict(zip(response.names, pieces, strict=True))
+
+    @memory.setter
+    def memory(self, memory: Memory) -> None:
+        values = [np.asarray(value, np.float64).ravel() for value in memory.values()]
+        self._ask(
+            SET_BELIEF,
+            names=list(memory),
+            sizes=[value.size for value in values],
+            values=np.concatenate([np.zeros(0), *values]).tolist(),
+        )
+
+    @property
+    def is_frozen(self) -> bool:
+        return self._is_frozen
+
+    @is_frozen.setter
+    def is_frozen(self, is_frozen: bool) -> None:
+        self._ask(FREEZE_BELIEF, is_frozen=is_frozen)
+        self._is_frozen = is_frozen
+
+    def run_episode(self, plan: EpisodePlan) -> EpisodeOutcome:
+        self._ask(
+            PLACE_HAND,
+            timeout_s=PLACE_S,
+            joint_rad=plan.joint_rad.tolist(),
+            moves_object=True,
+            object_rad=plan.valve_rad,
+        )
+        self._watch.expect_episode()
+        begun = self._ask(
+            BEGIN_EPISODE,
+            seed=plan.seed,
+            goal_centre=plan.goal.centre.tolist(),
+            goal_amplitude=plan.goal.amplitude.tolist(),
+            goal_frequency_rad_s=plan.goal.frequency_rad_s.tolist(),
+        )
+        self._await_result(begun.num_steps * self._period_s + SLACK_S)
+        self._wait(lambda: self._watch.is_complete, SETTLE_S)
+        self._recordings.sync()
+        outcome = outcome_of(self._watch.result)
+        if outcome.outcome != "completed":
+            raise EpisodeFault(outcome.outcome, outcome.reason, outcome)
+        return outcome
 
     def take_tally(self) -> Tally:
-        with self.changed:
-            tally, self.tally = self.tally, Tally()
-        return tally
+        return self._watch.take_tally()
 
-    def take(self, name: str, message: bytes) -> None:
-        """A message of any topic."""
-        handle = getattr(self, f"_take_{name}", None)
-        if handle is None:
-            return
-        value = decoded(name, message)
-        with self.changed:
-            handle(value)
-            step, belief = self._last_step, self._belief
-            self.is_complete = self.result is not None and (
-                self.result.outcome != "completed"
-                or (step is not None and belief is not None and belief.tick == step.tick)
-            )
-            self.changed.notify_all()
+    @property
+    def recording(self) -> str:
+        return self._recordings.name
 
-    def _take_trial_result(self, result: Any) -> None:
-        self.result = result
+    def _ask(self, service: Service, *, timeout_s: float | None = None, **values: Any) -> Any:
+        request = service.type.Request(**values)  # type: ignore[attr-defined]
+        limits = {} if timeout_s is None else {"timeout_s": timeout_s}
+        try:
+            return self._caller.ask(service.type, service.name, request, **limits)
+        except CallFailed as failure:
+            raise EpisodeFault(service.name, str(failure)) from None
 
-    def _take_policy_step(self, step: Any) -> None:
-        if step.is_last:
-            self._last_step = step
-        if not step.rejection:
-            self.tally.evidence["accepted"] += 1
-        note_step(self.tally.latency_ns, step)
+    def _await_result(self, limit_s: float) -> None:
+        began_s = time.monotonic()
+        while not self._wait(lambda: self._watch.result is not None, SILENT_S / 4):
+            now_s = time.monotonic()
+            for topic in SPEAKING:
+                if now_s - max(self._watch.heard_s.get(topic, 0.0), began_s) > SILENT_S:
+                    raise EpisodeFault("silent", f"no {topic} for {SILENT_S:g} s in an episode")
+            if now_s - began_s > limit_s:
+                raise EpisodeFault("no_result", f"no result of the episode within {limit_s:.1f} s")
 
-    def _take_belief(self, belief: Any) -> None:
-        self._belief = belief
-        counts = dict(zip(belief.rejection_causes, belief.rejection_counts, strict=True))
-        for cause, count in counts.items():
-            self.tally.evidence[cause] += max(count - self._rejected[cause], 0)
-        self._rejected = Counter(counts)
+    def _wait(self, is_so: Callable[[], bool], limit_s: float) -> bool:
+        """Whether it came to be so in time."""
+        deadline = time.monotonic() + limit_s
+        with self._watch.changed:
+            while not is_so():
+                self._caller.check()
+                if time.monotonic() > deadline:
+                    return False
+                self._watch.changed.wait(POLL_S)
+        return True
 
-    def _take_control_tick(self, tick: Any) -> None:
-        note_tick(self.tally.latency_ns, tick)
 
-    def _take_safety_event(self, event: Any) -> None:
-        if event.cause:
-            self.tally.safety_events[event.cause] += 1
+def outcome_of(result: Any) -> EpisodeOutcome:
+    """What a TrialResult says."""
+    names = [field.name for field in fields(EpisodeOutcome)]
+    return EpisodeOutcome(**{name: getattr(result, name) for name in names})

@@ -30,6 +30,8 @@ from taskbelief_evaluation.spinning import spinning
 from taskbelief_evaluation.tap import TAPPED
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
+NOTE_S = 4.0
+"""how long an evaluation may take to notice what has died, and to write it down"""
 
 
 class Told(Exception):
@@ -111,12 +113,17 @@ class Supervisor:
     ) -> None:
         """Driver first: it switches torque off before it ends. Nodes were listed in that order.
 
-        Whoever uses the hand hears of it before that, or it would take it for a fault.
+        If all shall end, whoever uses the hand is told at once, or it would take it for a fault. If
+        something has died it shall take it for one, and note it.
         """
-        for node, child in self._children:
-            if node.is_main:
+        main = [child for node, child in self._children if node.is_main]
+        for child in main:
+            if self._told.is_set():
                 child.signal(signal.SIGINT)
-        for _node, child in self._children:
+        for child in [child for node, child in self._children if not node.is_main]:
+            child.stop()
+        for child in main:
+            child.wait(NOTE_S)
             child.stop()
         if self._hand is not None:
             self._hand.stop()

@@ -1,0 +1,122 @@
+"""What a hand's topics say of the episode that runs: its end, its tally, its belief."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from sim2real.evaluation.records import BeliefSummary
+from sim2real.evaluation.session import Tally
+from sim2real.evaluation.tally import TallyKeeper
+from taskbelief_evaluation.tap import decoded
+
+Show = Callable[..., None]
+"""as `LiveView.step_taken`"""
+
+
+class EpisodeWatch:
+    """Messages are told to `take` by the executor's thread; another one waits for `changed`."""
+
+    def __init__(self, show: Show = lambda **_: None) -> None:
+        self.changed = threading.Condition()
+        self.result: Any = None
+        """TrialResult of the episode; None while it runs"""
+        self.heard_s: dict[str, float] = {}
+        """when each topic was last heard, on the monotonic clock"""
+        self.bundle_digest = ""
+        """of the policy that is loaded"""
+        self._show = show
+        self._keeper = TallyKeeper()
+        self._start: Any = None
+        self._last_step: Any = None
+        self._belief: Any = None
+        self._reward = 0.0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the result and all that leads to it have come."""
+        if self.result is None or self.result.outcome != "completed":
+            return self.result is not None
+        step, belief = self._last_step, self._belief
+        return step is not None and belief is not None and belief.tick == step.tick
+
+    def trial_begins(self) -> None:
+        with self.changed:
+            self._keeper.trial_begins()
+
+    def expect_episode(self) -> None:
+        """Forget the one before."""
+        with self.changed:
+            self.result = self._start = self._last_step = self._belief = None
+            self._reward = 0.0
+
+    def take_tally(self) -> Tally:
+        with self.changed:
+            return self._keeper.take()
+
+    def take(self, name: str, message: bytes) -> None:
+        """A message of any topic, in the order in which it is recorded."""
+        self.heard_s[name] = time.monotonic()
+        handle = self._handlers.get(name)
+        if handle is not None:
+            value = decoded(name, message)
+            with self.changed:
+                handle(self, value)
+                self.changed.notify_all()
+
+    def _episode_start(self, start: Any) -> None:
+        self._start = start
+        self._keeper.episode_begins()
+
+    def _trial_result(self, result: Any) -> None:
+        self.result = result
+        self._keeper.episode_ends()
+
+    def _policy_step(self, step: Any) -> None:
+        self._keeper.step(step, is_evidence=not step.rejection)
+        self._reward += step.reward if step.tick > 0 else 0.0
+        if step.is_last:
+            self._last_step = step
+
+    def _belief_formed(self, belief: Any) -> None:
+        self._belief = belief
+        counts = zip(belief.rejection_causes, belief.rejection_counts, strict=True)
+        self._keeper.rejections(dict(counts))
+        if self._start is not None:
+            self._show(
+                condition=self._start.condition,
+                episode=belief.episode,
+                reward_so_far=self._reward,
+                num_transitions=belief.num_transitions,
+                kl_from_prior=belief.kl_from_prior,
+                belief=_summary(belief),
+            )
+
+    def _control_tick(self, tick: Any) -> None:
+        self._keeper.tick(tick)
+
+    def _safety_event(self, event: Any) -> None:
+        self._keeper.event(event.cause)
+
+    def _bundle_info(self, info: Any) -> None:
+        self.bundle_digest = info.digest
+
+    _handlers: ClassVar[dict[str, Callable[..., None]]] = {
+        "episode_start": _episode_start,
+        "trial_result": _trial_result,
+        "policy_step": _policy_step,
+        "belief": _belief_formed,
+        "control_tick": _control_tick,
+        "safety_event": _safety_event,
+        "bundle_info": _bundle_info,
+    }
+
+
+def _summary(belief: Any) -> BeliefSummary | None:
+    if not len(belief.variance):
+        return None
+    return BeliefSummary(np.asarray(belief.mean), np.sqrt(belief.variance))

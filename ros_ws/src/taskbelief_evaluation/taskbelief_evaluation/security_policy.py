@@ -1,0 +1,99 @@
+"""`python -m taskbelief_evaluation.security_policy [NAMESPACE]`: who may say what to whom.
+
+Prints an SROS 2 policy for the nodes of a hand, made from their interfaces, so that it allows what
+they do and nothing else. `ros2 security generate_artifacts -p POLICY.xml -k KEYSTORE` makes keys
+and signed permissions of it; docs/security.md has the steps.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from xml.etree import ElementTree
+
+from taskbelief_hardware.declarations import NodeInterface
+from taskbelief_hardware.interfaces import DRIVER
+from taskbelief_policy.interfaces import BELIEF, DIRECT, POLICY
+
+from taskbelief_evaluation.interfaces import EVALUATOR, RECORDER
+
+MANAGED = {"driver": DRIVER, "policy": POLICY, "direct": DIRECT}
+PLAIN = {"recorder": RECORDER, "evaluator": EVALUATOR}
+CONDUCTORS = ("supervisor", "conductor")
+"""who takes the managed nodes through their lifecycle"""
+PARAMETER_SERVICES = (
+    *("describe_parameters", "get_parameter_types", "get_parameters", "list_parameters"),
+    *("set_parameters", "set_parameters_atomically", "get_type_description"),
+)
+LIFECYCLE_SERVICES = (
+    *("change_state", "get_state", "get_available_states", "get_available_transitions"),
+    "get_transition_graph",
+)
+
+
+def policy(namespace: str = "/") -> ElementTree.Element:
+    """One enclave per node, called as the node is."""
+    root = ElementTree.Element("policy", version="0.2.0")
+    enclaves = ElementTree.SubElement(root, "enclaves")
+    lifecycle = [f"{node}/{name}" for node in MANAGED for name in LIFECYCLE_SERVICES]
+    for node, interface in MANAGED.items():
+        profile = _profile(enclaves, namespace, node)
+        _of(profile, interface)
+        _topics(profile, "publish", ["~/transition_event"])
+        _services(profile, "reply", [f"~/{name}" for name in LIFECYCLE_SERVICES])
+    for node, interface in PLAIN.items():
+        _of(_profile(enclaves, namespace, node), interface)
+    evaluator = enclaves.find("enclave/profiles/profile[@node='evaluator']")
+    assert evaluator is not None
+    called = (*DRIVER.services, *POLICY.services)
+    _services(evaluator, "request", [*lifecycle, *(service.name for service in called)])
+    for node in CONDUCTORS:
+        profile = _profile(enclaves, namespace, node)
+        _services(profile, "request", lifecycle)
+        _topics(profile, "subscribe", [BELIEF.name])
+    return root
+
+
+def _profile(enclaves: ElementTree.Element, namespace: str, node: str) -> ElementTree.Element:
+    """What every node may do: log, know the time and its parameters."""
+    enclave = ElementTree.SubElement(enclaves, "enclave", path=f"{namespace.rstrip('/')}/{node}")
+    profiles = ElementTree.SubElement(enclave, "profiles")
+    profile = ElementTree.SubElement(profiles, "profile", ns=namespace, node=node)
+    _topics(profile, "publish", ["/rosout", "/parameter_events"])
+    _topics(profile, "subscribe", ["/clock", "/parameter_events"])
+    _services(profile, "reply", [f"~/{name}" for name in PARAMETER_SERVICES])
+    return profile
+
+
+def _of(profile: ElementTree.Element, interface: NodeInterface) -> None:
+    _topics(profile, "publish", [topic.name for topic in interface.publishes])
+    _topics(profile, "subscribe", [topic.name for topic in interface.subscribes])
+    _services(profile, "reply", [service.name for service in interface.services])
+
+
+def _topics(profile: ElementTree.Element, verb: str, names: Iterable[str]) -> None:
+    _allow(profile, "topic", verb, names)
+
+
+def _services(profile: ElementTree.Element, verb: str, names: Iterable[str]) -> None:
+    _allow(profile, "service", verb, names)
+
+
+def _allow(profile: ElementTree.Element, kind: str, verb: str, names: Iterable[str]) -> None:
+    listed = list(names)
+    if listed:
+        group = ElementTree.SubElement(profile, f"{kind}s", {verb: "ALLOW"})
+        for name in listed:
+            ElementTree.SubElement(group, kind).text = name
+
+
+def main() -> None:
+    """See the module."""
+    namespace = f"/{sys.argv[1].strip('/')}" if len(sys.argv) > 1 else "/"
+    root = policy(namespace)
+    ElementTree.indent(root)
+    print(ElementTree.tostring(root, encoding="unicode"))
+
+
+if __name__ == "__main__":
+    main()
