@@ -53,6 +53,15 @@ def test_foxgloves_reader_finds_every_topic_schema_and_quality(tmp_path, metadat
         assert message.log_time == message.publish_time >= SECOND
 
 
+def test_further_metadata_is_kept(tmp_path, metadata):
+    with Recording(tmp_path / "a.mcap", metadata, more={"why": {"because": "so"}}) as recording:
+        recording.write("robot_description", text(0), SECOND)
+
+    found = read_recording(tmp_path / "a.mcap")
+    assert found.metadata == metadata
+    assert found.more == {"why": {"because": "so"}}
+
+
 def test_it_gets_its_name_when_it_is_closed(tmp_path, metadata):
     path = tmp_path / "new folder" / "a.mcap"
     recording = Recording(path, metadata)
