@@ -69,6 +69,15 @@ class SimulatedRobot:
         return self._target_rad.copy()
 
     @property
+    def now_ns(self) -> int:
+        """Simulated time, on which readings are stamped."""
+        return self._stamp_ns
+
+    def now_ns(self) -> int:
+        """Simulated time: the stamp of the latest measurement. Never raises."""
+        return self._stamp_ns
+
+    @property
     def timestep_s(self) -> float:
         """How long a physics step is."""
         return float(self._model.opt.timestep)

@@ -153,7 +153,7 @@ class ControlLoop:
         self._lock = threading.Lock()
         self._jobs: list[tuple[Callable[[], Any], Future[Any]]] = []
         self._thread: threading.Thread | None = None
-        self._is_stopping = False
+        self._is_stopping = self._is_in_tick = self._stands_by = False
 
     # ---- from any thread -----------------------------------------------------------------------
 
@@ -209,7 +209,7 @@ class ControlLoop:
 
         `moves`: it may change goals, torque or the hand's place. The hand then holds the goals that
         it is found with, until a new command comes. Deadlines that pass meanwhile count as `busy`.
-        Raises `LoopStopped` when the loop ends before.
+        Raises `LoopStopped` when the loop ends before, and for a move from within a tick.
         """
         return self._on_loop(lambda: self._work(work, moves=moves))
 
@@ -222,8 +222,11 @@ class ControlLoop:
         self.call(self._deactivate, moves=False)
 
     def stand_by(self) -> None:
-        """No command is expected until the next one: hold, and do not call that late."""
-        self._on_loop(self.ladder.stand_by)
+        """No command is expected until the next one: hold, and do not call that late.
+
+        Does not wait for the loop: it takes effect in the tick that runs, or in the next one.
+        """
+        self._stands_by = True
 
     def recover(self, names: Sequence[str]) -> None:
         """Reboot servos that latched an error; torque is and stays off. Raises `RobotFault`."""
@@ -248,6 +251,13 @@ class ControlLoop:
             raise
 
     def _tick(self, beat: Beat) -> ControlTick:
+        self._is_in_tick = True
+        try:
+            return self._do_tick(beat)
+        finally:
+            self._is_in_tick = False
+
+    def _do_tick(self, beat: Beat) -> ControlTick:
         self._num_ticks += 1
         self._note_beat(beat)
         reading, health, fault = self._read()
@@ -260,6 +270,9 @@ class ControlLoop:
             command = self._ask(state, self._cutoff_ns(beat.started_ns, read_done_ns))
             answered_ns = self._clock_ns()
             self.latency.add("answer", answered_ns - read_done_ns)
+        if self._stands_by:
+            self._stands_by = False
+            self.ladder.stand_by()
         decision = self.ladder.decide(self._clock_ns(), reading, health, command)
         written_ns, fault = self._enact(decision, fault)
         reason = self.ladder.reason
@@ -405,12 +418,13 @@ class ControlLoop:
             jobs, self._jobs = self._jobs, []
         if not jobs:
             return
+        self._pacer.pause()
         for job, future in jobs:
             try:
                 future.set_result(job())
-            except BaseException as error:
+            except BaseException as error:  # raised where the job was asked for
                 future.set_exception(error)
-        self.counters["busy"] += self._pacer.excuse()
+        self.counters["busy"] += self._pacer.resume()
 
     def _fail_jobs(self) -> None:
         """Nobody shall wait for a loop that has ended."""
@@ -421,6 +435,8 @@ class ControlLoop:
             future.set_exception(LoopStopped("the loop ended before it came to this"))
 
     def _work(self, work: Callable[[], T], *, moves: bool) -> T:
+        if moves and self._is_in_tick:
+            raise LoopStopped("within a tick the hand is not moved by others")
         try:
             return work()
         finally:
@@ -430,9 +446,11 @@ class ControlLoop:
             self._follow_phase()
 
     def _follow_phase(self) -> None:
-        """A job may have switched torque off, or closed and opened the bus."""
+        """A job may have switched torque off, closed and opened the bus, or silenced it."""
         if self.robot.phase is Phase.READY:
             self.ladder.torque_is_off()
+        elif self.robot.phase is Phase.SILENT and self.ladder.rung is not Rung.SILENT:
+            self.ladder.torque_may_be_on("silenced", "torque off was not confirmed")
 
     def _activate(self) -> None:
         self._written = None

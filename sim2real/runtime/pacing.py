@@ -53,33 +53,40 @@ class Pacer:
         self._clock_ns, self._sleep = clock_ns, sleep
         self._spin_ns = round(spin_s * 1e9)
         self._first_ns: int | None = None
-        self._next = 0
+        self._next = self._num_missed = self._num_due = 0
 
     def start(self) -> None:
         """The first deadline is now."""
-        self._first_ns, self._next = self._clock_ns(), 0
+        self._first_ns, self._next, self._num_missed = self._clock_ns(), 0, 0
 
     def wait(self) -> Beat:
         """Sleep until the next deadline that has not gone by; starts if need be."""
         if self._first_ns is None:
             self.start()
-        num_missed = self._skip_to(self._num_passed() - 1)
+        self._miss()
         deadline_ns = self._deadline_ns(self._next)
         while (remaining_ns := deadline_ns - self._clock_ns()) > 0:
             if remaining_ns > self._spin_ns:
                 self._sleep((remaining_ns - self._spin_ns) * 1e-9)
-        # Waking up may have taken whole periods.
-        num_missed += self._skip_to(self._num_passed() - 1)
+        self._miss()  # waking up may have taken whole periods
+        num_missed, self._num_missed = self._num_missed, 0
         beat = Beat(self._next, self._deadline_ns(self._next), self._clock_ns(), num_missed)
         self._next += 1
         return beat
 
-    def excuse(self) -> int:
-        """Leave out every deadline that has gone by, and do not call it missed; returns how many.
+    def pause(self) -> None:
+        """Something else is about to be done; what has been missed until now stays missed."""
+        self._miss()
+        self._num_due = self._num_passed()
 
-        For a caller who knows what took so long.
-        """
-        return self._skip_to(self._num_passed())
+    def resume(self) -> int:
+        """It is done: the deadlines that it took are left out, not missed; returns how many."""
+        num_passed = self._num_passed()
+        return self._skip_to(num_passed) if num_passed > self._num_due else 0
+
+    def _miss(self) -> None:
+        """The deadlines that lie a whole period back or more are missed."""
+        self._num_missed += self._skip_to(self._num_passed() - 1)
 
     def _skip_to(self, number: int) -> int:
         num_skipped = max(number - self._next, 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 
@@ -166,10 +166,10 @@ class PolicyRunner:
         on_episode_end: Callable[[EpisodeOutcome], None] = lambda _: None,
         on_episode_start: Callable[[EpisodeStart], None] = lambda _: None,
     ) -> None:
-        """The callbacks run inside `take`, before it returns: they should pass on and not work.
+        """Callbacks come before the method returns that led to them: pass on, do not work there.
 
-        `on_episode_start` comes with the first reading, when `target_rad` is known. Raises
-        `BadInput` when a graph of the bundle cannot be loaded.
+        They may call this object and the control loop. `on_episode_start` comes with the first
+        reading, when `target_rad` is known. Raises `BadInput` for a graph that cannot be loaded.
         """
         manifest = bundle.manifest
         self.bundle, self.controller = bundle, Controller(bundle, spec)
@@ -184,6 +184,9 @@ class PolicyRunner:
         self._stale_after_ns = round(spec.safety.stale_after_s * 1e9)
         self._limp_after_ns = round(spec.safety.limp_after_s * 1e9)
         self._lock = threading.RLock()
+        self._events: deque[Callable[[], None]] = deque()
+        """for listeners; delivered in order, and without the lock"""
+        self._is_delivering = False
         self._labels: TrialLabels | None = None
         self._trial_seed = self._next_episode = 0
         self._episode: _Episode | None = None
@@ -213,6 +216,7 @@ class PolicyRunner:
             self.controller.begin_trial(seed=seed, first_episode=first_episode)
             self._labels, self._trial_seed = labels, seed
             self._next_episode = first_episode
+            self._turns.forget()
             self.num_trials += 1
 
     def begin_episode(self, *, goal: GoalSignal, seed: int) -> EpisodeStart:
@@ -251,6 +255,7 @@ class PolicyRunner:
             if self._episode is None:
                 raise NotNow("no episode runs")
             self._end("aborted", reason)
+        self._deliver()
 
     def _refuse_while_running(self, what: str) -> None:
         if self._episode is not None:
@@ -291,22 +296,9 @@ class PolicyRunner:
         `fault`.
         """
         with self._lock:
-            defect = self._turns.defect(state.reading)
-            episode = self._episode
-            if episode is None:
-                return None
-            self._heard_ns, episode.is_silent = now_ns, False
-            if not state.is_following:
-                self._end("fault", "commands are not followed: the hand has been stopped")
-                return None
-            if defect is not None:
-                self.controller.reject(defect)
-                return None
-            try:
-                return self._act(episode, state, now_ns)
-            except ValueError as error:
-                self._end("fault", str(error))
-                return None
+            command = self._take(state, now_ns)
+        self._deliver()
+        return command
 
     def check(self, now_ns: int) -> None:
         """To be called every now and then: notices readings that do not come.
@@ -326,6 +318,38 @@ class PolicyRunner:
                 self.counters["no_reading"] += 1
             if silent_ns > max(self._limp_after_ns, SILENT_PERIODS * self._period_s * 1e9):
                 self._end("fault", f"no reading for {silent_ns * 1e-9:.2f} s")
+        self._deliver()
+
+    def _deliver(self) -> None:
+        """Tell listeners what has happened. A second thread leaves it to the first."""
+        while True:
+            with self._lock:
+                if self._is_delivering or not self._events:
+                    return
+                event, self._is_delivering = self._events.popleft(), True
+            try:
+                event()
+            finally:
+                self._is_delivering = False
+
+    def _take(self, state: HandState, now_ns: int) -> Command | None:
+        defect = self._turns.defect(state.reading)
+        episode = self._episode
+        if episode is None:
+            return None
+        # What a reading says that was overtaken is no longer so.
+        if not state.is_following and defect is not Rejection.REORDERED:
+            self._end("fault", "commands are not followed: the hand has been stopped")
+            return None
+        if defect is not None:
+            self.controller.reject(defect)
+            return None
+        self._heard_ns, episode.is_silent = now_ns, False
+        try:
+            return self._act(episode, state, now_ns)
+        except ValueError as error:
+            self._end("fault", str(error))
+            return None
 
     def _act(self, episode: _Episode, state: HandState, now_ns: int) -> Command | None:
         began_ns = time.perf_counter_ns()
@@ -356,7 +380,8 @@ class PolicyRunner:
         episode.has_begun = True
         self._next_episode += 1
         self._applied.forget()
-        self._on_start(episode.start)
+        start = episode.start
+        self._events.append(lambda: self._on_start(start))
 
     def _report_applied(self, state: HandState) -> None:
         """Tell the controller what became of its last command, where it was not simply applied."""
@@ -397,21 +422,20 @@ class PolicyRunner:
     ) -> None:
         assert self._labels is not None
         evidence_ns = self.controller.evidence_stamp_ns
-        self._on_step(
-            Step(
-                tick=tick,
-                belief=self.controller.belief,
-                labels=self._labels,
-                trial=self.num_trials - 1,
-                previous_applied_action=None if before is None else before.applied_action,
-                is_last=is_last,
-                is_frozen=self.controller.is_frozen,
-                rejections=self.controller.rejections,
-                evidence_age_s=-1.0 if evidence_ns is None else (now_ns - evidence_ns) * 1e-9,
-                reading_age_s=(now_ns - tick.reading.stamp_ns) * 1e-9,
-                compute_s=compute_s,
-            )
+        step = Step(
+            tick=tick,
+            belief=self.controller.belief,
+            labels=self._labels,
+            trial=self.num_trials - 1,
+            previous_applied_action=None if before is None else before.applied_action,
+            is_last=is_last,
+            is_frozen=self.controller.is_frozen,
+            rejections=self.controller.rejections,
+            evidence_age_s=-1.0 if evidence_ns is None else (now_ns - evidence_ns) * 1e-9,
+            reading_age_s=(now_ns - tick.reading.stamp_ns) * 1e-9,
+            compute_s=compute_s,
         )
+        self._events.append(lambda: self._on_step(step))
 
     def _end(self, outcome: str, reason: str) -> None:
         """The episode is over; whoever listens hears of it when it is."""
@@ -420,23 +444,22 @@ class PolicyRunner:
         start, ticks = episode.start, list(episode.outcomes.values())
         successes = [tick.is_success for tick in ticks]
         belief = self.controller.belief
-        self._on_end(
-            EpisodeOutcome(
-                bundle_name=start.bundle_name,
-                bundle_digest=start.bundle_digest,
-                robot=start.robot,
-                task=start.task,
-                condition=start.condition,
-                trial=start.trial,
-                episode=start.episode,
-                episode_seed=start.episode_seed,
-                total_reward=sum(tick.reward for tick in ticks) if ticks else 0.0,
-                is_success=bool(successes) and successes[-1],
-                success_fraction=sum(successes) / len(successes) if successes else 0.0,
-                num_steps=episode.num_steps,
-                num_transitions=belief.num_transitions,
-                kl_from_prior=belief.kl_from_prior,
-                outcome=outcome,
-                reason=reason,
-            )
+        result = EpisodeOutcome(
+            bundle_name=start.bundle_name,
+            bundle_digest=start.bundle_digest,
+            robot=start.robot,
+            task=start.task,
+            condition=start.condition,
+            trial=start.trial,
+            episode=start.episode,
+            episode_seed=start.episode_seed,
+            total_reward=sum(tick.reward for tick in ticks) if ticks else 0.0,
+            is_success=bool(successes) and successes[-1],
+            success_fraction=sum(successes) / len(successes) if successes else 0.0,
+            num_steps=episode.num_steps,
+            num_transitions=belief.num_transitions,
+            kl_from_prior=belief.kl_from_prior,
+            outcome=outcome,
+            reason=reason,
         )
+        self._events.append(lambda: self._on_end(result))

@@ -19,6 +19,10 @@ class Turns:
 
     def __init__(self, period_s: float, tolerance_s: float) -> None:
         self._period_ns, self._tolerance_ns = period_s * 1e9, tolerance_s * 1e9
+        self.forget()
+
+    def forget(self) -> None:
+        """Another driver may be read from now on, which counts anew."""
         self._interval_ns: float | None = None
         self._latest: Reading | None = None
         self._acted_ns = 0

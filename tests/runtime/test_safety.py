@@ -62,8 +62,10 @@ def health(goal: Any = HOME, **fields: Any) -> Health:
     return Health(**{**values, **fields})
 
 
-def command(at_ms: float, position: Any = HOME) -> Command:
-    return Command(stamp_ns=round(at_ms * MS), position_rad=np.array(position))
+def command(at_ms: float, position: Any = HOME, lifespan_s: float | None = None) -> Command:
+    return Command(
+        stamp_ns=round(at_ms * MS), position_rad=np.array(position), lifespan_s=lifespan_s
+    )
 
 
 def one_joint(value: float, joint: int = 4, rest: float = 0.0) -> np.ndarray[Any, Any]:
@@ -77,6 +79,7 @@ class Hand:
 
     def __init__(self) -> None:
         self.ladder, self.now_ms = SafetyLadder(LIMITS), 1000.0
+        self.period_ms: float = PERIOD_MS
         self.goal = HOME
         self.ladder.start(self.now_ns, reading(self.now_ms))
 
@@ -86,7 +89,7 @@ class Hand:
 
     def tick(self, desired: Any = HOME, **change: Any) -> Decision:
         """One control period with a fresh reading and command, except for what `change` says."""
-        self.now_ms += PERIOD_MS
+        self.now_ms += self.period_ms
         inputs: dict[str, Any] = {
             "reading": reading(self.now_ms),
             "health": health(self.goal),
@@ -140,6 +143,44 @@ def test_a_command_too_far_away_is_limited_and_counted(hand: Hand) -> None:
     assert not hand.tick(desired=decision.applied_rad).is_limited
 
 
+def test_a_fast_loop_applies_the_whole_step_of_a_slow_policy(hand: Hand) -> None:
+    hand.period_ms, there = 10, HOME + 0.39  # 4 rad/s allow 0.4 in a policy's period of 100 ms
+    for _ in range(10):
+        hand.tick(command=None)
+    for step in range(6):
+        here = HOME if step % 2 else there
+        for tick in range(10):
+            asked = command(hand.now_ms + 10, here, lifespan_s=0.2) if tick == 0 else None
+            decision = hand.tick(command=asked)
+            assert decision.rung is Rung.RUN
+            assert not decision.is_limited
+            np.testing.assert_array_equal(decision.applied_rad, here)
+    assert not hand.ladder.events
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([2, 10, 50, 130]), st.one_of(st.none(), st.floats(-1.5, 1.5))),
+        min_size=2,
+        max_size=30,
+    )
+)
+def test_over_any_stretch_goals_move_no_faster_than_allowed(
+    ticks: list[tuple[int, float | None]],
+) -> None:
+    hand, path = Hand(), []
+    for period_ms, joint in ticks:
+        hand.period_ms = period_ms
+        asked = None if joint is None else command(hand.now_ms + period_ms, HOME + joint)
+        path.append((hand.now_ms + period_ms, hand.tick(command=asked).applied_rad))
+    applied = [(at_ms, goal) for at_ms, goal in path if goal is not None]
+    for index, (began_ms, start) in enumerate(applied):
+        for ended_ms, end in applied[index:]:
+            seconds = (ended_ms - began_ms) * 1e-3 + LIMITS.stale_after_s
+            reach = RATE_HEADROOM * LIMITS.max_velocity_rad_s * seconds
+            assert (np.abs(end - start) <= reach + 1e-9).all()
+
+
 # Rung 2: stale reading or late command: hold.
 
 
@@ -167,6 +208,51 @@ def test_a_late_command_holds_and_a_timely_one_resumes(hand: Hand) -> None:
     assert decision.reason is not None
     assert decision.reason.cause == "late_command"
     assert hand.tick().rung is Rung.RUN
+
+
+def test_a_command_lives_as_long_as_it_says_and_no_longer_than_the_robot_allows(hand: Hand) -> None:
+    hand.period_ms = 10
+    for lifespan_s, expected_s in ((None, 0.1), (0.05, 0.05), (0.2, 0.2), (5.0, 0.3)):
+        given = command(hand.now_ms + 10, HOME + 0.01, lifespan_s)
+        hand.tick(command=given)
+        while (decision := hand.tick(command=None)).rung is Rung.RUN:
+            age_ms = hand.now_ms - given.stamp_ns / MS
+            assert age_ms < expected_s * 1e3
+            assert decision.command is given
+        assert hand.now_ms - given.stamp_ns / MS == pytest.approx(expected_s * 1e3)
+        assert decision.reason is not None
+        assert decision.reason.cause == "late_command"
+        assert decision.command is None
+    assert decision.rung is Rung.HOLD
+
+
+@pytest.mark.parametrize("lifespan_s", [0.0, -1.0, float("nan")])
+def test_a_command_without_a_life_cannot_be_made(lifespan_s: float) -> None:
+    with pytest.raises(ValueError, match="lifespan_s"):
+        command(0, HOME, lifespan_s)
+
+
+def test_after_others_moved_the_hand_it_holds_the_goals_that_it_is_found_with(hand: Hand) -> None:
+    hand.tick(desired=HOME + 0.05)
+    there = HOME + one_joint(0.1)
+
+    hand.ladder.regain(hand.now_ns)
+
+    assert hand.nothing().applied_rad is None, "nobody knows yet where the goals are"
+    hand.goal = there
+    decision = hand.tick(command=None, reading=reading(hand.now_ms + PERIOD_MS, HOME + 0.2))
+    np.testing.assert_array_equal(decision.applied_rad, there)
+    assert (decision.rung, decision.reason and decision.reason.cause) == (Rung.HOLD, "no_command")
+    assert not hand.ladder.events["goal_ignored"]
+    assert hand.tick(desired=there + 0.1).rung is Rung.RUN
+
+
+def test_a_hand_that_nobody_finds_again_goes_limp(hand: Hand) -> None:
+    hand.tick()
+    hand.ladder.regain(hand.now_ns)
+    rungs = [hand.nothing().rung for _ in range(8)]
+    assert rungs[0] is Rung.HOLD
+    assert Rung.LIMP in rungs
 
 
 def test_a_command_that_is_not_finite_holds(hand: Hand) -> None:
@@ -381,6 +467,7 @@ def test_whatever_happens_limits_hold_and_the_latched_way_leads_down(
     changes: list[dict[str, Any]],
 ) -> None:
     hand, applied, rung = Hand(), HOME, Rung.HOLD
+    changed_ms = hand.now_ms
     for change in changes:
         decision = hand.tick(**change)
         if rung >= Rung.LIMP:
@@ -389,9 +476,11 @@ def test_whatever_happens_limits_hold_and_the_latched_way_leads_down(
             assert decision.rung <= Rung.HOLD
             assert (decision.applied_rad >= LIMITS.lower_rad).all()
             assert (decision.applied_rad <= LIMITS.upper_rad).all()
-            step = RATE_HEADROOM * LIMITS.max_velocity_rad_s * PERIOD_MS * 1e-3
+            rested_s = min((hand.now_ms - changed_ms) * 1e-3, LIMITS.stale_after_s)
+            step = RATE_HEADROOM * LIMITS.max_velocity_rad_s * rested_s
             assert (np.abs(decision.applied_rad - applied) <= step + 1e-12).all()
-            applied = decision.applied_rad
+            if (decision.applied_rad != applied).any():
+                applied, changed_ms = decision.applied_rad, hand.now_ms
         rung = decision.rung
 
 
