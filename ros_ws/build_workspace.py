@@ -1,4 +1,4 @@
-"""Builds the workspace with colcon, against a sourced ROS 2 or the one in this environment's wheels.
+"""Builds the workspace with colcon, against a sourced ROS 2 or against the wheels of it.
 
 Run by `make setup` with the virtual environment's Python, which then finds the packages and their
 libraries with nothing sourced. The build is linked to the sources: an edited Python file of a node

@@ -1,0 +1,56 @@
+"""Tests against real ROS 2: nodes of one worker hear each other and nobody else."""
+
+from __future__ import annotations
+
+import os
+import zlib
+
+import pytest
+
+from sim2real.contract.errors import BadInput
+from sim2real.ros_environment import ros_environment
+
+
+def _why_not() -> str:
+    """Why no test in this folder can run here; empty where they can."""
+    try:
+        environment = ros_environment()
+    except BadInput as error:
+        return str(error)
+    if environment.get("LD_LIBRARY_PATH") != os.environ.get("LD_LIBRARY_PATH"):
+        return "the workspace is built but not in this environment: source ros_ws/install/setup.sh"
+    os.environ.update(environment)
+    return ""
+
+
+WHY_NOT = _why_not()
+
+
+class WithoutRos(pytest.Module):
+    """A file of tests that could not even be imported here."""
+
+    def collect(self):
+        pytest.skip(WHY_NOT)
+
+
+def pytest_pycollect_makemodule(module_path, parent):
+    return WithoutRos.from_parent(parent, path=module_path) if WHY_NOT else None
+
+
+@pytest.fixture(scope="session")
+def ros_domain_id(worker_id) -> int:
+    """A domain of this worker's own, also next to another run on the same machine."""
+    # Not above 101: a domain's ports must stay below those that Linux hands out by itself.
+    domain = 1 + zlib.crc32(f"{worker_id} {os.getpid()}".encode()) % 100
+    os.environ["ROS_DOMAIN_ID"] = str(domain)
+    return domain
+
+
+@pytest.fixture
+def ros(ros_domain_id):
+    """rclpy, initialised in this worker's domain; processes started meanwhile join it."""
+    import rclpy
+
+    rclpy.init(args=[], domain_id=ros_domain_id)
+    yield rclpy
+    rclpy.try_shutdown()
