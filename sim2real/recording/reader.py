@@ -37,8 +37,6 @@ class RecordingData:
     path: Path
     metadata: RecordingMetadata | None
     """None where another program wrote it"""
-    more: Mapping[str, Mapping[str, str]]
-    """further metadata records by name"""
     counts: Mapping[str, int]
     """messages by relative topic"""
     types: Mapping[str, str]
@@ -112,8 +110,6 @@ def read_recording(path: Path, namespace: str | None = None) -> RecordingData:
                 metadata = RecordingMetadata.from_dict(record.metadata, str(path))
             else:
                 more[record.name] = record.metadata
-            else:
-                more[record.name] = record.metadata
         else:
             topic, log_ns = record.channel.topic, record.message.log_time
             counts[topic] += 1
@@ -124,7 +120,6 @@ def read_recording(path: Path, namespace: str | None = None) -> RecordingData:
     return RecordingData(
         path=path,
         metadata=metadata,
-        more=more,
         counts={topic.removeprefix(chosen): counts[topic] for topic in inside},
         types={topic.removeprefix(chosen): types[topic] for topic in inside},
         start_ns=start_ns if counts else 0,

@@ -73,8 +73,7 @@ class Recording:
             )
             try:
                 self._writer.start(profile="ros2", library="taskbelief")
-                for name, record in {**(more or {}), RECORD: metadata.as_dict()}.items():
-                    self._writer.add_metadata(name, dict(record))
+                self._writer.add_metadata(RECORD, metadata.as_dict())
                 for name, values in (more or {}).items():
                     self._writer.add_metadata(name, dict(values))
                 self._flush()
