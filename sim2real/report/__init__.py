@@ -1,0 +1,1 @@
+"""One page that shows what an evaluation found: `report.html`, and a CSV beside it per figure."""
