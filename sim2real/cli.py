@@ -61,6 +61,11 @@ VERBS: dict[str, Verb] = {
         purpose="run a bundle on held-out tasks, with and without its belief",
         extra="training",
     ),
+    "report": Verb(
+        function="sim2real.report.write:report",
+        purpose="show an evaluation as one page, and its figures' numbers as CSV",
+        extra="recording",
+    ),
     "emulate": Verb(
         function="training.emulate:emulate",
         purpose="serve the servo bus of an emulated robot, with any task's dynamics",
@@ -75,6 +80,11 @@ VERBS: dict[str, Verb] = {
         function="sim2real.hardware.provision:provision",
         purpose="write the EEPROM of a hand's servos as its robot.yaml wants it",
         extra="robot",
+    ),
+    "bringup": Verb(
+        function="sim2real.bringup.verb:bringup",
+        purpose="bring up the ROS 2 nodes of a hand and its policy, and watch over them",
+        extra="robot,sim",
     ),
     "bench sim": Verb(
         function="training.worlds.benchmark:print_bench_sim",
