@@ -3,188 +3,212 @@
 * `adapted`: the last episode of a trial that began with the prior;
 * `episode_0`: its first episode, before anything was learnt;
 * `frozen_prior`: the last episode had no evidence ever arrived;
-* `wrong_task`: the last episode on what was learnt about another task.
+* `wrong_task`: the last episode on what was learnt about another task;
+* `robust`: the last episode under a bundle that does not adapt.
 
-If the belief matters, the latter two are worse than `adapted`.
+If the belief matters, the others are worse than `adapted`. All start the last episode alike, and
+draw their latents with the same random numbers.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Protocol
 
-import numpy as np
-
-from sim2real.contract.robot_spec import RobotSpec
-from sim2real.evaluation.metrics import bootstrap_interval, latency_summary, wilson_interval
-from sim2real.evaluation.trial import (
-    Arena,
-    EpisodeResult,
-    Ledger,
-    Trial,
-    TrialProtocol,
-    run_frozen_prior,
-    run_trial,
-    run_wrong_task,
+from sim2real.evaluation.journal import Journal
+from sim2real.evaluation.protocol import TrialProtocol
+from sim2real.evaluation.records import (
+    EpisodeKey,
+    EpisodeRecord,
+    PlainMemory,
+    memory_from,
+    plain_memory,
+)
+from sim2real.evaluation.schedule import Leg, Role, Visit, learnt_elsewhere, schedule
+from sim2real.evaluation.session import (
+    BenchTask,
+    Condition,
+    EpisodeFault,
+    EpisodePlan,
+    OpenSession,
+    Session,
+    Tally,
 )
 from sim2real.runtime.bundle import Bundle
-from sim2real.runtime.controller import Controller
-from sim2real.runtime.trace import Trace, write_trace
+from sim2real.runtime.policy_runner import EpisodeOutcome, TrialLabels
 
-OpenArena = Callable[[], AbstractContextManager[Arena]]
-"""makes one task's robot ready, and lets go of it afterwards"""
-Rows = list[list[EpisodeResult]]
-"""one list per task, one result per trial"""
+FROZEN = (Condition.FROZEN_PRIOR, Condition.WRONG_TASK)
+"""conditions under which nothing becomes evidence"""
+
+
+class Observer(Protocol):
+    """Who watches an evaluation."""
+
+    def task_begins(self, task: BenchTask) -> None:
+        """A task is about to be put on the bench."""
+
+    def episode_ended(self, record: EpisodeRecord) -> None:
+        """It is in the journal, completed or not."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Evaluation:
-    """Every result of every condition."""
+    """What is to be measured, with what, and where it is noted."""
 
+    robot: str
+    """simulated, emulated or serial: goes into records"""
+    tasks: Sequence[BenchTask]
+    bundles: Mapping[Role, Bundle]
+    """the one that is evaluated, and the robust one where there is one"""
     protocol: TrialProtocol
-    task_names: tuple[str, ...]
-    by_episode: tuple[Rows, ...]
-    """adapted behaviour, from the first episode of a trial to the last"""
-    frozen_prior: Rows
-    wrong_task: Rows
-    """empty where there was one task only"""
-    traces: tuple[tuple[Trace, ...], ...]
-    """of the adapted trials, by task and trial"""
-    ledger: Ledger
+    open_session: OpenSession
+    journal: Journal
+    observers: Sequence[Observer] = ()
+    max_faults: int = 1
+    """it stops when so many episodes have ended in a fault"""
 
     @property
-    def conditions(self) -> dict[str, Rows]:
-        """By the names of results.json."""
-        conditions = {
-            "adapted": self.by_episode[-1],
-            "episode_0": self.by_episode[0],
-            "frozen_prior": self.frozen_prior,
-        }
-        return conditions | ({"wrong_task": self.wrong_task} if self.wrong_task else {})
+    def visits(self) -> list[Visit]:
+        return schedule(self.task_names, self.protocol, has_robust="robust" in self.bundles)
 
-    def summary(self) -> dict[str, Any]:
-        """Means with intervals over tasks."""
-        return {
-            "tasks": len(self.task_names),
-            "trials": self.protocol.num_trials,
-            "episodes": self.protocol.num_episodes,
-            "conditions": {name: _intervals(rows) for name, rows in self.conditions.items()},
-            "adapted_by_episode": [_intervals(rows) for rows in self.by_episode],
-        }
+    @property
+    def task_names(self) -> list[str]:
+        return [task.name for task in self.tasks]
 
+    def missing(self) -> list[EpisodeKey]:
+        """Episodes that are not done yet, in order."""
+        done = self._done()
+        keys = (key for visit in self.visits for leg in visit.legs for key in leg.keys)
+        return [key for key in keys if key not in done]
 
-def evaluate_bundle(
-    bundle: Bundle,
-    spec: RobotSpec,
-    arenas: Sequence[OpenArena],
-    protocol: TrialProtocol,
-    *,
-    advance: Callable[[], None] = lambda: None,
-) -> Evaluation:
-    """Run every condition on every task; `wrong_task` needs two tasks and is left out for one.
+    def run(self) -> bool:
+        """Do what is missing; whether nothing is any more.
 
-    `advance` is called after each of the `num_rounds`, for whoever shows progress.
-    """
-    controller, ledger = Controller(bundle, spec), Ledger()
-    protocols = [protocol.for_trial(trial) for trial in range(protocol.num_trials)]
-    names: list[str] = []
-    trials: list[list[Trial]] = []
-    frozen: Rows = []
-    for open_arena in arenas:
-        with open_arena() as arena:
-            names.append(arena.name)
-            trials.append([run_trial(controller, arena, each, ledger) for each in protocols])
-            frozen.append([run_frozen_prior(controller, arena, each, ledger) for each in protocols])
-        advance()
-    wrong = _on_the_wrong_task(controller, arenas, protocols, trials, ledger, advance)
-    return Evaluation(
-        protocol=protocol,
-        task_names=tuple(names),
-        by_episode=tuple(
-            [[trial.episodes[episode] for trial in of_task] for of_task in trials]
-            for episode in range(protocol.num_episodes)
-        ),
-        frozen_prior=frozen,
-        wrong_task=wrong,
-        traces=tuple(tuple(trial.trace for trial in of_task) for of_task in trials),
-        ledger=ledger,
-    )
+        After a fault the next task is put on the bench, and the one with the fault comes again
+        when the others are done, until `max_faults` is reached.
+        """
+        num_faults = 0
+        while self.missing():
+            for visit in self.visits:
+                num_faults += not self._run_visit(visit)
+                if num_faults >= self.max_faults:
+                    return not self.missing()
+        return True
 
+    def _run_visit(self, visit: Visit) -> bool:
+        """Whether it came to its end without a fault."""
+        legs = [leg for leg in visit.legs if self._is_due(leg)]
+        if not legs:
+            return True
+        task = self.tasks[visit.task_index]
+        for observer in self.observers:
+            observer.task_begins(task)
+        try:
+            with self.open_session(task, self.bundles[visit.role]) as session:
+                for leg in legs:
+                    self._run_leg(session, task, leg)
+        except _Noted:
+            return False
+        except EpisodeFault as fault:
+            # The bench could not be made ready or left: no episode is to blame.
+            self._note(_record(legs[0].keys[0], 0, None, Tally(), reason=fault.reason))
+            return False
+        return True
 
-def _on_the_wrong_task(
-    controller: Controller,
-    arenas: Sequence[OpenArena],
-    protocols: Sequence[TrialProtocol],
-    trials: Sequence[Sequence[Trial]],
-    ledger: Ledger,
-    advance: Callable[[], None],
-) -> Rows:
-    """Every task once more, with what a trial learnt on the task before it."""
-    rows: Rows = []
-    for task, open_arena in enumerate(arenas if len(arenas) > 1 else []):
-        with open_arena() as arena:
-            rows.append(
-                [
-                    run_wrong_task(controller, arena, other.memory, protocol, ledger)
-                    for protocol, other in zip(protocols, trials[task - 1], strict=True)
-                ]
+    def _is_due(self, leg: Leg) -> bool:
+        done = self._done()
+        if all(key in done for key in leg.keys):
+            return False
+        if leg.condition is not Condition.WRONG_TASK or self.protocol.num_episodes == 1:
+            return True
+        return learnt_elsewhere(leg.keys[0], self.task_names, self.protocol) in self._done()
+
+    def _run_leg(self, session: Session, task: BenchTask, leg: Leg) -> None:
+        done = self._done()
+        episodes = [key.episode for key in leg.keys if key not in done]
+        *seeds, latent_seed = self.protocol.for_trial(leg.trial).episode_seeds()
+        labels = TrialLabels(
+            robot=self.robot, task=task.name, condition=leg.condition, trial=leg.trial
+        )
+        key = EpisodeKey(task.name, leg.condition, leg.trial, episodes[0])
+        try:
+            session.begin_trial(seed=latent_seed, labels=labels, first_episode=episodes[0])
+            known = self._known_before(key)
+            if known is not None and known in done:
+                session.memory = memory_from(done[known].memory)
+            session.is_frozen = leg.condition in FROZEN
+            for episode in episodes:
+                key = key._replace(episode=episode)
+                self._run_episode(session, task.plan(seeds[episode]), key)
+        except EpisodeFault as fault:
+            record = _record(
+                key,
+                seeds[key.episode],
+                fault.outcome,
+                session.take_tally(),
+                reason=fault.reason,
+                recording=session.recording,
             )
-        advance()
-    return rows
+            self._note(record)
+            raise _Noted from fault
+
+    def _known_before(self, key: EpisodeKey) -> EpisodeKey | None:
+        """The episode whose memory this one begins with; None: the prior."""
+        if key.condition == Condition.WRONG_TASK:
+            return learnt_elsewhere(key, self.task_names, self.protocol)
+        return key._replace(episode=key.episode - 1) if key.condition == Condition.ADAPTED else None
+
+    def _run_episode(self, session: Session, plan: EpisodePlan, key: EpisodeKey) -> None:
+        outcome = session.run_episode(plan)
+        record = _record(
+            key,
+            plan.seed,
+            outcome,
+            session.take_tally(),
+            memory=plain_memory(session.memory),
+            recording=session.recording,
+        )
+        self._note(record)
+
+    def _note(self, record: EpisodeRecord) -> None:
+        self.journal.append(record)
+        for observer in self.observers:
+            observer.episode_ended(record)
+
+    def _done(self) -> dict[EpisodeKey, EpisodeRecord]:
+        return {record.key: record for record in self.journal.records if record.is_completed}
 
 
-def num_rounds(num_tasks: int) -> int:
-    """How often `evaluate_bundle` advances."""
-    return num_tasks if num_tasks < 2 else 2 * num_tasks
+class _Noted(Exception):
+    """A fault that is in the journal already."""
 
 
-def results_document(
-    bundle: Bundle, evaluation: Evaluation, *, robot: str, safety_events: dict[str, int]
-) -> dict[str, Any]:
-    """What `results.json` holds; `robot` says what kind of robot measured it."""
-    provenance = bundle.manifest.provenance
-    return {
-        "bundle": {"name": bundle.manifest.name, "digest": bundle.digest},
-        "robot": robot,
-        **evaluation.summary(),
-        "latency_s": latency_summary(np.array(evaluation.ledger.latencies_s)),
-        "safety_events": safety_events,
-        "evidence": dict(evaluation.ledger.evidence),
-        "provenance": {
-            "recipe": provenance.recipe,
-            "task_set_sha256": provenance.task_set_sha256,
-            "task_names": list(evaluation.task_names),
-            "seed": evaluation.protocol.seed,
-            "intervals": "95 % over tasks; Wilson for success, bootstrap for the rest",
-        },
-    }
-
-
-def write_results(path: Path, document: dict[str, Any]) -> None:
-    """Written beside, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    beside.replace(path)
-
-
-def write_traces(folder: Path, evaluation: Evaluation) -> None:
-    """One file per adapted trial, named after the task and the number of the trial."""
-    for name, traces in zip(evaluation.task_names, evaluation.traces, strict=True):
-        for trial, trace in enumerate(traces):
-            write_trace(folder / f"{name.replace('/', '-')}-trial-{trial}.npz", trace)
-
-
-def _intervals(rows: Rows) -> dict[str, dict[str, float]]:
-    def per_task(field: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-        return np.array([np.mean([getattr(result, field) for result in row]) for row in rows])
-
-    return {
-        "success": wilson_interval(per_task("is_success"))._asdict(),
-        "return": bootstrap_interval(per_task("total_reward"))._asdict(),
-        "success_fraction": bootstrap_interval(per_task("success_fraction"))._asdict(),
-    }
+def _record(
+    key: EpisodeKey,
+    seed: int,
+    outcome: EpisodeOutcome | None,
+    tally: Tally,
+    *,
+    reason: str = "",
+    memory: PlainMemory | None = None,
+    recording: str = "",
+) -> EpisodeRecord:
+    """`outcome` None: it did not even begin; a `reason` makes it a fault."""
+    return EpisodeRecord(
+        **key._asdict(),
+        seed=seed,
+        total_reward=0.0 if outcome is None else outcome.total_reward,
+        is_success=False if outcome is None else outcome.is_success,
+        success_fraction=0.0 if outcome is None else outcome.success_fraction,
+        num_steps=0 if outcome is None else outcome.num_steps,
+        num_transitions=0 if outcome is None else outcome.num_transitions,
+        kl_from_prior=0.0 if outcome is None else outcome.kl_from_prior,
+        outcome="fault" if reason else "completed",
+        reason=reason,
+        evidence=dict(tally.evidence),
+        safety_events=dict(tally.safety_events),
+        latency_ns={stage: tuple(values) for stage, values in tally.latency_ns.items()},
+        memory=memory or {},
+        recording=recording,
+    )

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Protocol
 
 
-class _Tick(Protocol):
+class TickTimes(Protocol):
     """A `ControlTick`, or its message."""
 
     @property
@@ -30,7 +30,7 @@ class _Tick(Protocol):
     def answers_ns(self) -> int: ...
 
 
-class _Step(Protocol):
+class StepTimes(Protocol):
     """A `Step`, or its message."""
 
     @property
@@ -39,8 +39,13 @@ class _Step(Protocol):
     def compute_s(self) -> float: ...
 
 
-def note_tick(latency_ns: dict[str, list[int]], tick: _Tick) -> None:
-    """Add one tick of the loop that owns the hand."""
+def note_tick(latency_ns: dict[str, list[int]], tick: TickTimes) -> None:
+    """Add one tick of the loop that owns the hand, unless its clock stands still meanwhile.
+
+    (Simulated time passes between two ticks only.)
+    """
+    if tick.read_done_ns == tick.started_ns:
+        return
     _add(latency_ns, "lateness", tick.started_ns - tick.deadline_ns)
     if tick.reading_ns:
         _add(latency_ns, "read", tick.read_done_ns - tick.started_ns)
@@ -50,9 +55,10 @@ def note_tick(latency_ns: dict[str, list[int]], tick: _Tick) -> None:
         _add(latency_ns, "age", tick.written_ns - tick.answers_ns)
 
 
-def note_step(latency_ns: dict[str, list[int]], step: _Step) -> None:
+def note_step(latency_ns: dict[str, list[int]], step: StepTimes) -> None:
     """Add one step of the policy."""
-    _add(latency_ns, "reading_age", round(step.reading_age_s * 1e9))
+    if step.reading_age_s != 0.0:  # as in simulated time
+        _add(latency_ns, "reading_age", round(step.reading_age_s * 1e9))
     _add(latency_ns, "compute", round(step.compute_s * 1e9))
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from rich.text import Text
 
 from sim2real.evaluation.records import BeliefSummary, EpisodeRecord, belief_of
 from sim2real.evaluation.session import BenchTask
+from sim2real.runtime.policy_runner import Step
 
 MAX_ROWS = 14
 MAX_LATENTS = 5
@@ -28,15 +29,32 @@ MAX_LATENTS = 5
 COLUMNS = ("task", "condition", "episode", "return", "success", "evidence", "nats", "belief")
 
 
+class Running(NamedTuple):
+    """The middle of an episode."""
+
+    condition: str
+    episode: int
+    reward_so_far: float
+    num_transitions: int
+    kl_from_prior: float
+    belief: BeliefSummary | None
+
+
 class LiveView:
-    """Shows what is told. `num_episodes` are to come, for the line that says how far it is."""
+    """Shows what it is told. `num_episodes` are to come, for the line that says how far it is.
+
+    Whatever it is told costs next to nothing: it draws on a thread of its own, four times a second.
+    """
 
     def __init__(self, console: Console, *, num_episodes: int = 0) -> None:
-        self._console, self._num_episodes, self._num_ended = console, num_episodes, 0
+        self.num_episodes, self._num_ended = num_episodes, 0
+        self._console = console
         self._rows: deque[Sequence[str]] = deque(maxlen=MAX_ROWS)
-        self._running: Sequence[str] | None = None
+        self._running: Running | None = None
         self._task: BenchTask | None = None
-        self._live = Live(console=console, transient=True, auto_refresh=False)
+        self._live = Live(
+            console=console, transient=True, get_renderable=self.renderable, refresh_per_second=4
+        )
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -55,60 +73,69 @@ class LiveView:
 
     def task_begins(self, task: BenchTask) -> None:
         self._task, self._running = task, None
-        if self._console.is_terminal:
-            self._refresh()
-        else:
+        if not self._console.is_terminal:
             self._console.print(described(task.name, task.parameters))
 
-    def step_taken(
-        self,
-        *,
-        condition: str,
-        episode: int,
-        reward_so_far: float,
-        num_transitions: int,
-        kl_from_prior: float,
-        belief: BeliefSummary | None,
-    ) -> None:
-        """What is believed in the middle of an episode."""
-        if not self._console.is_terminal:
-            return
-        self._running = (
-            *("" if self._task is None else self._task.name, _words(condition), str(episode)),
-            *(f"{reward_so_far:.1f}", "…", str(num_transitions), f"{kl_from_prior:.1f}"),
-            shown_belief(belief),
-        )
-        self._refresh()
+    def step_taken(self, running: Running) -> None:
+        """What is believed in the middle of an episode; from any thread."""
+        self._running = running
 
     def episode_ended(self, record: EpisodeRecord) -> None:
         self._num_ended += record.is_completed
         self._running = None
         self._rows.append(row_of(record))
-        if self._console.is_terminal:
-            self._refresh()
-        else:
+        if not self._console.is_terminal:
             self._console.print(line_of(record))
 
     # ---- how it looks --------------------------------------------------------------------------
-
-    def _refresh(self) -> None:
-        self._live.update(self.renderable(), refresh=True)
 
     def renderable(self) -> RenderableType:
         """The task on the bench, the latest episodes, and how far it is."""
         table = Table(box=None, pad_edge=False, header_style="dim")
         for name in COLUMNS:
             table.add_column(name, justify="left" if name in _LEFT else "right", no_wrap=True)
-        for row in self._rows:
+        task, running = self._task, self._running
+        for row in tuple(self._rows):
             table.add_row(*row)
-        if self._running is not None:
-            table.add_row(*self._running, style="bold")
+        if running is not None:
+            name = "" if task is None else task.name
+            table.add_row(name, *_cells(running), style="bold")
         parts: list[RenderableType] = [table]
-        if self._task is not None:
-            parts.insert(0, Text(described(self._task.name, self._task.parameters)))
-        if self._num_episodes:
-            parts.append(Text(f"{self._num_ended} of {self._num_episodes} episodes", "dim"))
+        if task is not None:
+            parts.insert(0, Text(described(task.name, task.parameters)))
+        if self.num_episodes:
+            parts.append(Text(f"{self._num_ended} of {self.num_episodes} episodes", "dim"))
         return Group(*parts)
+
+
+class LiveSteps:
+    """Tells a view of the steps of a policy that runs in this process."""
+
+    def __init__(self, view: LiveView) -> None:
+        self._view, self._reward = view, 0.0
+
+    def step(self, step: Step) -> None:
+        """As `PolicyRunner.on_step`."""
+        tick, belief = step.tick, step.belief
+        self._reward = 0.0 if tick.number == 0 else self._reward + tick.reward
+        is_gaussian = belief.variance.size > 0
+        running = Running(
+            condition=step.labels.condition,
+            episode=tick.episode,
+            reward_so_far=self._reward,
+            num_transitions=belief.num_transitions,
+            kl_from_prior=belief.kl_from_prior,
+            belief=BeliefSummary(belief.mean, np.sqrt(belief.variance)) if is_gaussian else None,
+        )
+        self._view.step_taken(running)
+
+
+def _cells(running: Running) -> tuple[str, ...]:
+    return (
+        *(_words(running.condition), str(running.episode), f"{running.reward_so_far:.1f}", "…"),
+        *(str(running.num_transitions), f"{running.kl_from_prior:.1f}"),
+        shown_belief(running.belief),
+    )
 
 
 _LEFT = ("task", "condition", "success", "belief")

@@ -29,6 +29,7 @@ class Leg:
     episodes: tuple[int, ...]
     """their numbers in the trial"""
 
+    @property
     def keys(self) -> list[EpisodeKey]:
         return [EpisodeKey(self.task, self.condition, self.trial, e) for e in self.episodes]
 

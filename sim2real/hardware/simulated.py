@@ -68,11 +68,6 @@ class SimulatedRobot:
         """(J,) a copy of the targets that the servos hold."""
         return self._target_rad.copy()
 
-    @property
-    def now_ns(self) -> int:
-        """Simulated time, on which readings are stamped."""
-        return self._stamp_ns
-
     def now_ns(self) -> int:
         """Simulated time: the stamp of the latest measurement. Never raises."""
         return self._stamp_ns

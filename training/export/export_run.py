@@ -12,11 +12,12 @@ import tyro
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import LatentSource, Manifest, Provenance
-from sim2real.evaluation.trial import TrialProtocol
+from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.bundle import MODEL_CARD, write_bundle
 from sim2real.runtime.verify import load_bundle
 from training.algorithms.learner import ExportParts
-from training.evaluation.bundle_test import claw_family, measure, require_counts
+from training.evaluation.bench import claw_family
+from training.evaluation.evaluate_bundle import measure, require_counts
 from training.export.adaptation_curve import CURVE, adaptation_curve
 from training.export.make_bundle import Origin, make_draft
 from training.export.model_card import model_card
@@ -61,8 +62,7 @@ def export_run(
     )
     draft = make_draft(parts, family.scene, task_set, origin)
     protocol = TrialProtocol(num_episodes=recipe.config.num_trial_episodes, num_trials=num_trials)
-    evaluation = measure(draft.as_bundle(), family, task_set.test[:num_tasks], protocol)
-    summary = evaluation.summary()
+    summary = measure(draft.as_bundle(), family, task_set.test[:num_tasks], protocol)
     manifest = replace(draft.manifest, results=flat_results(summary))
     digest = write_bundle(bundle, manifest, draft.files | card_files(manifest, summary))
     files = load_bundle(bundle, family.scene.spec).files

@@ -33,7 +33,7 @@ from sim2real.runtime.golden import ENDS_EPISODE, write_golden
 from sim2real.runtime.graphs import Role, signatures
 from sim2real.skills.skill import Skill
 from training.algorithms.learner import ExportParts
-from training.evaluation.simulated import simulated_arenas
+from training.evaluation.simulated import SimulatedArena
 from training.export.parity import MAX_PARITY_ERROR, parity_error
 from training.export.record_golden import record_golden
 from training.export.to_onnx import to_onnx
@@ -85,7 +85,9 @@ def make_draft(parts: ExportParts, scene: ClawScene, task_set: TaskSet, origin: 
     }
     manifest = dataclasses.replace(manifest, graphs=_graphs(manifest, dict.fromkeys(modules, 0.0)))
     draft = Draft(manifest=manifest, files=files)
-    with simulated_arenas(scene, task_set.test[:1])[0]() as arena:
+    arena = SimulatedArena(scene, task_set.test[0], row=0)
+    with arena.robot as robot:
+        robot.activate()
         golden = record_golden(draft.as_bundle(), arena, seed=origin.provenance.seed)
     errors = _parity(draft, modules, golden)
     files = {**files, GOLDEN: write_golden(golden), TASKS: _saved(task_set)}

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real.contract.joint_io import Reading
-from sim2real.evaluation.trial import Arena
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.controller import Controller
 from sim2real.runtime.golden import (
@@ -22,17 +21,18 @@ from sim2real.runtime.golden import (
     deterministic,
     replay,
 )
+from training.evaluation.simulated import SimulatedArena
 
 _RESET_ROW = 150
 """late enough for evidence to have moved the belief, early enough for it to move again"""
 
 
-def record_golden(bundle: Bundle, arena: Arena, *, seed: int) -> dict[str, NDArray[Any]]:
+def record_golden(bundle: Bundle, arena: SimulatedArena, *, seed: int) -> dict[str, NDArray[Any]]:
     """(T, ...) columns: what a robot measured under the policy, and what the controller made of it.
 
     `arena.robot` must be active. The bundle need not have golden vectors yet.
     """
-    spec, adaptation = arena.robot.spec, deterministic(bundle.manifest)
+    spec, adaptation = arena.spec, deterministic(bundle.manifest)
     driver = Controller(bundle, spec, adaptation=adaptation)
     rows: dict[str, list[Any]] = {name: [] for name in ("event", "goal", "held_rad")}
     readings: list[Reading] = []
