@@ -57,9 +57,9 @@ VERBS: dict[str, Verb] = {
         purpose="show what a bundle or a trace holds, and whether it verifies",
     ),
     "evaluate": Verb(
-        function="training.evaluation.bundle_test:evaluate",
+        function="training.evaluation.evaluate_bundle:evaluate",
         purpose="run a bundle on held-out tasks, with and without its belief",
-        extra="training",
+        extra="sim,robot",
     ),
     "report": Verb(
         function="sim2real.report.write:report",
