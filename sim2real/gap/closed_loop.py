@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from sim2real.evaluation.metrics import bootstrap_interval, wilson_interval
-from sim2real.gap.motion import EpisodeKey, Float
+from sim2real.gap.motion import Float, PairKey
 
 MIN_TASKS_TO_CORRELATE = 5
 
@@ -28,8 +28,12 @@ class Outcome:
     success_fraction: float
 
 
-Outcomes = Mapping[EpisodeKey, Outcome]
-METRICS = {"success": "is_success", "return": "total_reward", "success_fraction": "success_fraction"}
+Outcomes = Mapping[PairKey, Outcome]
+METRICS = {
+    "success": "is_success",
+    "return": "total_reward",
+    "success_fraction": "success_fraction",
+}
 """by the names of results.json: the fields of an outcome"""
 
 
@@ -48,7 +52,7 @@ def closed_loop(a: Outcomes, b: Outcomes) -> dict[str, Any]:
     """Differences by condition, by episode of the adapted trials, and how returns go together."""
     shared = sorted(a.keys() & b.keys())
     last = max((key.episode for key in shared if key.condition == "adapted"), default=0)
-    groups: dict[str, list[EpisodeKey]] = {}
+    groups: dict[str, list[PairKey]] = {}
     for key in shared:
         if key.condition != "adapted" or key.episode == last:
             groups.setdefault(key.condition, []).append(key)
@@ -64,7 +68,7 @@ def closed_loop(a: Outcomes, b: Outcomes) -> dict[str, Any]:
     }
 
 
-def differences(a: Outcomes, b: Outcomes, keys: Sequence[EpisodeKey]) -> dict[str, Any]:
+def differences(a: Outcomes, b: Outcomes, keys: Sequence[PairKey]) -> dict[str, Any]:
     """One `Difference` per metric, and how much was compared."""
     tasks = sorted({key.task for key in keys})
     document: dict[str, Any] = {"num_tasks": len(tasks), "num_pairs": len(keys)}
@@ -103,7 +107,7 @@ def paired_proportions(a: Float, b: Float) -> Difference:
     )  # fmt: skip
 
 
-def correlation(a: Outcomes, b: Outcomes, keys: Sequence[EpisodeKey]) -> dict[str, Any] | None:
+def correlation(a: Outcomes, b: Outcomes, keys: Sequence[PairKey]) -> dict[str, Any] | None:
     """Whether tasks that go well on A go well on B; None with fewer than five tasks.
 
     In the spirit of SRCC (Kadian et al. 2019), which correlates policies; here one policy is
@@ -149,9 +153,7 @@ def ranks(values: Float) -> Float:
     return np.asarray(below + (equal - 1) / 2.0)
 
 
-def _per_task(
-    side: Outcomes, keys: Sequence[EpisodeKey], tasks: Sequence[str], field: str
-) -> Float:
+def _per_task(side: Outcomes, keys: Sequence[PairKey], tasks: Sequence[str], field: str) -> Float:
     """(K,) means over the episodes of each task."""
     return np.array(
         [np.mean([getattr(side[key], field) for key in keys if key.task == task]) for task in tasks]

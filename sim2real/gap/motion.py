@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-Float = NDArray[np.float64]
+Float = NDArray[np.floating]
 
 
-class EpisodeKey(NamedTuple):
+class PairKey(NamedTuple):
     """What pairs an episode on one side with one on the other."""
 
     task: str
@@ -29,7 +30,7 @@ class Motion:
     Times are seconds from the first reading. Goals hold until the next one.
     """
 
-    key: EpisodeKey
+    key: PairKey
     time_s: Float
     """(T,) when it was measured, increasing from 0"""
     position_rad: Float
@@ -93,7 +94,7 @@ class Motion:
         count = max(1, round(self.duration_s / length_s))
         borders = np.linspace(0.0, self.duration_s, count + 1)
         rows = np.unique(np.searchsorted(self.time_s, borders - 1e-9))
-        return [self.cut(int(first), int(last)) for first, last in zip(rows[:-1], rows[1:])]
+        return [self.cut(int(first), int(last)) for first, last in itertools.pairwise(rows)]
 
 
 def interpolated(time_s: Float, values: Float, at_s: Float) -> Float:

@@ -9,10 +9,10 @@ import pytest
 
 from sim2real.contract.joint_io import Command
 from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
-from sim2real.gap.motion import EpisodeKey, Float, Motion
+from sim2real.gap.motion import Float, Motion, PairKey
 from sim2real.hardware.simulated import SimulatedRobot
 
-KEY = EpisodeKey(task="test/0", condition="adapted", trial=0, episode=0, seed=0)
+KEY = PairKey(task="test/0", condition="adapted", trial=0, episode=0, seed=0)
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from sim2real.gap.closed_loop import (
     pearson,
     ranks,
 )
-from sim2real.gap.motion import EpisodeKey
+from sim2real.gap.motion import PairKey
 
 VALUES = hnp.arrays(
     np.float64, st.integers(2, 12), elements=st.floats(-100, 100, allow_subnormal=False)
@@ -30,7 +30,7 @@ def outcomes(seed: int, *, tasks: int = 6, episodes: int = 3, shift: float = 0.0
     for task in range(tasks):
         cases = [("adapted", episode) for episode in range(episodes)] + [("frozen_prior", 2)]
         for condition, episode in cases:
-            key = EpisodeKey(f"test/{task}", condition, 0, episode, 17 + episode)
+            key = PairKey(f"test/{task}", condition, 0, episode, 17 + episode)
             value = float(rng.normal(task + episode, 1.0)) + shift
             side[key] = Outcome(
                 total_reward=value, is_success=bool(value > 3.0), success_fraction=0.5
@@ -69,7 +69,7 @@ def test_changing_sides_changes_signs(values, seed):
 
 def test_only_episodes_that_both_sides_completed_are_compared():
     a, b = outcomes(0), outcomes(1)
-    missing = EpisodeKey("test/0", "adapted", 0, 2, 19)
+    missing = PairKey("test/0", "adapted", 0, 2, 19)
     del b[missing]
     b[missing._replace(seed=5)] = next(iter(b.values()))
 

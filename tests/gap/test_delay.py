@@ -23,9 +23,7 @@ def swinging(seed: int, max_hz: float = 5.0):
 @settings(max_examples=25, deadline=None)
 @given(delay=st.floats(0.0, 40.0), seed=st.integers(0, 1000))
 def test_a_known_lag_is_found_within_a_tenth_of_a_sample(delay, seed):
-    motion = tracked(
-        swinging(seed), delay_s=delay * PERIOD_S, period_s=PERIOD_S, num_readings=601
-    )
+    motion = tracked(swinging(seed), delay_s=delay * PERIOD_S, period_s=PERIOD_S, num_readings=601)
 
     (lag,) = joint_lags([motion], PERIOD_S, num_resamples=10)
 

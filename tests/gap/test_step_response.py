@@ -20,9 +20,7 @@ def stepping(response, *, step_rad: float = 0.1, num_steps: int = 4, hold_s: flo
     index = np.searchsorted(edges, time_s, side="right")
     since = time_s - np.concatenate([[0.0], edges])[index]
     before = levels[np.maximum(index - 1, 0)]
-    position = np.where(
-        index == 0, levels[0], before + (levels[index] - before) * response(since)
-    )
+    position = np.where(index == 0, levels[0], before + (levels[index] - before) * response(since))
     nothing = np.zeros_like(time_s)
     return Motion(
         key=KEY,

@@ -1,0 +1,91 @@
+"""A script that shows how each joint follows its goals: steps to and fro, then a swing.
+
+One joint moves at a time, around home and by little, within the limits of robot.yaml. No two steps
+are of the same size: where a joint comes to rest its encoder rounds in the same direction for as
+long as it rests, and only different places average that out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sim2real.contract.robot_spec import RobotSpec
+from sim2real.gap.motion import Float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Script:
+    """What every joint does in turn."""
+
+    amplitude_rad: float = 0.12
+    """largest distance from home; less where a joint's range is smaller"""
+    num_steps: int = 4
+    """steps: out, back, out to the other side, back, and so on"""
+    hold_s: float = 0.6
+    """how long a step's goal holds"""
+    swing_hz: tuple[float, ...] = (0.5, 1.5)
+    """frequencies of the swing, one after the other, two turns each"""
+    approach_s: float = 2.0
+    """how long the hand takes from where it is to home"""
+    rest_s: float = 0.5
+    """at home before the first joint moves"""
+
+    def __post_init__(self) -> None:
+        if not (self.amplitude_rad > 0.0 and self.num_steps >= 0 and self.hold_s > 0.0):
+            raise ValueError("a script needs an amplitude and a time to hold, both above zero")
+        if min((self.approach_s, self.rest_s, *self.swing_hz)) <= 0.0:
+            raise ValueError("times and frequencies of a script must be above zero")
+
+    @property
+    def joint_s(self) -> float:
+        """How long one joint takes."""
+        return self.num_steps * self.hold_s + sum(2.0 / hz for hz in self.swing_hz)
+
+
+class Excitation:
+    """The goals of a script for a robot, as a function of time."""
+
+    def __init__(self, spec: RobotSpec, script: Script, start_rad: Float) -> None:
+        """`start_rad` (J,): where the hand is when it begins."""
+        self._script = script
+        lower, upper = spec.joint_array("lower_rad"), spec.joint_array("upper_rad")
+        self._home = spec.joint_array("home_rad")
+        self._start = np.clip(start_rad, lower, upper)
+        room = np.minimum(upper - self._home, self._home - lower)
+        self._amplitude = np.minimum(script.amplitude_rad, room)
+        self._begin_s = script.approach_s + script.rest_s
+        self.duration_s = self._begin_s + len(self._home) * script.joint_s
+        """until the last joint is home again"""
+
+    def goal(self, elapsed_s: float) -> Float:
+        """(J,) at a time since the beginning."""
+        script = self._script
+        goal = self._home.copy()
+        if elapsed_s < script.approach_s:
+            share = 0.5 - 0.5 * np.cos(np.pi * max(elapsed_s, 0.0) / script.approach_s)
+            return np.asarray(self._start + share * (self._home - self._start))
+        joint, since_s = divmod(elapsed_s - self._begin_s, script.joint_s)
+        if 0 <= joint < len(goal):
+            goal[int(joint)] += self._amplitude[int(joint)] * self._offset(int(joint), since_s)
+        return goal
+
+    def _offset(self, joint: int, since_s: float) -> float:
+        """How far a joint is from home, as a share of its amplitude."""
+        script = self._script
+        step = int(since_s / script.hold_s)
+        if step < script.num_steps:
+            varied = (_GOLDEN * (joint * script.num_steps + step + 1)) % 1.0
+            out, back = 0.6 + 0.4 * varied, 0.3 * varied
+            return (out, back, -out, -back)[step % 4]
+        since_s -= script.num_steps * script.hold_s
+        for hz in script.swing_hz:
+            if since_s < 2.0 / hz:
+                return float(np.sin(2.0 * np.pi * hz * since_s))
+            since_s -= 2.0 / hz
+        return 0.0
+
+
+_GOLDEN = 0.6180339887498949
+"""multiples of it, modulo one, fill the unit interval evenly"""
