@@ -348,9 +348,8 @@ def test_exploring_episodes_draw_from_the_prior_whatever_is_believed(bundle, rea
         return conditions(controller, readings, range(1))[0]
 
     np.testing.assert_allclose(latent(1), 3.0, atol=0.01)
-    np.testing.assert_array_equal(
-        latent(2), np.random.default_rng(0).standard_normal(5).astype(np.float32)
-    )
+    _, of_second = np.random.default_rng(0).standard_normal((2, 5))
+    np.testing.assert_array_equal(latent(2), of_second.astype(np.float32))
 
 
 def test_other_sources_of_the_latent(bundle, readings):
@@ -366,6 +365,54 @@ def test_other_sources_of_the_latent(bundle, readings):
     seen = conditions(begun(bundle, adaptation=periodic), readings, range(7))
     changed = (np.diff(seen, axis=0) != 0).any(axis=1)
     assert changed.tolist() == [False, False, True, False, False, True]
+
+
+@pytest.mark.parametrize("source", ["episode_sample", "periodic_sample", "mean"])
+@pytest.mark.parametrize("resumed_at", [1, 3])
+def test_a_resumed_trial_draws_the_latents_of_an_uninterrupted_one(
+    bundle, readings, source, resumed_at
+):
+    length = bundle.manifest.episode_length
+    record = replace(
+        bundle.manifest.adaptation,
+        latent_source=source,
+        resample_every_ticks=4 if source == "periodic_sample" else 0,
+    )
+
+    def episode(controller: Controller, number: int) -> np.ndarray:
+        controller.begin_episode(goal=goal, target_rad=HOME)
+        first = number * (length + 1)
+        seen = conditions(controller, readings, range(first, first + length))
+        controller.end_episode(readings(first + length))
+        return seen
+
+    whole = Controller(bundle, SPEC, adaptation=record)
+    whole.begin_trial(seed=7)
+    for number in range(resumed_at):
+        episode(whole, number)
+    resumed = Controller(bundle, SPEC, adaptation=record)
+    resumed.begin_trial(seed=7, first_episode=resumed_at)
+    resumed.memory = whole.memory
+
+    for number in range(resumed_at, resumed_at + 2):
+        expected = episode(whole, number)
+        np.testing.assert_array_equal(episode(resumed, number), expected)
+    assert memory_of(resumed) == memory_of(whole)
+
+
+def test_what_was_held_only_for_part_of_the_period_is_no_evidence(bundle, readings, monkeypatch):
+    log, controller = ContextLog(monkeypatch), begun(bundle)
+    controller.step(readings(0))
+
+    controller.report_applied(HOME, is_steady=False)
+
+    assert controller.latest.applied_action is None
+    np.testing.assert_array_equal(controller.latest.applied_rad, HOME)
+    controller.step(readings(1))
+    assert controller.rejections[Rejection.FILTERED] == 1
+    step = np.array(bundle.manifest.action.max_step_rad)
+    assert (np.abs(controller.latest.desired_rad - HOME) <= step + 1e-12).all()
+    assert not log.rows
 
 
 def test_a_frozen_belief_stays_and_a_new_trial_forgets(bundle, readings):
