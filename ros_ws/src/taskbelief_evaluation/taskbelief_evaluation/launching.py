@@ -66,6 +66,7 @@ def _node(node: NodeSpec) -> Node:
         name=node.name,
         namespace=node.namespace,
         parameters=[dict(node.parameters)],
+        exec_name=node.name,
         prefix=shlex.join(tethered([], os.getpid())),
         output="screen",
         on_exit=_needed(node.full_name) if ends_all else None,
@@ -83,6 +84,7 @@ def _conductor(graph: Graph) -> Node:
     return Node(
         package="taskbelief_evaluation",
         executable="conduct",
+        exec_name="conduct",
         arguments=[graph.to_json()],
         output="screen",
         on_exit=ended,
