@@ -22,6 +22,7 @@ from sim2real.hardware.robot import RobotFault
 from sim2real.runtime.adaptation import Memory
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.control_loop import ControlLoop, ControlTick, LoopStopped
+from sim2real.runtime.diagnosis import HandDiagnosis
 from sim2real.runtime.hand_state import HandState
 from sim2real.runtime.policy_runner import EpisodeOutcome, PolicyRunner, Step, TrialLabels
 
@@ -61,6 +62,8 @@ class DirectSession:
         )
         self._outcome: EpisodeOutcome | None = None
         self._has_ended = threading.Event()
+        self._diagnosis = HandDiagnosis(spec)
+        self._tick: ControlTick | None = None
         self._num_ended = 0
         """episodes of the trial"""
 
@@ -73,10 +76,9 @@ class DirectSession:
 
     def _on_tick(self, tick: ControlTick) -> None:
         self.runner.check(self._hand.clock_ns())
-        counts = self.loop.ladder.events.copy()
-        counts.update(getattr(self._hand.robot, "faults", {}))
-        self.recorder.events(counts, tick)
+        self.recorder.events(self.loop.ladder.events, tick)
         self.recorder.tick(tick)
+        self._tick = tick
 
     def _on_step(self, step: Step) -> None:
         self.recorder.step(step)
@@ -89,6 +91,7 @@ class DirectSession:
         self._tell(outcome)
 
     def _tell(self, outcome: EpisodeOutcome) -> None:
+        self.recorder.diagnostics(self._diagnosis.look(self.loop, self._tick, {}))
         self.recorder.episode_ended(outcome)
         self._outcome = outcome
         self._has_ended.set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import subprocess
 import sys
@@ -10,12 +11,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+from sim2real.bringup.tether import tethered
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.evaluation.session import BenchTask, EpisodeFault
 from sim2real.hardware.robot import Robot
 from sim2real.runtime.pacing import Pacer
+
+if TYPE_CHECKING:
+    from sim2real.emulator.faults import FaultPlan
+    from sim2real.emulator.line import Line
+    from sim2real.emulator.plant import TaskDynamics
 
 EMULATOR_START_S = 60.0
 """compiling the model on a busy machine included"""
@@ -48,16 +57,19 @@ def simulated_hand(spec: RobotSpec, task: BenchTask, period_s: float) -> Iterato
 
 
 @contextmanager
-def emulated_hand(spec: RobotSpec, task: BenchTask, rate_hz: float) -> Iterator[Hand]:
+def emulated_hand(
+    spec: RobotSpec, task: BenchTask, rate_hz: float, faults: Path | None = None
+) -> Iterator[Hand]:
     """The task behind an emulated bus, in a process of its own and in real time.
 
-    Raises `EpisodeFault` when the emulator does not come up.
+    The process ends with this one. Called from the main thread. Raises `EpisodeFault` when the
+    emulator does not come up.
     """
-    command = [sys.executable, "-m", "sim2real.cli", "emulate", "--tethered"]
+    command = [sys.executable, "-m", "sim2real.cli", "emulate"]
     command += ["--task", task.reference] if task.reference else []
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    command += ["--faults", str(faults)] if faults is not None else []
+    tied = tethered(command, os.getpid())
+    with subprocess.Popen(tied, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield serial_hand(spec, _port_of(process), "emulated", rate_hz)
         finally:
@@ -66,6 +78,49 @@ def emulated_hand(spec: RobotSpec, task: BenchTask, rate_hz: float) -> Iterator[
                 process.wait(EMULATOR_STOP_S)
             except subprocess.TimeoutExpired:
                 process.kill()
+
+
+def lock_step_hand(
+    spec: RobotSpec,
+    rate_hz: float,
+    dynamics: TaskDynamics | None = None,
+    faults: FaultPlan | None = None,
+) -> tuple[Hand, Line]:
+    """An emulated hand whose time passes only while somebody waits for it, and its bus line.
+
+    As byte-accurate as one in real time, and the same on every machine, however busy.
+    """
+    from sim2real.emulator.direct_port import DirectPort
+    from sim2real.emulator.line import Line, LineOptions
+    from sim2real.emulator.plant import Plant
+    from sim2real.hardware.calibration import load_calibration
+    from sim2real.hardware.dynamixel.driver import DynamixelRobot
+
+    calibration = load_calibration(spec, "emulated")
+    servos = [calibration.servos[name] for name in (*spec.joint_names, *_object_names(spec))]
+    options = LineOptions(
+        baud=spec.bus.baud,
+        supply_v=spec.servo.nominal_voltage_v,
+        signs=tuple(servo.sign for servo in servos),
+        zero_ticks=tuple(float(servo.zero_count) for servo in servos),
+    )
+    line = Line(spec, Plant(spec, dynamics=dynamics), options, faults)
+
+    def clock_ns() -> int:
+        return round(line.now * 1e9)
+
+    def sleep(seconds: float) -> None:
+        line.advance_to(line.now + seconds)
+
+    robot = DynamixelRobot(
+        spec, calibration, lambda: DirectPort(line), clock_ns=clock_ns, sleep=sleep
+    )
+    pacer = Pacer(1.0 / rate_hz, clock_ns=clock_ns, sleep=sleep)
+    return Hand(robot=robot, rate_hz=rate_hz, clock_ns=clock_ns, pacer=pacer), line
+
+
+def _object_names(spec: RobotSpec) -> tuple[str, ...]:
+    return tuple(item.name for item in spec.objects)
 
 
 def serial_hand(spec: RobotSpec, port: str, unit: str, rate_hz: float) -> Hand:
@@ -83,7 +138,7 @@ def _port_of(process: subprocess.Popen[str]) -> str:
     try:
         return str(json.loads(line)["port"])
     except (json.JSONDecodeError, KeyError, TypeError):
-        reason = f"it ended with {process.poll()}" if ready else "it is still silent"
+        reason = f"it ended with {process.wait()}" if ready else "it is still silent"
         raise EpisodeFault("no_emulator", f"the emulated bus did not come up: {reason}") from None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from sim2real.recording.repair import finish_recording
 from sim2real.recording.writer import PART, SUFFIX, Recording
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.control_loop import ControlTick
+from sim2real.runtime.diagnosis import Status
 from sim2real.runtime.policy_runner import EpisodeOutcome, EpisodeStart, Step, TrialLabels
 from sim2real.runtime.safety import Rung
 
@@ -107,11 +108,11 @@ class SessionRecorder:
         )
 
     def events(self, counts: Counter[str], tick: ControlTick) -> None:
-        """What ladder and driver have counted since the beginning; what is new is an event each."""
+        """What the ladder has counted since the beginning; what is new is an event each."""
         for cause, count in (counts - self._seen).items():
             for _ in range(count):
                 self._event(cause, tick)
-        self._seen = counts
+        self._seen = counts.copy()
 
     def _event(self, cause: str, tick: ControlTick) -> None:
         reason = tick.decision.reason
@@ -136,6 +137,15 @@ class SessionRecorder:
                 rung=rung, cause=cause, stamp_ns=ns, detail=detail, joints=joints
             ),
             stamp_ns,
+        )
+
+    def diagnostics(self, rows: Sequence[Status]) -> None:
+        """How hand and loop are, as a driver node says it."""
+        self._write(
+            "diagnostics",
+            lambda ns: messages.diagnostics_message(
+                rows, ns, node="evaluate", hardware_id=self._spec.name
+            ),
         )
 
     def episode_ended(self, outcome: EpisodeOutcome) -> None:

@@ -75,6 +75,8 @@ class Bench:
     rate_hz: float
     """readings per second of a hand of servos"""
     may_recover: bool
+    faults: Path | None
+    """plan of faults of an emulated hand"""
     on_step: Callable[[Step], None]
     _has_opened: bool = False
 
@@ -104,5 +106,5 @@ class Bench:
         if self.robot == "simulated":
             return simulated_hand(self.spec, task, period_s)
         if self.robot == "emulated":
-            return emulated_hand(self.spec, task, self.rate_hz)
+            return emulated_hand(self.spec, task, self.rate_hz, self.faults)
         return nullcontext(serial_hand(self.spec, self.port, self.unit, self.rate_hz))

@@ -73,6 +73,8 @@ class Options:
     max_faults: int = 1
     """faults after which it stops. Above 1, servos that have latched an error are rebooted after
     one, and the next task is put on the bench"""
+    faults: Path | None = None
+    """a YAML plan of what goes wrong with the emulated hand, from when each task is put on it"""
     yes: bool = False
     """the workspace of the real hand is clear: do not ask"""
     quiet: bool = False
@@ -130,6 +132,7 @@ def evaluate(
         unit=options.unit,
         rate_hz=rate_hz,
         may_recover=options.max_faults > 1,
+        faults=options.faults,
         on_step=LiveSteps(view).step,
     )
     evaluation = Evaluation(
@@ -187,6 +190,7 @@ def measure(
         unit="",
         rate_hz=0.0,
         may_recover=False,
+        faults=None,
         on_step=lambda _: None,
     )
     evaluation = Evaluation(
@@ -236,6 +240,9 @@ def _check(robot: RobotKind, options: Options) -> None:
         if robot != "serial" and value:
             expected = f"none: the robot is {robot}"
             raise BadInput("command line", f"--{name}", found=value, expected=expected)
+    if robot != "emulated" and options.faults is not None:
+        expected = f"none: the robot is {robot}"
+        raise BadInput("command line", "--faults", found=str(options.faults), expected=expected)
     if robot == "simulated" and options.rate is not None:
         expected = "none: simulated time passes with every command"
         raise BadInput("command line", "--rate", found=options.rate, expected=expected)
