@@ -40,7 +40,7 @@ def _on_a_bus(spec: RobotSpec, place: RobotPlace) -> Robot:
     from sim2real.hardware.dynamixel.driver import DynamixelRobot
 
     if not place.port:
-        raise BadInput(WHERE, "port", found="", expected=f"the serial port of a {place.kind} hand")
+        raise BadInput(WHERE, "port", found="", expected=f"a serial port: {place.kind} needs one")
     if not place.unit:
         raise BadInput(WHERE, "unit", found="", expected="the name of a calibration")
     return DynamixelRobot.on_serial(place.port, spec, place.unit)

@@ -1,4 +1,4 @@
-"""Builds taskbelief_hardware for colcon; `sim2real` comes with the project itself, not from here."""
+"""Builds taskbelief_hardware for colcon; `sim2real` comes with the project itself."""
 
 from setuptools import setup
 

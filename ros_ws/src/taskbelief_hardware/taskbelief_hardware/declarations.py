@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rclpy.duration import Duration
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
+WIDTH = 100
+"""of a table's lines"""
 RECORDER_DEPTH = 500
 """how far a recorder may fall behind before it loses something: half a second at 1 kHz"""
 
@@ -67,7 +70,7 @@ class Service:
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """A parameter with all that its descriptor says."""
+    """A parameter with all that its descriptor says. It is given at the start, never set later."""
 
     name: str
     default: str | int | float
@@ -76,8 +79,8 @@ class Parameter:
     low: float | None = None
     high: float | None = None
     choices: tuple[str, ...] = ()
-    is_read_only: bool = True
-    """it can be set when the node starts and never afterwards"""
+    is_required: bool = False
+    """there is no default: an empty one means that none was given"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,22 +91,20 @@ class NodeInterface:
     subscribes: tuple[Topic, ...]
     services: tuple[Service, ...]
     parameters: tuple[Parameter, ...]
+    calls: tuple[Service, ...] = ()
+    """services of other nodes"""
 
     def table(self) -> str:
         """One line each, as the node's docstring has it."""
         out, into = self.publishes, self.subscribes
         rows = [
-            *(("publishes", t.name, _type(t.type), _quality(t.offered)) for t in out),
-            *(("subscribes", t.name, _type(t.type), _quality(t.requested)) for t in into),
-            *(("serves", s.name, _type(s.type), s.purpose) for s in self.services),
+            *(("publishes", t.name, t.type.__name__, _quality(t.offered)) for t in out),
+            *(("subscribes", t.name, t.type.__name__, _quality(t.requested)) for t in into),
+            *(("serves", s.name, s.type.__name__, s.purpose) for s in self.services),
+            *(("calls", s.name, s.type.__name__, s.purpose) for s in self.calls),
             *(("parameter", p.name, repr(p.default), p.purpose) for p in self.parameters),
         ]
         return "\n".join(_aligned(rows))
-
-
-def _type(message: type) -> str:
-    package = message.__module__.split(".")[0]
-    return f"{package}/{message.__name__}"
 
 
 def _quality(profile: QoSProfile) -> str:
@@ -118,4 +119,5 @@ def _quality(profile: QoSProfile) -> str:
 def _aligned(rows: list[tuple[str, str, str, str]]) -> Iterable[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     for *cells, last in rows:
-        yield "  ".join([*(f"{cell:<{width}}" for cell, width in zip(cells, widths)), last])
+        start = "  ".join([*(f"{cell:<{width}}" for cell, width in zip(cells, widths)), ""])
+        yield textwrap.fill(last, WIDTH, initial_indent=start, subsequent_indent=" " * len(start))

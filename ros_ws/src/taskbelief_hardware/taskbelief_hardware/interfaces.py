@@ -19,7 +19,6 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
-from taskbelief_hardware.declarations import NodeInterface, Parameter, Service, Topic, quality
 from taskbelief_interfaces.msg import (
     ControlTick,
     HandReading,
@@ -28,6 +27,8 @@ from taskbelief_interfaces.msg import (
     ServoStateArray,
 )
 from taskbelief_interfaces.srv import PlaceHand, RecoverServos
+
+from taskbelief_hardware.declarations import NodeInterface, Parameter, Service, Topic, quality
 
 NEWEST = quality(1, is_reliable=False)
 STREAM = quality(10)
@@ -121,8 +122,9 @@ DRIVER_PARAMETERS = (
     Parameter(
         name="robot",
         default="",
-        purpose="which kind of robot; has to be given",
+        purpose="which kind of robot",
         choices=("serial", "emulated", "simulated"),
+        is_required=True,
     ),
     Parameter(
         name="port", default="", purpose="serial port of the hand; none where it is simulated"

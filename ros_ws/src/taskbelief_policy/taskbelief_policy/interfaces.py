@@ -9,6 +9,7 @@ from taskbelief_hardware.interfaces import (
     DRIVER,
     EVENTS,
     HAND_READING,
+    HOLD,
     JOINT_TARGETS,
     LATCHED,
     REALTIME_PRIORITY,
@@ -83,7 +84,7 @@ RESET_BELIEF = Service(
     name="reset_belief", type=Trigger, purpose="back to what is believed before any evidence"
 )
 
-BUNDLE = Parameter(name="bundle", default="", purpose="folder of the bundle; has to be given")
+BUNDLE = Parameter(name="bundle", default="", purpose="folder of the bundle", is_required=True)
 
 _PUBLISHES = (BELIEF, POLICY_STEP, EPISODE_START, TRIAL_RESULT, BUNDLE_INFO)
 _SERVICES = (
@@ -100,6 +101,7 @@ POLICY = NodeInterface(
     publishes=(JOINT_TARGETS, *_PUBLISHES, DIAGNOSTICS),
     subscribes=(HAND_READING,),
     services=_SERVICES,
+    calls=(HOLD,),
     parameters=(BUNDLE, ROBOT_CONFIG, REALTIME_PRIORITY),
 )
 DIRECT = NodeInterface(

@@ -1,0 +1,105 @@
+"""A node as a process: from its arguments to its exit code, with torque off on every way out.
+
+The executor has threads of its own; the main thread waits for a signal. rclpy's own handlers would
+shut the context down at once, and nothing could be said any more about how torque went off.
+
+Exit codes: 0 after SIGINT or SIGTERM, 2 for arguments that make no sense, 1 for whatever else.
+"""
+
+from __future__ import annotations
+
+import gc
+import inspect
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+import rclpy
+from rclpy.exceptions import InvalidHandle
+from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
+
+from sim2real.contract.errors import BadInput
+from taskbelief_hardware.managed import ManagedNode
+
+SWITCH_INTERVAL_S = 0.0005
+"""how long the executor's thread may keep the interpreter while the loop's wants it: by default it
+is 5 ms, a control period"""
+NUM_THREADS = 2
+"""one for what takes its time, one for transitions meanwhile; the control path needs neither"""
+JOIN_S = 5.0
+
+
+def run(make_node: Callable[[], ManagedNode], arguments: Sequence[str] | None = None) -> int:
+    """Run a node until SIGINT or SIGTERM; the process's exit code."""
+    given = sys.argv if arguments is None else [sys.argv[0], *arguments]
+    try:
+        others = remove_ros_args(given)[1:]
+    except Exception as error:  # rclpy has a class of its own for each kind of nonsense
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 2
+    if others:
+        return _explain(make_node, others)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    stopping = threading.Event()
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    rclpy.init(args=given, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        return _serve(make_node, stopping)
+    finally:
+        rclpy.try_shutdown()
+
+
+def _serve(make_node: Callable[[], ManagedNode], stopping: threading.Event) -> int:
+    try:
+        node = make_node()
+    except BadInput as error:
+        print(error, file=sys.stderr)
+        return 2
+    executor = MultiThreadedExecutor(NUM_THREADS)
+    executor.add_node(node)
+    failures: list[BaseException] = []
+
+    def spin() -> None:
+        try:
+            executor.spin()
+        except (ExternalShutdownException, InvalidHandle):
+            pass
+        except BaseException as error:
+            traceback.print_exc()
+            failures.append(error)
+        finally:
+            stopping.set()
+
+    # What exists by now stays; the collector need not look at it again and again.
+    gc.collect()
+    gc.freeze()
+    thread = threading.Thread(target=spin, name="executor")
+    thread.start()
+    stopping.wait()
+    node.halt()
+    executor.shutdown(JOIN_S)
+    thread.join(JOIN_S)
+    is_well = node.end() and not failures and not thread.is_alive()
+    node.destroy_node()
+    return 0 if is_well else 1
+
+
+def _explain(make_node: Callable[[], ManagedNode], others: Sequence[str]) -> int:
+    """`--help`, or arguments that a node does not take."""
+    asked = list(others) in (["-h"], ["--help"])
+    about = inspect.getdoc(inspect.getmodule(make_node)) or ""
+    if asked:
+        print(about)
+        return 0
+    print(f"found {' '.join(others)}, expected nothing but --ros-args ...", file=sys.stderr)
+    return 2
