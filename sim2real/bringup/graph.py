@@ -63,7 +63,7 @@ class NodeSpec:
             for name, value in self.parameters.items()
             for word in ("-p", f"{name}:={json.dumps(value)}")  # JSON is YAML, strings quoted
         ]
-        return ["--ros-args", *remaps, *settings]
+        return ["--ros-args", *remaps, *settings, "--enclave", self.full_name]
 
 
 @dataclass(frozen=True, kw_only=True)

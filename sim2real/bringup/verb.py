@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -62,14 +63,17 @@ def bringup(
     become_supervisor(graph, options)
 
 
-def supervisor_command(graph: Graph, environment: dict[str, str]) -> list[str]:
-    """What brings a graph up, watches it and takes it down."""
+def supervisor_command(
+    graph: Graph, environment: Mapping[str, str], options: Sequence[str] = ()
+) -> list[str]:
+    """What brings a graph up, watches it and takes it down. Raises `BadInput` if it is not built."""
     supervise = executable_path("taskbelief_evaluation", "supervise", environment)
-    return [supervise, graph.to_json()]
+    enclave = f"{graph.nodes[0].namespace}/supervisor"
+    return [supervise, graph.to_json(), *options, "--ros-args", "--enclave", enclave]
 
 
-def become_supervisor(graph: Graph, options: list[str]) -> None:
+def become_supervisor(graph: Graph, options: Sequence[str]) -> None:
     """This process becomes the graph's supervisor. Raises `BadInput` where ROS 2 is missing."""
     environment = ros_environment()
-    command = [*supervisor_command(graph, environment), *options]
+    command = supervisor_command(graph, environment, options)
     os.execve(command[0], command, environment)

@@ -35,9 +35,13 @@ def untrained_parts(
     encoder_hidden_sizes: Sequence[int] = (200, 200, 200),
     latent_size: int = 5,
     hidden_size: int = 64,
+    action_scale: float = 300.0,
     seed: int = 0,
 ) -> ExportParts:
-    """What a learner that has learnt nothing would export; the defaults have PEARL's sizes."""
+    """What a learner that has learnt nothing would export; the defaults have PEARL's sizes.
+
+    Learners begin with tiny actions, which would show nothing: `action_scale` makes them larger.
+    """
     generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
     size, action_size = scene.observation_size, scene.action_size
     normalizer = _normalizer(size, rng)
@@ -48,7 +52,12 @@ def untrained_parts(
         marks_episode_end=kind == "recurrent_belief",
     )
     condition_size = {"none": 0, "gaussian_belief": latent_size, "recurrent_belief": hidden_size}
-    policy = _policy(size + condition_size[kind], hidden_sizes, action_size, generator)
+    policy = TanhGaussianPolicy(
+        size + condition_size[kind], hidden_sizes, action_size, generator=generator
+    )
+    with torch.no_grad():
+        *_, weight, _bias = policy.network.layers.parameters()
+        weight.mul_(action_scale)
     modules: dict[str, nn.Module] = {"policy": DeployedPolicy(normalizer, policy)}
     if kind == "gaussian_belief":
         encoder = ContextEncoder(
@@ -79,20 +88,14 @@ def _normalizer(size: int, rng: np.random.Generator) -> FrozenNormalizer:
     )
 
 
-def _policy(
-    input_size: int, hidden_sizes: Sequence[int], action_size: int, generator: torch.Generator
-) -> TanhGaussianPolicy:
-    policy = TanhGaussianPolicy(input_size, hidden_sizes, action_size, generator=generator)
-    with torch.no_grad():  # learners begin with tiny actions, which would show nothing here
-        *_, weight, _bias = policy.network.layers.parameters()
-        weight.mul_(300.0)
-    return policy
-
-
 def untrained_draft(
-    parts: ExportParts, family_name: str = "valve_turn", *, num_tasks: int = 2
+    parts: ExportParts,
+    family_name: str = "valve_turn",
+    *,
+    num_tasks: int = 2,
+    scene: ClawScene | None = None,
 ) -> Draft:
-    """A draft of these parts on a family of the claw."""
+    """A draft of these parts on a family of the claw; `scene` replaces the family's."""
     family = FAMILIES[family_name]
     assert isinstance(family, ClawFamily)
     task_set = draw_task_set(family, seed=0, num_train=1, num_test=num_tasks)
@@ -106,9 +109,8 @@ def untrained_draft(
         environment_steps=0,
         packages={},
     )
-    return make_draft(
-        parts, family.scene, task_set, Origin(name=family_name, provenance=provenance)
-    )
+    scene = family.scene if scene is None else scene
+    return make_draft(parts, scene, task_set, Origin(name=family_name, provenance=provenance))
 
 
 def write_untrained_bundle(folder: Path, parts: ExportParts, family: str = "valve_turn") -> str:
