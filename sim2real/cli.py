@@ -61,6 +61,21 @@ VERBS: dict[str, Verb] = {
         purpose="run a bundle on held-out tasks, with and without its belief",
         extra="sim,robot",
     ),
+    "excite": Verb(
+        function="training.gap.excite:excite",
+        purpose="move every joint by a script and record how it follows, for `gap`",
+        extra="training,robot,ros",
+    ),
+    "gap": Verb(
+        function="training.gap.command:gap",
+        purpose="measure what lies between two robots, or a robot and its simulation",
+        extra="training,ros",
+    ),
+    "plan": Verb(
+        function="training.evaluation.write_plan:plan",
+        purpose="write the episodes of an evaluation to a file, for a graph of nodes to run",
+        extra="sim,robot",
+    ),
     "report": Verb(
         function="sim2real.report.write:report",
         purpose="show an evaluation as one page, and its figures' numbers as CSV",

@@ -29,7 +29,7 @@ MAX_LATENTS = 5
 COLUMNS = ("task", "condition", "episode", "return", "success", "evidence", "nats", "belief")
 
 
-class Running(NamedTuple):
+class _Running(NamedTuple):
     """The middle of an episode."""
 
     condition: str
@@ -50,7 +50,7 @@ class LiveView:
         self.num_episodes, self._num_ended = num_episodes, 0
         self._console = console
         self._rows: deque[Sequence[str]] = deque(maxlen=MAX_ROWS)
-        self._running: Running | None = None
+        self._running: _Running | None = None
         self._task: BenchTask | None = None
         self._live = Live(
             console=console, transient=True, get_renderable=self.renderable, refresh_per_second=4
@@ -76,9 +76,20 @@ class LiveView:
         if not self._console.is_terminal:
             self._console.print(described(task.name, task.parameters))
 
-    def step_taken(self, running: Running) -> None:
+    def step_taken(
+        self,
+        *,
+        condition: str,
+        episode: int,
+        reward_so_far: float,
+        num_transitions: int,
+        kl_from_prior: float,
+        belief: BeliefSummary | None,
+    ) -> None:
         """What is believed in the middle of an episode; from any thread."""
-        self._running = running
+        self._running = _Running(
+            condition, episode, reward_so_far, num_transitions, kl_from_prior, belief
+        )
 
     def episode_ended(self, record: EpisodeRecord) -> None:
         self._num_ended += record.is_completed
@@ -119,7 +130,7 @@ class LiveSteps:
         tick, belief = step.tick, step.belief
         self._reward = 0.0 if tick.number == 0 else self._reward + tick.reward
         is_gaussian = belief.variance.size > 0
-        running = Running(
+        self._view.step_taken(
             condition=step.labels.condition,
             episode=tick.episode,
             reward_so_far=self._reward,
@@ -127,10 +138,9 @@ class LiveSteps:
             kl_from_prior=belief.kl_from_prior,
             belief=BeliefSummary(belief.mean, np.sqrt(belief.variance)) if is_gaussian else None,
         )
-        self._view.step_taken(running)
 
 
-def _cells(running: Running) -> tuple[str, ...]:
+def _cells(running: _Running) -> tuple[str, ...]:
     return (
         *(_words(running.condition), str(running.episode), f"{running.reward_so_far:.1f}", "…"),
         *(str(running.num_transitions), f"{running.kl_from_prior:.1f}"),

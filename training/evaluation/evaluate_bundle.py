@@ -121,7 +121,7 @@ def evaluate(
     journal = _journal(options, _header(robot, options, bundles, spec, chosen))
     place = _place(options, journal.header)
     if robot == "serial" and not options.yes:
-        _ask_whether_clear(options.port)
+        ask_whether_clear(options.port)
     console = Console(highlight=False, soft_wrap=True)
     view = LiveView(console)
     bench = Bench(
@@ -327,7 +327,7 @@ def _place(options: Options, header: Header) -> RecordingPlace | None:
     return place
 
 
-def _ask_whether_clear(port: str) -> None:
+def ask_whether_clear(port: str) -> None:
     """Raise `BadInput` unless a person says that the hand may move."""
     try:
         answer = input(f"The hand at {port} will move. Is its workspace clear? [yes/no] ")

@@ -1,0 +1,56 @@
+"""`taskbelief plan`: the episodes of an evaluation as a file, for a graph of nodes to run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.evaluation.plan_file import make_plan, write_plan
+from sim2real.evaluation.protocol import TrialProtocol
+from sim2real.runtime.bundle import MANIFEST, TASKS
+from sim2real.runtime.verify import load_bundle
+from training.evaluation.bench import claw_family
+from training.evaluation.benches import choose_tasks
+from training.evaluation.evaluate_bundle import require_counts
+
+
+def plan(
+    bundle: Annotated[Path, tyro.conf.Positional],
+    out: Annotated[Path, tyro.conf.Positional],
+    task: str | None = None,
+    tasks: Path | None = None,
+    num_tasks: int | None = None,
+    num_trials: int = 1,
+    num_episodes: int = 3,
+    seed: int = 0,
+) -> None:
+    """Draw the tasks and starting points of an evaluation of BUNDLE, and write them to OUT.
+
+    Args:
+        bundle: the folder of a bundle.
+        out: the JSON file to write.
+        task: FILE:INDEX, one task of a saved set.
+        tasks: another task set of the bundle's family than its own.
+        num_tasks: how many of the held-out tasks; all by default.
+        num_trials: trials per task.
+        num_episodes: episodes of a trial; the last one is the adapted one.
+        seed: of starting points and latents.
+    """
+    require_counts(num_tasks=num_tasks, num_trials=num_trials, num_episodes=num_episodes)
+    loaded = load_bundle(bundle, load_robot_spec())
+    family = claw_family(loaded.manifest.provenance.family, loaded.path_of(MANIFEST))
+    chosen = choose_tasks(
+        "emulated",
+        family,
+        (bundle / TASKS).resolve(),
+        task=task,
+        tasks=tasks,
+        num_tasks=num_tasks,
+    )
+    protocol = TrialProtocol(num_episodes=num_episodes, num_trials=num_trials, seed=seed)
+    write_plan(out, make_plan(chosen.tasks, protocol, chosen.sha256))
+    count = len(chosen.tasks)
+    print(f"{out}: {count} tasks of {family.name}, {num_trials} trials of {num_episodes} episodes")
