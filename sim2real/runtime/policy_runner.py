@@ -179,7 +179,7 @@ class PolicyRunner:
         self._on_step, self._on_end, self._on_start = on_step, on_episode_end, on_episode_start
         self._period_s, self._num_steps = manifest.control_period_s, manifest.episode_length
         tolerance_s = manifest.control_period_tolerance * self._period_s
-        self._turns = Turns(self._period_s, tolerance_s)
+        self._turns = Turns(self._period_s)
         self._applied = AppliedGoals(tolerance_s)
         self._stale_after_ns = round(spec.safety.stale_after_s * 1e9)
         self._limp_after_ns = round(spec.safety.limp_after_s * 1e9)

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from collections import deque
+from statistics import median_low
+
 from sim2real.contract.joint_io import Reading
 from sim2real.runtime.evidence import Rejection
 
-SMOOTHING = 8
-"""readings over which the time between them is averaged"""
+NUM_INTERVALS = 8
+"""times between readings that are remembered: their median does not mind a lost one"""
 
 
 class Turns:
     """Finds the readings that lie one control period apart.
 
     A reading is due when it is nearer to the end of the period than the next one will be: when a
-    period has passed since the last one acted on, less half the time between readings, and less
-    than the tolerance early in any case.
+    period has passed since the last one acted on, less half the time between readings. Whether the
+    two are near enough to a period apart to be evidence is for the gate to say.
     """
 
-    def __init__(self, period_s: float, tolerance_s: float) -> None:
-        self._period_ns, self._tolerance_ns = period_s * 1e9, tolerance_s * 1e9
+    def __init__(self, period_s: float) -> None:
+        self._period_ns = round(period_s * 1e9)
         self.forget()
 
     def forget(self) -> None:
         """Another driver may be read from now on, which counts anew."""
-        self._interval_ns: float | None = None
+        self._intervals_ns: deque[int] = deque(maxlen=NUM_INTERVALS)
         self._latest: Reading | None = None
         self._acted_ns = 0
 
@@ -36,7 +39,8 @@ class Turns:
                 return Rejection.DUPLICATE
             if reading.sequence < latest.sequence or elapsed_ns < 0:
                 return Rejection.REORDERED
-            self._average(float(elapsed_ns))
+            # A pause says nothing about how often a hand is read.
+            self._intervals_ns.append(min(elapsed_ns, self._period_ns))
         self._latest = reading
         return None
 
@@ -46,14 +50,5 @@ class Turns:
 
     def is_due(self, reading: Reading) -> bool:
         """Whether it is the policy's turn."""
-        interval_ns = self._period_ns if self._interval_ns is None else self._interval_ns
-        early_ns = min(interval_ns / 2.0, self._tolerance_ns)
-        return reading.stamp_ns - self._acted_ns >= self._period_ns - early_ns
-
-    def _average(self, elapsed_ns: float) -> None:
-        # A pause says nothing about how often a hand is read.
-        elapsed_ns = min(elapsed_ns, self._period_ns)
-        if self._interval_ns is None:
-            self._interval_ns = elapsed_ns
-        else:
-            self._interval_ns += (elapsed_ns - self._interval_ns) / SMOOTHING
+        interval_ns = median_low(self._intervals_ns) if self._intervals_ns else self._period_ns
+        return reading.stamp_ns - self._acted_ns >= self._period_ns - interval_ns // 2
