@@ -77,7 +77,7 @@ class EpisodeStart:
     is_frozen: bool
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True)
 class EpisodeOutcome:
     """What came of one episode."""
 
