@@ -39,9 +39,3 @@ def wilson_interval(rates: Float) -> Interval:
     centre = (mean + spread / 2.0) / (1.0 + spread)
     half = _Z_95 / (1.0 + spread) * math.sqrt(mean * (1.0 - mean) / count + spread / (4.0 * count))
     return Interval(mean, max(0.0, centre - half), min(1.0, centre + half))
-
-
-def latency_summary(seconds: Float) -> dict[str, float]:
-    """Median, tail and worst of (T,) durations in seconds."""
-    p50, p99 = np.percentile(seconds, [50.0, 99.0])
-    return {"p50": float(p50), "p99": float(p99), "max": float(np.max(seconds))}

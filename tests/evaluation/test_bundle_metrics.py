@@ -1,11 +1,11 @@
-"""Intervals with known values, and latencies that are what they say."""
+"""Intervals with known values."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from sim2real.evaluation.metrics import bootstrap_interval, latency_summary, wilson_interval
+from sim2real.evaluation.metrics import bootstrap_interval, wilson_interval
 
 
 def test_wilson_matches_the_published_example():
@@ -41,9 +41,3 @@ def test_bootstrap_covers_the_mean_and_shrinks_with_tasks():
     many = bootstrap_interval(rng.normal(0.0, 1.0, 1000))
     assert many.high - many.low < 0.5 * (few.high - few.low)
     assert bootstrap_interval(np.full(5, 2.0)) == (2.0, 2.0, 2.0)
-
-
-def test_latencies_are_summed_up_by_percentile():
-    summary = latency_summary(np.linspace(0.0, 1.0, 101))
-
-    assert summary == pytest.approx({"p50": 0.5, "p99": 0.99, "max": 1.0})
