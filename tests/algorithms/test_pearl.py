@@ -135,6 +135,20 @@ def test_p7_buffers_of_a_task_hold_that_task_only(make_pearl: Make, counting: Ta
         assert (stored(learner, "encoder_buffer", task)[:, 0] == task).all()
 
 
+def test_held_initial_actions_walk_straight_and_differ_between_episodes(
+    make_pearl: Make, counting: TaskFamily
+) -> None:
+    learner = make_pearl(counting, initial_actions="held", num_initial_steps=24)
+    learner.policy = None  # type: ignore[assignment]  # nobody asks it
+    learner.collect_initial_pool()
+
+    for task in range(0, 6, 2):  # episodes of 4 steps
+        episodes = transitions(learner, task).action.reshape(-1, 4)
+        assert (episodes == episodes[:, :1]).all()
+        assert len(episodes[:, 0].unique()) == len(episodes) == 6
+        assert stored(learner, "encoder_buffer", task).shape[0] == 24, "it is context like any"
+
+
 def test_p7_context_is_the_latest_collection_and_rl_batches_are_everything(
     make_pearl: Make, counting: TaskFamily
 ) -> None:

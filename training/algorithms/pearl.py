@@ -14,6 +14,7 @@ Differs from the reference implementation:
 * The belief is sampled once per gradient step (the reference samples twice and uses the second).
 * Actor gradients do not pass through the critics' weights, where the reference computes and
   discards them. Nothing is lost but time.
+* The first data may come from random actions held for an episode (`initial_actions`).
 * Initial weights are torch's fan-in rule (the reference's `fanin_init` takes the fan-out).
 
 Unchanged: the reduction of the KL (sum over tasks and latent dimensions, where the Bellman error
@@ -50,7 +51,8 @@ from training.runs.run import Run
 from training.worlds.vector_world import Bool, Float
 
 Int = NDArray[np.int64]
-Phase = Literal["prior", "posterior"]
+Phase = Literal["prior", "posterior", "held"]
+"""where the latents of a phase come from; `held`: nowhere, an action is drawn instead"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +74,9 @@ class PearlConfig:
     """rounds of collecting and improving"""
     num_initial_steps: int = 2000
     """steps per train task, from the prior, before the first iteration"""
+    initial_actions: Literal["policy", "held"] = "policy"
+    """who acts in them: the untrained policy, or one random action per episode, held throughout,
+    which walks far in every direction and so meets rewards that lie far from the start"""
     tasks_per_iteration: int = 5
     """train tasks collected from in an iteration"""
     num_prior_steps: int = 400
@@ -238,10 +243,11 @@ class Pearl:
 
     def collect_initial_pool(self) -> Collected:
         """Every train task, latents from the prior, into both buffers."""
-        rounds = []
+        config, rounds = self.config, []
+        latents: Phase = "held" if config.initial_actions == "held" else "prior"
         for first in range(0, len(self.tasks), self.num_collected):
             tasks = np.arange(first, min(first + self.num_collected, len(self.tasks)))
-            rounds.append(self._phase(tasks, "prior", self.config.num_initial_steps))
+            rounds.append(self._phase(tasks, latents, config.num_initial_steps))
         return _together(rounds)
 
     def collect(self) -> Collected:
@@ -269,7 +275,11 @@ class Pearl:
         groups = np.repeat(np.arange(self.num_collected), self.config.worlds_per_task)
         groups[groups >= len(tasks)] = -1
         task_of_world = tasks[np.maximum(groups, 0)]
-        actor = _CollectingActor(self, task_of_world, groups, latents)
+        actor: _CollectingActor | _HeldActions = (
+            _HeldActions(self.rng, len(task_of_world), self.worlds.action_size)
+            if latents == "held"
+            else _CollectingActor(self, task_of_world, groups, latents)
+        )
 
         def store(step: Step) -> None:
             of_task = task_of_world[step.worlds]
@@ -521,6 +531,20 @@ class _CollectingActor:
         sampled, _ = learner.policy(state).sample(learner.generator)
         action: Float = sampled.cpu().numpy()
         return action
+
+
+class _HeldActions:
+    """One random action per episode, held throughout: straight walks in every direction."""
+
+    def __init__(self, rng: np.random.Generator, num_worlds: int, action_size: int) -> None:
+        self._rng = rng
+        self._action = np.zeros((num_worlds, action_size), np.float32)
+
+    def begin_episode(self, starts: Bool) -> None:
+        self._action[starts] = self._rng.uniform(-1.0, 1.0, self._action[starts].shape)
+
+    def act(self, observation: Float) -> Float:
+        return self._action.copy()
 
 
 class PearlAdapter:
