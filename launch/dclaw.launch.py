@@ -5,10 +5,10 @@
 `--show-args` lists the arguments. What runs, and in which order, is `sim2real/bringup/graph.py`.
 """
 
-from taskbelief_evaluation.launching import declared, graph_of
-
 from launch import LaunchDescription
+
 from sim2real.bringup.graph import DCLAW_ARGUMENTS, dclaw_graph_from
+from taskbelief_evaluation.launching import declared, graph_of
 
 
 def generate_launch_description() -> LaunchDescription:

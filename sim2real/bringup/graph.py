@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args
 from sim2real.contract import strict
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
+from sim2real.evaluation.plan_file import read_plan
 from sim2real.hardware.calibration import load_calibration
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.verify import load_bundle
@@ -168,6 +169,48 @@ def dclaw_graph(
     return Graph(nodes=tuple(nodes), transitions=transitions, emulator=emulator)
 
 
+def evaluation_graph(base: Graph, *, plan: str, out: str, max_faults: int = 1) -> Graph:
+    """The nodes of `dclaw_graph` with the one that evaluates the policy on them, and ends them.
+
+    It takes them through their lifecycle itself, and puts one emulated hand after the other behind
+    the port. `plan` is a file of `taskbelief plan`, `out` the evaluation's folder. Raises
+    `BadInput` for a plan that cannot be read and for a hand that no task can be put on.
+    """
+    driver = base.nodes[0].parameters
+    if driver["robot"] == "simulated":
+        expected = "emulated or serial: `taskbelief evaluate` runs on simulated hands"
+        raise BadInput(HERE, "--robot", found="simulated", expected=expected)
+    if base.emulator is not None and base.emulator.task:
+        expected = "none: the plan names the tasks"
+        raise BadInput(HERE, "--task", found=base.emulator.task, expected=expected)
+    if any(node.name == "recorder" for node in base.nodes):
+        expected = "none: an evaluation records each trial in its own folder"
+        raise BadInput(HERE, "--record", found="a folder", expected=expected)
+    read_plan(Path(plan))
+    parameters: dict[str, Value] = {
+        "plan": plan,
+        "out": out,
+        "max_faults": max_faults,
+        "bundle": base.nodes[-1].parameters["bundle"],
+        "topology": "one_process" if len(base.nodes) == 1 else "two_processes",
+    }
+    if base.emulator is not None and base.emulator.faults:
+        parameters["faults"] = base.emulator.faults
+    for name in ("robot", "unit", "port", "robot_config"):
+        if name in driver:
+            parameters[name] = driver[name]
+    evaluator = NodeSpec(
+        package="taskbelief_evaluation",
+        executable="evaluate_node",
+        name="evaluator",
+        namespace=base.nodes[0].namespace,
+        parameters=parameters,
+        is_managed=False,
+        is_main=True,
+    )
+    return Graph(nodes=(*base.nodes, evaluator), transitions=())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Argument:
     """An argument of a launch file; all are text there."""
@@ -204,6 +247,29 @@ DCLAW_ARGUMENTS = (
     Argument(name="record", purpose="folder for MCAP recordings; empty: none"),
     Argument(name="task", purpose="FILE:INDEX, dynamics of the emulated hand; empty: nominal"),
 )
+
+
+EVALUATION_ARGUMENTS = (
+    Argument(
+        name="robot",
+        purpose="which kind of robot",
+        choices=("emulated", "serial"),
+        is_required=True,
+    ),
+    *_SHARED_ARGUMENTS,
+    Argument(name="plan", purpose="file of tasks and episodes: taskbelief plan", is_required=True),
+    Argument(
+        name="out",
+        purpose="folder for journal, results and recordings; goes on with what it holds",
+        is_required=True,
+    ),
+)
+
+
+def evaluation_graph_from(given: Mapping[str, str]) -> Graph:
+    """`evaluation_graph` of a launch file's arguments. Raises `BadInput`."""
+    others = {name: value for name, value in given.items() if name not in ("plan", "out")}
+    return evaluation_graph(dclaw_graph_from(others), plan=given["plan"], out=given["out"])
 
 
 def dclaw_graph_from(given: Mapping[str, str]) -> Graph:

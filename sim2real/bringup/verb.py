@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from sim2real.bringup.graph import Graph, RobotKind, Topology, dclaw_graph
+from sim2real.bringup.graph import Graph, RobotKind, Topology, dclaw_graph, evaluation_graph
 from sim2real.bringup.processes import executable_path
+from sim2real.contract.errors import BadInput
 from sim2real.ros_environment import ros_environment
 
 
@@ -25,6 +26,8 @@ def bringup(
     namespace: str = "",
     task: str = "",
     faults: str = "",
+    plan: Path | None = None,
+    out: Path | None = None,
     show: Literal["nothing", "belief"] = "nothing",
     logs: Path | None = None,
 ) -> None:
@@ -44,6 +47,8 @@ def bringup(
         namespace: of all topics and services, one per robot.
         task: FILE:INDEX, a task of a saved set whose dynamics the emulated hand has.
         faults: a YAML plan of faults of the emulated hand.
+        plan: evaluate the policy on the tasks of this file (see `taskbelief plan`), and end then.
+        out: the evaluation's folder; what it already holds is gone on with.
         show: also print what the policy believes, as it forms.
         logs: a folder for what the nodes say; they say it here by default.
     """
@@ -59,6 +64,11 @@ def bringup(
         task=task,
         faults=faults,
     )
+    if plan is not None or out is not None:
+        if plan is None or out is None:
+            expected = "both, for an evaluation"
+            raise BadInput("command line", "--plan, --out", found="one", expected=expected)
+        graph = evaluation_graph(graph, plan=str(plan.resolve()), out=str(out.resolve()))
     options = ["--show", show, *([] if logs is None else ["--logs", str(logs)])]
     become_supervisor(graph, options)
 
@@ -66,7 +76,7 @@ def bringup(
 def supervisor_command(
     graph: Graph, environment: Mapping[str, str], options: Sequence[str] = ()
 ) -> list[str]:
-    """What brings a graph up, watches it and takes it down. Raises `BadInput` if it is not built."""
+    """What brings a graph up, watches it and takes it down. Raises `BadInput` if not built."""
     supervise = executable_path("taskbelief_evaluation", "supervise", environment)
     enclave = f"{graph.nodes[0].namespace}/supervisor"
     return [supervise, graph.to_json(), *options, "--ros-args", "--enclave", enclave]

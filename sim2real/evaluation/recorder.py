@@ -69,7 +69,7 @@ class SessionRecorder:
         self._clock_offset_ns = time.time_ns() - clock_ns
         if self._place is None:
             return
-        self.name = _free_name(self._place.folder, labels)
+        self.name = free_name(self._place.folder, labels)
         metadata = RecordingMetadata.of(
             self._spec, robot=labels.robot, unit=self._place.unit, bundle=self._bundle
         )
@@ -180,7 +180,7 @@ class SessionRecorder:
         self._recording.write(topic, message(stamp_ns), now_ns)
 
 
-def _free_name(folder: Path, labels: TrialLabels) -> str:
+def free_name(folder: Path, labels: TrialLabels) -> str:
     """After the trial; numbered where an interrupted one has left a file of it."""
     task = labels.task.replace("/", "-")
     stem = f"{task}.{labels.condition}.{labels.trial}"

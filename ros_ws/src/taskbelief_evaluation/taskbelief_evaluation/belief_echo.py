@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from rclpy.node import Node
 from taskbelief_interfaces.msg import TaskBelief
+
 from taskbelief_policy.interfaces import BELIEF
 
 

@@ -47,6 +47,7 @@ class EpisodeWatch:
     def trial_begins(self) -> None:
         with self.changed:
             self._keeper.trial_begins()
+            self._keeper.take()  # what happened since is in the recording of the one before
 
     def expect_episode(self) -> None:
         """Forget the one before."""

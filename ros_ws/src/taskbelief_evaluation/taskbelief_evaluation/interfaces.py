@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from taskbelief_evaluation.tap import TAPPED
 from taskbelief_hardware.declarations import NodeInterface, Parameter
 from taskbelief_hardware.interfaces import DRIVER_PARAMETERS, ROBOT_CONFIG
+from taskbelief_policy.interfaces import BUNDLE
 
-from taskbelief_evaluation.tap import TAPPED
-
-_ROBOT, _UNIT = (
+_ROBOT, _UNIT, _PORT = (
     next(parameter for parameter in DRIVER_PARAMETERS if parameter.name == name)
-    for name in ("robot", "unit")
+    for name in ("robot", "unit", "port")
 )
 FOLDER = Parameter(
     name="folder", default="", purpose="folder for recordings; has to be given", is_required=True
@@ -21,9 +21,37 @@ RECORDER = NodeInterface(
     services=(),
     parameters=(FOLDER, _ROBOT, _UNIT, ROBOT_CONFIG),
 )
+PLAN = Parameter(
+    name="plan",
+    default="",
+    purpose="JSON file of tasks and episodes, as `taskbelief plan` writes it; has to be given",
+    is_required=True,
+)
+OUT = Parameter(
+    name="out",
+    default="",
+    purpose="folder for journal, results and recordings; goes on with what it holds",
+    is_required=True,
+)
+TOPOLOGY = Parameter(
+    name="topology",
+    default="two_processes",
+    purpose="which nodes are there: driver and policy, or both in one",
+    choices=("two_processes", "one_process"),
+)
+FAULTS = Parameter(
+    name="faults", default="", purpose="YAML plan of faults of the emulated hands; empty: none"
+)
+MAX_FAULTS = Parameter(
+    name="max_faults", default=1, purpose="faults after which it stops", low=1, high=1000
+)
+
 EVALUATOR = NodeInterface(
     publishes=(),
     subscribes=tuple(TAPPED.values()),
     services=(),
-    parameters=(),
+    parameters=(
+        *(PLAN, OUT, BUNDLE, TOPOLOGY, FAULTS, MAX_FAULTS),
+        *(_ROBOT, _UNIT, _PORT, ROBOT_CONFIG),
+    ),
 )

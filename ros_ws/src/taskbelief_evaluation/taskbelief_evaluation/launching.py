@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 
+from launch import Action, LaunchContext
 from launch.actions import (
     DeclareLaunchArgument,
     EmitEvent,
@@ -18,7 +19,6 @@ from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from launch import Action, LaunchContext
 from sim2real.bringup.graph import Argument, Graph, NodeSpec
 from sim2real.bringup.tether import tethered
 

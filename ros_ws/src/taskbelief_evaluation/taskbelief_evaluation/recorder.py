@@ -6,6 +6,7 @@ import dataclasses
 import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 
 from sim2real.contract.robot_spec import RobotSpec
@@ -35,6 +36,7 @@ class Recorder:
         self._standing: dict[str, bytes] = {}
         self._held: list[tuple[str, bytes, int]] = []
         self._path: Path | None = None
+        self._more: Mapping[str, Mapping[str, str]] = {}
         self._recording: Recording | None = None
 
     @property
@@ -42,11 +44,14 @@ class Recorder:
         """Of the file that is being written; None between two."""
         return self._path
 
-    def begin(self, path: Path) -> None:
-        """End the file before, and write what comes from now on into this one."""
+    def begin(self, path: Path, more: Mapping[str, Mapping[str, str]] | None = None) -> None:
+        """End the file before, and write what comes from now on into this one.
+
+        `more` are further metadata records, by name.
+        """
         with self._lock:
             self.close()
-            self._path = path
+            self._path, self._more = path, more or {}
             for name, message in self._standing.items():
                 self._held.append((name, message, time.time_ns()))
             self._open_if_known()
@@ -94,7 +99,9 @@ class Recorder:
             metadata = dataclasses.replace(
                 metadata, bundle_name=info.name, bundle_digest=info.digest
             )
-        self._recording = Recording(self._path, metadata, namespace=self._namespace)
+        self._recording = Recording(
+            self._path, metadata, namespace=self._namespace, more=self._more
+        )
 
     def _write_held(self) -> None:
         if self._recording is None:

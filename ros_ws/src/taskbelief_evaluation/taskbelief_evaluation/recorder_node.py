@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from rclpy.node import Node
-from taskbelief_hardware.parameters import declare
-from taskbelief_hardware.process import run
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import DCLAW, load_robot_spec
@@ -23,6 +21,8 @@ from sim2real.recording.writer import SUFFIX
 from taskbelief_evaluation.interfaces import RECORDER
 from taskbelief_evaluation.recorder import Recorder
 from taskbelief_evaluation.tap import Tap
+from taskbelief_hardware.parameters import declare
+from taskbelief_hardware.process import run
 
 
 class RecorderNode(Node):  # type: ignore[misc]
@@ -49,6 +49,7 @@ class RecorderNode(Node):  # type: ignore[misc]
 
     def end(self) -> bool:
         """Finish the file, and say what is in it."""
+        self._tap.drain()
         try:
             self._recorder.close()
         except BadInput as error:

@@ -8,6 +8,12 @@ from dataclasses import fields
 from typing import Any
 
 import numpy as np
+
+from sim2real.evaluation.session import EpisodeFault, EpisodePlan, Tally
+from sim2real.runtime.adaptation import Memory
+from sim2real.runtime.policy_runner import EpisodeOutcome, TrialLabels
+from taskbelief_evaluation.calls import POLL_S, Caller, CallFailed
+from taskbelief_evaluation.episode_watch import EpisodeWatch
 from taskbelief_hardware.declarations import Service
 from taskbelief_hardware.interfaces import PLACE_HAND
 from taskbelief_policy.interfaces import (
@@ -17,12 +23,6 @@ from taskbelief_policy.interfaces import (
     GET_BELIEF,
     SET_BELIEF,
 )
-
-from sim2real.evaluation.session import EpisodeFault, EpisodePlan, Tally
-from sim2real.runtime.adaptation import Memory
-from sim2real.runtime.policy_runner import EpisodeOutcome, TrialLabels
-from taskbelief_evaluation.calls import POLL_S, Caller, CallFailed
-from taskbelief_evaluation.episode_watch import EpisodeWatch
 
 PLACE_S = 30.0
 """how long hand and valve may take to where an episode starts"""

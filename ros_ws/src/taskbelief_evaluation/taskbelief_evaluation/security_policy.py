@@ -11,11 +11,10 @@ import sys
 from collections.abc import Iterable
 from xml.etree import ElementTree
 
+from taskbelief_evaluation.interfaces import EVALUATOR, RECORDER
 from taskbelief_hardware.declarations import NodeInterface
 from taskbelief_hardware.interfaces import DRIVER
 from taskbelief_policy.interfaces import BELIEF, DIRECT, POLICY
-
-from taskbelief_evaluation.interfaces import EVALUATOR, RECORDER
 
 MANAGED = {"driver": DRIVER, "policy": POLICY, "direct": DIRECT}
 PLAIN = {"recorder": RECORDER, "evaluator": EVALUATOR}

@@ -1,30 +1,55 @@
-"""Everything that a hand's nodes publish, as it crosses the wire: bytes, not yet messages."""
+"""Everything that a hand's nodes publish, as it crosses the wire: bytes, not yet messages.
+
+Topics reach a node in no particular order, the result of an episode before its last step. They are
+handed on in the order in which they were said, by the clock of the host that all nodes are on, a
+moment later.
+"""
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import time
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
+
 from taskbelief_hardware.declarations import Topic
 from taskbelief_policy.interfaces import DIRECT, POLICY
 
 TAPPED: dict[str, Topic] = {topic.name: topic for topic in (*POLICY.publishes, *DIRECT.publishes)}
 """by name; of both topologies, which publish the same"""
 Take = Callable[[str, bytes, int], None]
-"""topic, serialized message, ns since the epoch at which it came"""
+"""topic, serialized message, ns since the epoch at which it was published"""
+HELD_NS = 250_000_000
+"""how much later than others a message may arrive and still find its place"""
+RELEASE_S = 0.02
+
+
+class _Said(NamedTuple):
+    published_ns: int
+    number: int
+    """of its arrival: what was said at the same moment keeps that order"""
+    topic: str
+    message: bytes
 
 
 class Tap:
-    """Subscribes to every topic on a node and hands on what comes, on the executor's thread."""
+    """Subscribes to every topic on a node. `take` is called on the executor's thread."""
 
     def __init__(self, node: Node, take: Take) -> None:
         self.lost: Counter[str] = Counter()
         """messages that never came, by topic, as the middleware counts them"""
+        self.num_disordered = 0
+        """messages that came too late to be put in order"""
         self._take = take
+        self._held: list[_Said] = []
+        self._numbers = itertools.count()
+        self._released_ns = 0
         for topic in TAPPED.values():
             node.create_subscription(
                 topic.type,
@@ -34,12 +59,30 @@ class Tap:
                 raw=True,
                 event_callbacks=SubscriptionEventCallbacks(message_lost=self._losing(topic.name)),
             )
+        node.create_timer(RELEASE_S, self._release)
+
+    def drain(self) -> None:
+        """Hand on whatever is held: nothing more will come. Not while the node is spun."""
+        while self._held:
+            self._pass_on(heapq.heappop(self._held))
 
     def _taking(self, name: str) -> Callable[[bytes, dict[str, Any]], None]:
         def take(message: bytes, info: dict[str, Any]) -> None:
-            self._take(name, message, info["received_timestamp"])
+            published_ns = info["source_timestamp"] or info["received_timestamp"]
+            said = _Said(published_ns, next(self._numbers), name, message)
+            heapq.heappush(self._held, said)
 
         return take
+
+    def _release(self) -> None:
+        until_ns = time.time_ns() - HELD_NS
+        while self._held and self._held[0].published_ns <= until_ns:
+            self._pass_on(heapq.heappop(self._held))
+
+    def _pass_on(self, said: _Said) -> None:
+        self.num_disordered += said.published_ns < self._released_ns
+        self._released_ns = max(self._released_ns, said.published_ns)
+        self._take(said.topic, said.message, said.published_ns)
 
     def _losing(self, name: str) -> Callable[[QoSMessageLostInfo], None]:
         def lose(info: QoSMessageLostInfo) -> None:

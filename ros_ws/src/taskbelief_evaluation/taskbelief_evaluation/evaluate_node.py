@@ -1,0 +1,193 @@
+"""Runs the episodes of a plan over a graph whose nodes run but are not configured yet.
+
+It takes driver and policy through their lifecycle, puts each task on the bench (another emulator
+where the hand is emulated), calls the services that place the hand and begin episodes, records
+every trial, and notes each episode before the next one begins. Started again with the same plan and
+folder it goes on with what is missing. Ends with 0 when nothing is, 1 when something is, 2 for
+input that makes no sense, 130 when it was told to stop.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from pathlib import Path
+from types import FrameType
+
+import rclpy
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rich.console import Console
+
+from sim2real.bringup.graph import EmulatorSpec
+from sim2real.contract.errors import BadInput
+from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
+from sim2real.evaluation.evaluate import Evaluation
+from sim2real.evaluation.header import Header
+from sim2real.evaluation.journal import Journal
+from sim2real.evaluation.live import LiveView
+from sim2real.evaluation.plan_file import EvaluationPlan, read_plan
+from sim2real.evaluation.recorder import HEADER_RECORD, RECORDINGS, RecordingPlace, free_name
+from sim2real.evaluation.results import write_results
+from sim2real.evaluation.session import Condition
+from sim2real.evaluation.summary import show_results
+from sim2real.recording.metadata import git_commit
+from sim2real.runtime.bundle import Bundle
+from sim2real.runtime.policy_runner import TrialLabels
+from sim2real.runtime.verify import load_bundle
+from taskbelief_evaluation.calls import Caller
+from taskbelief_evaluation.episode_watch import EpisodeWatch
+from taskbelief_evaluation.interfaces import EVALUATOR
+from taskbelief_evaluation.recorder import Recorder
+from taskbelief_evaluation.ros_bench import RosBench
+from taskbelief_evaluation.ros_session import Recordings, RosSession
+from taskbelief_evaluation.spinning import spinning
+from taskbelief_evaluation.tap import Tap
+from taskbelief_hardware.parameters import declare
+
+CONTROL_NODES = {"two_processes": ("driver", "policy"), "one_process": ("direct",)}
+"""by topology, in the order in which they are let go of"""
+
+
+class TrialRecordings(Recordings):
+    """One file per trial, in the place and under the name that every evaluation gives it."""
+
+    def __init__(self, recorder: Recorder, place: RecordingPlace) -> None:
+        self._recorder, self._place = recorder, place
+
+    def begin_trial(self, labels: TrialLabels) -> None:
+        self.name = free_name(self._place.folder, labels)
+        more = {HEADER_RECORD: {"header": self._place.header.to_json()}}
+        self._recorder.begin(self._place.folder / self.name, more)
+
+    def sync(self) -> None:
+        self._recorder.sync()
+
+
+class EvaluateNode(Node):  # type: ignore[misc]
+    """What the evaluation needs, made of the node's parameters. Raises `BadInput`."""
+
+    def __init__(self) -> None:
+        super().__init__("evaluator")
+        given = declare(self, EVALUATOR.parameters)
+        text = {name: str(value) for name, value in given.items()}
+        config = text["robot_config"]
+        self.spec = load_robot_spec(Path(config) if config else DCLAW)
+        self.bundle = load_bundle(Path(text["bundle"]), self.spec)
+        self.plan = read_plan(Path(text["plan"]))
+        self.robot, self.unit, self.out = text["robot"], text["unit"], Path(text["out"])
+        self.max_faults = int(given["max_faults"])
+        self.control_nodes = CONTROL_NODES[text["topology"]]
+        self.emulator = None
+        if self.robot == "emulated":
+            self.emulator = EmulatorSpec(
+                link=text["port"], robot_config=config, faults=text["faults"]
+            )
+
+
+def main() -> None:
+    """Run the node."""
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = EvaluateNode()
+        journal = Journal.resume(node.out, header_of(node))
+    except BadInput as error:
+        print(f"evaluate: {error}", file=sys.stderr)
+        sys.exit(2)
+    sys.exit(_run(node, journal))
+
+
+def _run(node: EvaluateNode, journal: Journal) -> int:
+    told = threading.Event()
+
+    def tell(_number: int, _frame: FrameType | None) -> None:
+        told.set()
+
+    def check() -> None:
+        if told.is_set():
+            raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, tell)
+    place = RecordingPlace(folder=node.out / RECORDINGS, header=journal.header, unit=node.unit)
+    place.finish_parts()
+    console = Console(highlight=False, soft_wrap=True)
+    view = LiveView(console)
+    recorder = Recorder(node.spec, robot=node.robot, unit=node.unit, namespace=node.get_namespace())
+    watch = EpisodeWatch(view.step_taken)
+
+    def take(topic: str, message: bytes, published_ns: int) -> None:
+        recorder.take(topic, message, published_ns)
+        watch.take(topic, message)
+
+    tap = Tap(node, take)
+    caller = Caller(node, check)
+    bench = RosBench(
+        caller,
+        node.control_nodes,
+        node.bundle,
+        lambda: RosSession(
+            caller,
+            watch,
+            TrialRecordings(recorder, place),
+            control_period_s=node.bundle.manifest.control_period_s,
+        ),
+        emulator=node.emulator,
+    )
+    evaluation = Evaluation(
+        robot=node.robot,
+        tasks=node.plan.bench_tasks(),
+        bundles={"evaluated": node.bundle},
+        protocol=node.plan.protocol,
+        open_session=bench.session,
+        journal=journal,
+        observers=(view,),
+        max_faults=node.max_faults,
+    )
+    view.num_episodes = len(evaluation.missing())
+    try:
+        with spinning(node), view:
+            evaluation.run()
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        tap.drain()
+        recorder.close()
+        document = write_results(node.out, journal.header, journal.records)
+    show_results(console, document)
+    return 1 if evaluation.missing() else 0
+
+
+def header_of(node: EvaluateNode) -> Header:
+    """What is measured."""
+    return _header(node.robot, node.unit, node.bundle, node.spec, node.plan)
+
+
+def _header(robot: str, unit: str, bundle: Bundle, spec: RobotSpec, plan: EvaluationPlan) -> Header:
+    not_available = {
+        Condition.ROBUST.value: "the graph has one bundle loaded",
+        Condition.ORACLE.value: "it is told the true task, which is known in simulation only",
+    }
+    if len(plan.tasks) < 2:
+        not_available[Condition.WRONG_TASK.value] = "there is one task only"
+    return Header(
+        bundle_name=bundle.manifest.name,
+        bundle_digest=bundle.digest,
+        robot=robot,
+        num_trials=plan.num_trials,
+        num_episodes=plan.num_episodes,
+        seed=plan.seed,
+        tasks={task.name: task.parameters for task in plan.tasks},
+        not_available=not_available,
+        provenance={
+            "recipe": bundle.manifest.provenance.recipe,
+            "task_set_sha256": plan.task_set_sha256,
+            "trained_on_sha256": bundle.manifest.provenance.task_set_sha256,
+            "robot_fingerprint": spec.fingerprint,
+            "unit": unit,
+            "robust": "",
+            "oracle": "",
+        },
+        git_commit=git_commit(),
+    )
