@@ -51,7 +51,7 @@ def note_tick(latency_ns: dict[str, list[int]], tick: TickTimes) -> None:
         _add(latency_ns, "read", tick.read_done_ns - tick.started_ns)
     if tick.reading_ns and tick.written_ns:
         _add(latency_ns, "answer", tick.written_ns - tick.read_done_ns)
-    if tick.written_ns and tick.answers_ns == tick.reading_ns:
+    if tick.written_ns and tick.reading_ns and tick.answers_ns == tick.reading_ns:
         _add(latency_ns, "age", tick.written_ns - tick.answers_ns)
 
 

@@ -31,10 +31,13 @@ class EpisodeWatch:
         """of the policy that is loaded"""
         self._show = show
         self._keeper = TallyKeeper()
+        self._tally: Tally | None = None
+        """of the episode that has ended"""
         self._start: Any = None
         self._last_step: Any = None
         self._belief: Any = None
-        self._reward = 0.0
+        self._rewards: list[float] = []
+        self._successes: list[bool] = []
 
     @property
     def is_complete(self) -> bool:
@@ -48,16 +51,32 @@ class EpisodeWatch:
         with self.changed:
             self._keeper.trial_begins()
             self._keeper.take()  # what happened since is in the recording of the one before
+            self._tally = self._belief = None
 
     def expect_episode(self) -> None:
         """Forget the one before."""
         with self.changed:
-            self.result = self._start = self._last_step = self._belief = None
-            self._reward = 0.0
+            self.result = self._start = self._last_step = None
+            self._rewards, self._successes = [], []
 
     def take_tally(self) -> Tally:
+        """Up to the episode's result, as whoever reads the recording counts it."""
         with self.changed:
-            return self._keeper.take()
+            tally, self._tally = self._tally, None
+            return self._keeper.take() if tally is None else tally
+
+    def so_far(self) -> dict[str, Any]:
+        """The fields of an outcome, of an episode that will have no result."""
+        with self.changed:
+            successes, belief = self._successes, self._belief
+            return {
+                "total_reward": sum(self._rewards),
+                "is_success": bool(successes) and successes[-1],
+                "success_fraction": sum(successes) / len(successes) if successes else 0.0,
+                "num_steps": len(self._rewards),
+                "num_transitions": 0 if belief is None else belief.num_transitions,
+                "kl_from_prior": 0.0 if belief is None else belief.kl_from_prior,
+            }
 
     def take(self, name: str, message: bytes) -> None:
         """A message of any topic, in the order in which it is recorded."""
@@ -71,15 +90,19 @@ class EpisodeWatch:
 
     def _episode_start(self, start: Any) -> None:
         self._start = start
+        self._rewards, self._successes = [], []
         self._keeper.episode_begins()
 
     def _trial_result(self, result: Any) -> None:
         self.result = result
         self._keeper.episode_ends()
+        self._tally = self._keeper.take()
 
     def _policy_step(self, step: Any) -> None:
         self._keeper.step(step, is_evidence=not step.rejection)
-        self._reward += step.reward if step.tick > 0 else 0.0
+        if step.tick > 0:
+            self._rewards.append(step.reward)
+            self._successes.append(step.is_success)
         if step.is_last:
             self._last_step = step
 
@@ -91,7 +114,7 @@ class EpisodeWatch:
             self._show(
                 condition=self._start.condition,
                 episode=belief.episode,
-                reward_so_far=self._reward,
+                reward_so_far=sum(self._rewards),
                 num_transitions=belief.num_transitions,
                 kl_from_prior=belief.kl_from_prior,
                 belief=_summary(belief),

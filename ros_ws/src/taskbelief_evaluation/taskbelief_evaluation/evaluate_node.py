@@ -12,6 +12,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -32,9 +33,12 @@ from sim2real.evaluation.recorder import HEADER_RECORD, RECORDINGS, RecordingPla
 from sim2real.evaluation.results import write_results
 from sim2real.evaluation.session import Condition
 from sim2real.evaluation.summary import show_results
+from sim2real.recording import messages
+from sim2real.recording.cdr import encode
 from sim2real.recording.metadata import git_commit
+from sim2real.recording.topics import TOPICS
 from sim2real.runtime.bundle import Bundle
-from sim2real.runtime.policy_runner import TrialLabels
+from sim2real.runtime.policy_runner import EpisodeOutcome, TrialLabels
 from sim2real.runtime.verify import load_bundle
 from taskbelief_evaluation.calls import Caller
 from taskbelief_evaluation.episode_watch import EpisodeWatch
@@ -43,7 +47,7 @@ from taskbelief_evaluation.recorder import Recorder
 from taskbelief_evaluation.ros_bench import RosBench
 from taskbelief_evaluation.ros_session import Recordings, RosSession
 from taskbelief_evaluation.spinning import spinning
-from taskbelief_evaluation.tap import Tap
+from taskbelief_evaluation.tap import Take, Tap
 from taskbelief_hardware.parameters import declare
 
 CONTROL_NODES = {"two_processes": ("driver", "policy"), "one_process": ("direct",)}
@@ -53,13 +57,18 @@ CONTROL_NODES = {"two_processes": ("driver", "policy"), "one_process": ("direct"
 class TrialRecordings(Recordings):
     """One file per trial, in the place and under the name that every evaluation gives it."""
 
-    def __init__(self, recorder: Recorder, place: RecordingPlace) -> None:
-        self._recorder, self._place = recorder, place
+    def __init__(self, recorder: Recorder, place: RecordingPlace, take: Take) -> None:
+        self._recorder, self._place, self._take = recorder, place, take
 
     def begin_trial(self, labels: TrialLabels) -> None:
         self.name = free_name(self._place.folder, labels)
         more = {HEADER_RECORD: {"header": self._place.header.to_json()}}
         self._recorder.begin(self._place.folder / self.name, more)
+
+    def note(self, outcome: EpisodeOutcome) -> None:
+        now_ns = time.time_ns()
+        message = messages.trial_result_message(outcome, now_ns)
+        self._take("trial_result", encode(TOPICS["trial_result"].type, message), now_ns)
 
     def sync(self) -> None:
         self._recorder.sync()
@@ -130,8 +139,8 @@ def _run(node: EvaluateNode, journal: Journal) -> int:
         lambda: RosSession(
             caller,
             watch,
-            TrialRecordings(recorder, place),
-            control_period_s=node.bundle.manifest.control_period_s,
+            TrialRecordings(recorder, place, take),
+            node.bundle,
         ),
         emulator=node.emulator,
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 
 from sim2real.evaluation.session import EpisodeFault, EpisodePlan, Tally
 from sim2real.runtime.adaptation import Memory
+from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.policy_runner import EpisodeOutcome, TrialLabels
 from taskbelief_evaluation.calls import POLL_S, Caller, CallFailed
 from taskbelief_evaluation.episode_watch import EpisodeWatch
@@ -45,6 +46,9 @@ class Recordings:
     def begin_trial(self, labels: TrialLabels) -> None:
         """Begin a file."""
 
+    def note(self, outcome: EpisodeOutcome) -> None:
+        """Record the outcome of an episode that nobody else will say anything about."""
+
     def sync(self) -> None:
         """All that has come is on disk when this returns."""
 
@@ -57,14 +61,16 @@ class RosSession:
         caller: Caller,
         watch: EpisodeWatch,
         recordings: Recordings,
-        *,
-        control_period_s: float,
+        bundle: Bundle,
     ) -> None:
         self._caller, self._watch, self._recordings = caller, watch, recordings
-        self._period_s = control_period_s
+        self._bundle = bundle
         self._is_frozen = False
+        self._labels: TrialLabels | None = None
+        self._episode = 0
 
     def begin_trial(self, *, seed: int, labels: TrialLabels, first_episode: int = 0) -> None:
+        self._labels, self._episode = labels, first_episode
         self._watch.trial_begins()
         self._recordings.begin_trial(labels)
         self._ask(
@@ -105,6 +111,21 @@ class RosSession:
         self._is_frozen = is_frozen
 
     def run_episode(self, plan: EpisodePlan) -> EpisodeOutcome:
+        self._watch.expect_episode()
+        try:
+            outcome = self._run(plan)
+        except EpisodeFault as fault:
+            self._settle()
+            if self._watch.result is None:
+                raise self._noted(fault, plan) from None
+            outcome = outcome_of(self._watch.result)
+        self._recordings.sync()
+        self._episode += 1
+        if outcome.outcome != "completed":
+            raise EpisodeFault(outcome.outcome, outcome.reason, outcome)
+        return outcome
+
+    def _run(self, plan: EpisodePlan) -> EpisodeOutcome:
         self._ask(
             PLACE_HAND,
             timeout_s=PLACE_S,
@@ -112,7 +133,6 @@ class RosSession:
             moves_object=True,
             object_rad=plan.valve_rad,
         )
-        self._watch.expect_episode()
         begun = self._ask(
             BEGIN_EPISODE,
             seed=plan.seed,
@@ -120,13 +140,30 @@ class RosSession:
             goal_amplitude=plan.goal.amplitude.tolist(),
             goal_frequency_rad_s=plan.goal.frequency_rad_s.tolist(),
         )
-        self._await_result(begun.num_steps * self._period_s + SLACK_S)
+        self._await_result(begun.num_steps * self._bundle.manifest.control_period_s + SLACK_S)
+        self._settle()
+        return outcome_of(self._watch.result)
+
+    def _settle(self) -> None:
+        """Wait for what is still under way."""
         self._wait(lambda: self._watch.is_complete, SETTLE_S)
+
+    def _noted(self, fault: EpisodeFault, plan: EpisodePlan) -> EpisodeFault:
+        """The same with an outcome, which is in the recording now."""
+        assert self._labels is not None
+        outcome = EpisodeOutcome(
+            bundle_name=self._bundle.manifest.name,
+            bundle_digest=self._bundle.digest,
+            **asdict(self._labels),
+            episode=self._episode,
+            episode_seed=plan.seed,
+            **self._watch.so_far(),
+            outcome="fault",
+            reason=fault.reason,
+        )
+        self._recordings.note(outcome)
         self._recordings.sync()
-        outcome = outcome_of(self._watch.result)
-        if outcome.outcome != "completed":
-            raise EpisodeFault(outcome.outcome, outcome.reason, outcome)
-        return outcome
+        return EpisodeFault(fault.cause, fault.reason, outcome)
 
     def take_tally(self) -> Tally:
         return self._watch.take_tally()
