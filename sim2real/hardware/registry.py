@@ -22,6 +22,8 @@ class RobotPlace:
     """path of the serial port; none for one that is simulated"""
     unit: str = ""
     """whose calibration to use"""
+    patience_s: float = 0.0
+    """how much later than usual servos may answer, where the machine is busy with other things"""
 
 
 def open_robot(spec: RobotSpec, place: RobotPlace) -> Robot:
@@ -37,13 +39,19 @@ def open_robot(spec: RobotSpec, place: RobotPlace) -> Robot:
 
 
 def _on_a_bus(spec: RobotSpec, place: RobotPlace) -> Robot:
-    from sim2real.hardware.dynamixel.driver import DynamixelRobot
+    from sim2real.hardware.dynamixel.bus import BusTiming
+    from sim2real.hardware.dynamixel.driver import DriverConfig, DynamixelRobot
 
     if not place.port:
         raise BadInput(WHERE, "port", found="", expected=f"a serial port: {place.kind} needs one")
     if not place.unit:
         raise BadInput(WHERE, "unit", found="", expected="the name of a calibration")
-    return DynamixelRobot.on_serial(place.port, spec, place.unit)
+    usual = DriverConfig()
+    config = DriverConfig(
+        timing=BusTiming(turnaround_s=usual.timing.turnaround_s + place.patience_s),
+        tick_tolerance_s=usual.tick_tolerance_s + place.patience_s,
+    )
+    return DynamixelRobot.on_serial(place.port, spec, place.unit, config)
 
 
 def _on_a_real_bus(spec: RobotSpec, place: RobotPlace) -> Robot:

@@ -54,3 +54,12 @@ def ros(ros_domain_id):
     rclpy.init(args=[], domain_id=ros_domain_id)
     yield rclpy
     rclpy.try_shutdown()
+
+
+@pytest.fixture
+def bench(ros_domain_id, tmp_path):
+    """A test's own node, which starts ours as processes of their own; all in this domain."""
+    from tests.ros.graph import bench_in
+
+    with bench_in(tmp_path, ros_domain_id) as bench:
+        yield bench

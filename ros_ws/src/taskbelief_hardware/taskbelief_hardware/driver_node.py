@@ -17,6 +17,8 @@ parameter   unit               'emulated'       whose calibration to use; a seri
                                                 to be given
 parameter   rate_hz            100.0            readings per second, Hz; a whole multiple of the
                                                 policy's rate
+parameter   patience_s         0.0              how much later than usual servos may answer, s, on a
+                                                busy machine
 parameter   robot_config       ''               path of a robot.yaml; empty: the D'Claw's
 parameter   realtime_priority  0                SCHED_FIFO priority of the loop's thread; 0: as any
                                                 other thread
@@ -57,10 +59,13 @@ class TopicCommander:
     def end(self) -> None:
         self._inbox.close()
 
-    def answer(self, state: HandState, cutoff_ns: int) -> Command | None:
+    def tell(self, state: HandState) -> None:
         self._telemetry.reading(state)
+
+    def answer(self, state: HandState, cutoff_ns: int) -> Command | None:
         stamp_ns = state.reading.stamp_ns
-        self._topic.wait(0.0)
+        if not self._inbox.is_open:
+            self._topic.wait(0.0)  # to refuse what comes, and count it
         self._topic.wait_until(cutoff_ns, lambda: self._inbox.is_answered(stamp_ns))
         return self._inbox.take()
 

@@ -12,19 +12,19 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from std_srvs.srv import Trigger
 from taskbelief_interfaces.srv import PlaceHand, RecoverServos
 
-from sim2real.contract.joint_io import Command
+from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.hardware.placing import HandPlacer, load_reset_config
-from sim2real.hardware.realtime_simulation import RealtimeSimulation
 from sim2real.hardware.registry import RobotPlace, open_robot
-from sim2real.hardware.robot import RobotFault
+from sim2real.hardware.robot import Health, RobotFault
 from sim2real.recording.messages import diagnostics_message
 from sim2real.runtime.control_loop import Answer, ControlLoop, ControlTick, LoopStopped
 from sim2real.runtime.diagnosis import HandDiagnosis, Level, Status
@@ -40,6 +40,7 @@ from taskbelief_hardware.telemetry import HandTelemetry, Publications
 DIAGNOSTICS_PERIOD_S = 1.0
 BUSY_GRACE_S = 0.3
 """how long placing the hand waits for whoever commands it to have said that he is done"""
+Joints = NDArray[np.float64]
 FAULTS = (RobotFault, LoopStopped)
 """what a service's work may fail with"""
 
@@ -53,8 +54,11 @@ class Commander(Protocol):
     def end(self) -> None:
         """No command is followed any more."""
 
+    def tell(self, state: HandState) -> None:
+        """A reading, as soon as there is one; on the loop's thread."""
+
     def answer(self, state: HandState, cutoff_ns: int) -> Command | None:
-        """See `control_loop.Answer`; on the loop's thread."""
+        """See `control_loop.Answer`; on the loop's thread, unless the hand is being placed."""
 
     def after_tick(self, tick: ControlTick) -> None:
         """What can wait until the goals are out; on the loop's thread."""
@@ -62,6 +66,14 @@ class Commander(Protocol):
     @property
     def refusals(self) -> Mapping[str, int]:
         """Commands by what became of them; empty where none is refused."""
+
+
+class _Placeable(Protocol):
+    """A simulated robot. Not imported, since that needs MuJoCo."""
+
+    def read(self) -> Reading: ...
+
+    def place(self, joint_rad: Joints, valve_rad: float, rng: np.random.Generator) -> None: ...
 
 
 def robot_spec(parameters: Mapping[str, Value]) -> RobotSpec:
@@ -89,6 +101,7 @@ class Hand:
             kind=str(parameters["robot"]),
             port=str(parameters["port"]),
             unit=str(parameters["unit"]),
+            patience_s=float(parameters["patience_s"]),
         )
         open_robot(spec, self._place)  # nothing is opened yet, but refused
         self._rate_hz = float(parameters["rate_hz"])
@@ -170,8 +183,9 @@ class Hand:
     # ---- on the loop's thread ------------------------------------------------------------------
 
     def _answer(self, state: HandState, cutoff_ns: int) -> Command | None:
-        answered = self._commander.answer(state, cutoff_ns)
-        return self._placer.answer(state, cutoff_ns) if self._placer.is_moving else answered
+        self._commander.tell(state)
+        answer = self._placer.answer if self._placer.is_moving else self._commander.answer
+        return answer(state, cutoff_ns)
 
     def _after_tick(self, tick: ControlTick) -> None:
         self._tick = tick
@@ -236,11 +250,15 @@ class Hand:
         return answered(response, recover, FAULTS)
 
     def _names_with_errors(self) -> tuple[str, ...]:
-        health = None if self._tick is None else self._tick.health
-        if health is None:
-            raise RobotFault("no_reading", "nobody knows which servos have an error")
-        names = self._spec.joint_names
-        return tuple(name for name, bits in zip(names, health.hardware_error) if bits)
+        """Joints whose servos say now that they have latched an error. Raises `RobotFault`."""
+        loop = self._working_loop()
+
+        def look() -> Health:
+            loop.robot.read()
+            return loop.robot.health()
+
+        errors = loop.call(look, moves=False).hardware_error
+        return tuple(name for name, bits in zip(self._spec.joint_names, errors) if bits)
 
     def _place_hand(
         self, request: PlaceHand.Request, response: PlaceHand.Response
@@ -249,8 +267,8 @@ class Hand:
             loop = self._idle_loop()
             joint_rad = np.array(request.joint_rad, np.float64)
             object_rad = request.object_rad if request.moves_object else None
-            if isinstance(loop.robot, RealtimeSimulation):
-                reached = self._put(loop, loop.robot, joint_rad, object_rad)
+            if hasattr(loop.robot, "place"):
+                reached = self._put(loop, cast(_Placeable, loop.robot), joint_rad, object_rad)
             else:
                 reached = self._placer.place(loop, joint_rad, object_rad).object_rad
             response.joint_rad, response.object_rad = joint_rad.tolist(), reached
@@ -261,8 +279,8 @@ class Hand:
     def _put(
         self,
         loop: ControlLoop,
-        robot: RealtimeSimulation,
-        joint_rad: np.ndarray[Any, np.dtype[np.float64]],
+        robot: _Placeable,
+        joint_rad: Joints,
         object_rad: float | None,
     ) -> float:
         """A simulated hand is put somewhere, without going there."""

@@ -141,6 +141,13 @@ DRIVER_PARAMETERS = (
         low=1.0,
         high=1000.0,
     ),
+    Parameter(
+        name="patience_s",
+        default=0.0,
+        purpose="how much later than usual servos may answer, s, on a busy machine",
+        low=0.0,
+        high=1.0,
+    ),
     ROBOT_CONFIG,
     REALTIME_PRIORITY,
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import os
 import signal
 import sys
 import threading
@@ -44,6 +45,8 @@ def run(make_node: Callable[[], ManagedNode], arguments: Sequence[str] | None = 
         return 2
     if others:
         return _explain(make_node, others)
+    # A hand is nobody's business on the network, unless somebody says how far nodes shall talk.
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     stopping = threading.Event()
 

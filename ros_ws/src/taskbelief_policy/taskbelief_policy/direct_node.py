@@ -31,6 +31,8 @@ parameter  unit               'emulated'       whose calibration to use; a seria
                                                be given
 parameter  rate_hz            100.0            readings per second, Hz; a whole multiple of the
                                                policy's rate
+parameter  patience_s         0.0              how much later than usual servos may answer, s, on a
+                                               busy machine
 parameter  robot_config       ''               path of a robot.yaml; empty: the D'Claw's
 parameter  realtime_priority  0                SCHED_FIFO priority of the loop's thread; 0: as any
                                                other thread
@@ -42,16 +44,15 @@ import sys
 import time
 from collections.abc import Mapping
 
+from sim2real.contract.joint_io import Command
+from sim2real.runtime.control_loop import ControlTick, LoopStopped
+from sim2real.runtime.hand_state import HandState
 from taskbelief_hardware.hand import Hand, robot_spec
 from taskbelief_hardware.managed import ManagedNode
 from taskbelief_hardware.parameters import declare
 from taskbelief_hardware.process import run
 from taskbelief_hardware.stamps import Stamps
 from taskbelief_hardware.telemetry import HandTelemetry
-
-from sim2real.contract.joint_io import Command
-from sim2real.runtime.control_loop import ControlTick, LoopStopped
-from sim2real.runtime.hand_state import HandState
 from taskbelief_policy.interfaces import DIRECT
 from taskbelief_policy.policy import Policy
 
@@ -67,6 +68,9 @@ class DirectCommander:
 
     def end(self) -> None:
         """The loop asks no more."""
+
+    def tell(self, state: HandState) -> None:
+        """Told after the tick, when it delays nothing."""
 
     def answer(self, state: HandState, _cutoff_ns: int) -> Command | None:
         return self._policy.take(state, time.monotonic_ns())

@@ -3,6 +3,16 @@
 from __future__ import annotations
 
 from std_srvs.srv import Trigger
+from taskbelief_interfaces.msg import BundleInfo, EpisodeStart, PolicyStep, TaskBelief, TrialResult
+from taskbelief_interfaces.srv import (
+    BeginEpisode,
+    BeginTrial,
+    EndEpisode,
+    FreezeBelief,
+    GetBelief,
+    SetBelief,
+)
+
 from taskbelief_hardware.declarations import NodeInterface, Parameter, Service, Topic
 from taskbelief_hardware.interfaces import (
     DIAGNOSTICS,
@@ -15,15 +25,6 @@ from taskbelief_hardware.interfaces import (
     REALTIME_PRIORITY,
     ROBOT_CONFIG,
     STREAM,
-)
-from taskbelief_interfaces.msg import BundleInfo, EpisodeStart, PolicyStep, TaskBelief, TrialResult
-from taskbelief_interfaces.srv import (
-    BeginEpisode,
-    BeginTrial,
-    EndEpisode,
-    FreezeBelief,
-    GetBelief,
-    SetBelief,
 )
 
 BELIEF = Topic(

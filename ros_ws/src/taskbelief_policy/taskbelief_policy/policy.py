@@ -13,11 +13,6 @@ from typing import Any
 
 from rclpy.node import Node
 from std_srvs.srv import Trigger
-from taskbelief_hardware.interfaces import DIAGNOSTICS
-from taskbelief_hardware.managed import answered
-from taskbelief_hardware.parameters import Value
-from taskbelief_hardware.stamps import Stamps
-from taskbelief_hardware.telemetry import Publications
 from taskbelief_interfaces.srv import (
     BeginEpisode,
     BeginTrial,
@@ -54,6 +49,11 @@ from sim2real.runtime.policy_runner import (
     TrialLabels,
 )
 from sim2real.runtime.verify import load_bundle
+from taskbelief_hardware.interfaces import DIAGNOSTICS
+from taskbelief_hardware.managed import answered
+from taskbelief_hardware.parameters import Value
+from taskbelief_hardware.stamps import Stamps
+from taskbelief_hardware.telemetry import Publications
 from taskbelief_policy.interfaces import (
     BEGIN_EPISODE,
     BEGIN_TRIAL,

@@ -31,13 +31,6 @@ from concurrent.futures import Future
 from typing import Any
 
 from std_srvs.srv import Trigger
-from taskbelief_hardware.control_topics import ControlTopic
-from taskbelief_hardware.hand import robot_spec
-from taskbelief_hardware.interfaces import HAND_READING, HOLD, JOINT_TARGETS, promised_targets
-from taskbelief_hardware.managed import ManagedNode
-from taskbelief_hardware.parameters import declare
-from taskbelief_hardware.process import run
-from taskbelief_hardware.stamps import Stamps
 from taskbelief_interfaces.msg import HandReading, JointTargets
 
 from sim2real.contract.robot_spec import RobotSpec
@@ -45,6 +38,13 @@ from sim2real.recording.messages import joint_targets_message
 from sim2real.recording.received import hand_state_of
 from sim2real.recording.ros_message import fill
 from sim2real.runtime.realtime import require_realtime
+from taskbelief_hardware.control_topics import ControlTopic
+from taskbelief_hardware.hand import robot_spec
+from taskbelief_hardware.interfaces import HAND_READING, HOLD, JOINT_TARGETS, promised_targets
+from taskbelief_hardware.managed import ManagedNode
+from taskbelief_hardware.parameters import declare
+from taskbelief_hardware.process import run
+from taskbelief_hardware.stamps import Stamps
 from taskbelief_policy.interfaces import POLICY
 from taskbelief_policy.policy import Policy
 

@@ -1,0 +1,214 @@
+"""The driver's life: every transition, what is said and done in each, and an error in each."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+
+from sim2real.emulator.bus_server import EmulatedBus
+from sim2real.emulator.faults import Fault
+from taskbelief_hardware.interfaces import (
+    DIAGNOSTICS,
+    HAND_READING,
+    HOLD,
+    JOINT_STATES,
+    PLACE_HAND,
+    RECOVER_SERVOS,
+    ROBOT_DESCRIPTION,
+    SAFETY_EVENT,
+    SERVO_STATES,
+)
+from tests.ros.graph import EMULATED, HOME, SPEC, patient_robot
+
+pytestmark = pytest.mark.realtime
+
+
+@pytest.fixture
+def bus():
+    with EmulatedBus(SPEC) as bus:
+        yield bus
+
+
+@pytest.fixture
+def driver(bench, bus, tmp_path):
+    """A driver of an emulated hand, unconfigured."""
+    robot_config, _ = patient_robot(tmp_path)
+    return bench.start("driver", port=bus.port, robot_config=robot_config, **EMULATED)
+
+
+def torque(bus) -> list[bool]:
+    return [bus.servo(motor_id).torque_is_on for motor_id in SPEC.motor_ids]
+
+
+def test_a_whole_life(bench, driver, bus):
+    assert bench.state(driver) == "unconfigured"
+    readings = bench.listen(HAND_READING)
+
+    assert bench.change(driver, "configure"), driver.log
+    assert bench.state(driver) == "inactive"
+    bench.wait_for(lambda: readings, "a reading with torque off")
+    assert not readings[-1].is_following
+    assert len(readings[-1].applied_rad) == 0
+    assert not any(torque(bus))
+
+    assert bench.change(driver, "activate"), driver.log
+    assert all(torque(bus))
+    bench.wait_for(lambda: readings[-1].is_following, "a reading with torque on")
+    assert len(readings[-1].applied_rad) == 9
+
+    assert bench.change(driver, "deactivate"), driver.log
+    assert not any(torque(bus))
+    count = len(readings)
+    bench.wait_for(lambda: len(readings) > count, "a reading after torque went off")
+
+    assert bench.change(driver, "cleanup"), driver.log
+    assert bench.state(driver) == "unconfigured"
+    assert bench.change(driver, "configure", "activate"), "once more, on the same port"
+    assert bench.change(driver, "shutdown"), driver.log
+    assert bench.state(driver) == "finalized"
+    assert not any(torque(bus))
+    assert driver.stop() == 0
+
+
+def test_what_it_publishes_is_in_si_units_and_in_order(bench, driver, bus):
+    states, servos = bench.listen(JOINT_STATES), bench.listen(SERVO_STATES)
+    descriptions, diagnostics = bench.listen(ROBOT_DESCRIPTION), bench.listen(DIAGNOSTICS)
+    assert bench.change(driver, "configure", "activate"), driver.log
+    bench.wait_for(lambda: servos and diagnostics and len(states) > 5, "telemetry")
+
+    state = states[-1]
+    assert list(state.name) == [*SPEC.joint_names, "valve"]
+    assert state.header.frame_id == "dclaw_base"
+    for index, joint in enumerate(SPEC.joints):
+        assert joint.lower_rad - 0.1 < state.position[index] < joint.upper_rad + 0.1
+        assert abs(state.effort[index]) < SPEC.servo.stall_torque_nm, "N m, not mA"
+    assert [servo.motor_id for servo in servos[-1].servos] == list(SPEC.motor_ids)
+    assert servos[-1].phase == "active"
+    assert servos[-1].servos[0].torque_enabled
+    assert "<robot" in descriptions[0].data
+    names = {row.name for row in diagnostics[-1].status}
+    assert {"driver: hand", "driver: control loop", "driver: safety ladder"} <= names
+    assert all(row.hardware_id == "dclaw/emulated" for row in diagnostics[-1].status)
+
+
+def test_configuring_without_a_port_says_why_and_works_once_it_is_there(bench, tmp_path):
+    port = tmp_path / "port"
+    driver = bench.start("driver", port=port, **EMULATED)
+    events = bench.listen(SAFETY_EVENT)
+
+    assert not bench.change(driver, "configure")
+    assert bench.state(driver) == "unconfigured"
+    event = bench.wait_for(lambda: events, "the reason")[0]
+    assert str(port) in event.detail
+    assert f"configure: {port}" in driver.log
+
+    with EmulatedBus(SPEC) as bus:
+        port.symlink_to(bus.port)
+        assert bench.change(driver, "configure"), driver.log
+        assert driver.stop() == 0
+
+
+def test_another_hand_than_configured_is_refused(bench, driver, bus):
+    bus.inject(Fault(kind="set_registers", servo=20, registers={"operating_mode": 3}))
+    assert not bench.change(driver, "configure")
+    assert bench.state(driver) == "unconfigured"
+    assert "operating_mode" in driver.log
+
+
+def test_torque_does_not_come_on_with_an_error_and_does_after_recovery(bench, driver, bus):
+    events = bench.listen(SAFETY_EVENT)
+    assert bench.change(driver, "configure"), driver.log
+    bus.inject(Fault(kind="overload", servo=21))
+
+    assert not bench.change(driver, "activate")
+    assert bench.state(driver) == "inactive"
+    assert not any(torque(bus))
+    event = bench.wait_for(lambda: events, "the reason")[0]
+    assert event.cause == "hardware_error"
+
+    answer = bench.call(RECOVER_SERVOS)
+    assert answer.success, answer.message
+    assert "finger2_middle" in answer.message
+    assert bench.change(driver, "activate"), driver.log
+    assert all(torque(bus))
+
+
+def test_a_servo_that_fails_takes_the_node_out_of_its_active_state(bench, driver, bus):
+    events, diagnostics = bench.listen(SAFETY_EVENT), bench.listen(DIAGNOSTICS)
+    assert bench.change(driver, "configure", "activate"), driver.log
+    bus.inject(Fault(kind="overload", servo=31))
+
+    bench.wait_for(lambda: bench.state(driver) == "inactive", "the node to step down")
+    assert not any(torque(bus))
+    causes = [event.cause for event in events if event.rung == "torque_off"]
+    assert causes[0] == "hardware_error"
+    latched = [event for event in events if event.cause == "hardware_error"][-1]
+    assert list(latched.joints) == ["finger3_middle"]
+    row = bench.wait_for(
+        lambda: (
+            (found := bench.diagnosis("driver: safety ladder", diagnostics))
+            and found.level == b"\x02"
+            and found
+        ),
+        "its diagnosis",
+    )
+    assert "hardware_error" in row.message
+    assert not bench.change(driver, "activate"), "it does not come back by itself"
+
+
+def test_a_stop_that_is_not_confirmed_ends_in_silence_and_an_unconfigured_node(bench, driver, bus):
+    assert bench.change(driver, "configure", "activate"), driver.log
+    cable = bus.inject(Fault(kind="unplugged"))
+
+    assert not bench.change(driver, "deactivate")
+    assert bench.state(driver) == "unconfigured"
+    assert "deactivate" in driver.log
+    watched = [bus.servo(motor_id) for motor_id in SPEC.motor_ids]
+    bench.wait_for(lambda: all(servo.watchdog_tripped for servo in watched), "the watchdogs")
+
+    bus.withdraw(cable)
+    assert bench.change(driver, "configure", "activate"), "the cable is back: " + driver.log
+
+
+@pytest.mark.parametrize("transition", ["cleanup", "shutdown"])
+def test_letting_go_of_a_port_that_is_gone_is_no_error(bench, driver, bus, transition):
+    assert bench.change(driver, "configure"), driver.log
+    bus.inject(Fault(kind="unplugged"))
+    assert bench.change(driver, transition), driver.log
+    assert driver.stop() == 0
+
+
+def test_shutting_down_with_the_cable_out_is_an_error_and_the_end(bench, driver, bus):
+    assert bench.change(driver, "configure", "activate"), driver.log
+    bus.inject(Fault(kind="unplugged"))
+    assert not bench.change(driver, "shutdown")
+    assert bench.state(driver) == "finalized"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_switches_torque_off_before_the_end(bench, driver, bus, number):
+    assert bench.change(driver, "configure", "activate"), driver.log
+    assert driver.stop(number) == 0
+    assert not any(torque(bus))
+    assert not any(bus.servo(motor_id).watchdog_tripped for motor_id in SPEC.motor_ids)
+
+
+def test_services_say_why_not(bench, driver, bus):
+    place = {"joint_rad": HOME.tolist(), "moves_object": True, "object_rad": 0.2}
+    for service, fields in ((HOLD, {}), (RECOVER_SERVOS, {}), (PLACE_HAND, place)):
+        answer = bench.call(service, **fields)
+        assert not answer.success
+        assert answer.message
+    assert bench.change(driver, "configure"), driver.log
+    answer = bench.call(PLACE_HAND, **place)
+    assert "not_active" in answer.message
+    answer = bench.call(RECOVER_SERVOS, names=["thumb"])
+    assert "thumb" in answer.message
+    assert bench.change(driver, "activate"), driver.log
+    answer = bench.call(RECOVER_SERVOS, names=["finger1_top"])
+    assert "active" in answer.message
+    assert bench.state(driver) == "active"
+    answer = bench.call(PLACE_HAND, joint_rad=[9.0] * 9)
+    assert "bad_goal" in answer.message
+    assert bench.call(HOLD).success
