@@ -14,6 +14,7 @@ Columns = Mapping[str, NDArray[Any]]
 def columns_of(recorded: Iterable[Any]) -> Columns:
     """Every field as an array whose axis 0 is the message; `log_ns` is when it was recorded.
 
+    Messages have their fields as attributes, or are plain values as `messages` makes them.
     Fields of nested messages are called as in "header.stamp"; stamps are ns since the epoch.
     An array field is (T, N) with the largest N of all messages, padded with NaN where there are
     fewer numbers; lists of text or of messages with lists in them are objects. The fields of a
@@ -33,26 +34,35 @@ def columns_of(recorded: Iterable[Any]) -> Columns:
 
 
 def _flatten(prefix: str, message: Any, into: dict[str, Any]) -> None:
-    for name in message.__slots__:
-        value, at = getattr(message, name), f"{prefix}{name}"
-        if hasattr(value, "nanosec"):
-            into[at] = stamp_ns(value)
-        elif _is_message(value):
-            _flatten(f"{at}.", value, into)
+    for name, value in _fields(message):
+        at = f"{prefix}{name}"
+        if _is_message(value):
+            inner = dict(_fields(value))
+            if inner.keys() == {"sec", "nanosec"}:
+                into[at] = int(inner["sec"]) * 1_000_000_000 + int(inner["nanosec"])
+            else:
+                _flatten(f"{at}.", value, into)
         elif isinstance(value, list) and value and _is_message(value[0]):
-            for part in value[0].__slots__:
-                into[f"{at}.{part}"] = [getattr(item, part) for item in value]
+            parts = [dict(_fields(item)) for item in value]
+            for part in parts[0]:
+                into[f"{at}.{part}"] = [item[part] for item in parts]
         else:
-            into[at] = list(value) if isinstance(value, bytes) else value
+            into[at] = value if isinstance(value, str | int | float) else _numbers(value)
 
 
-def stamp_ns(stamp: Any) -> int:
-    """ns since the epoch of a builtin_interfaces/Time."""
-    return int(stamp.sec) * 1_000_000_000 + int(stamp.nanosec)
+def _fields(message: Any) -> Iterable[tuple[str, Any]]:
+    if isinstance(message, Mapping):
+        return message.items()
+    return ((name, getattr(message, name)) for name in message.__slots__)
+
+
+def _numbers(value: Any) -> Any:
+    """Lists, of whatever else holds numbers; a number that numpy holds as one."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else list(value)
 
 
 def _is_message(value: Any) -> bool:
-    return hasattr(value, "__slots__")
+    return isinstance(value, Mapping) or hasattr(value, "_full_text")
 
 
 def _column(values: Sequence[Any]) -> NDArray[Any]:
