@@ -9,10 +9,11 @@ ladder decides what follows.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
@@ -409,22 +410,33 @@ class ControlLoop:
             else:
                 future = Future()
                 thread = None
-        if thread is None:
+        if thread is not None:
+            return future.result()
+        if self._is_in_tick:
             return job()
-        return future.result()
+        with self._excused():
+            return job()
+
+    @contextlib.contextmanager
+    def _excused(self) -> Iterator[None]:
+        """The deadlines that pass meanwhile are not missed."""
+        self._pacer.pause()
+        try:
+            yield
+        finally:
+            self.counters["busy"] += self._pacer.resume()
 
     def _run_jobs(self) -> None:
         with self._lock:
             jobs, self._jobs = self._jobs, []
         if not jobs:
             return
-        self._pacer.pause()
-        for job, future in jobs:
-            try:
-                future.set_result(job())
-            except BaseException as error:  # raised where the job was asked for
-                future.set_exception(error)
-        self.counters["busy"] += self._pacer.resume()
+        with self._excused():
+            for job, future in jobs:
+                try:
+                    future.set_result(job())
+                except BaseException as error:  # raised where the job was asked for
+                    future.set_exception(error)
 
     def _fail_jobs(self) -> None:
         """Nobody shall wait for a loop that has ended."""
