@@ -65,7 +65,6 @@ class SessionRecorder:
         """A new file; `clock_ns` is now on the clock of the readings."""
         self.close()
         self._keeper.trial_begins()
-        self._keeper.take()  # what happened between trials is in the recording of the one before
         self._clock_offset_ns = time.time_ns() - clock_ns
         if self._place is None:
             return

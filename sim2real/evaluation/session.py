@@ -70,7 +70,7 @@ class BenchTask:
 
 @dataclass(kw_only=True)
 class Tally:
-    """What happened beside the results since it was last taken."""
+    """What happened in an episode beside its result."""
 
     evidence: Counter[str] = field(default_factory=Counter)
     """transitions `accepted`, and readings rejected by cause"""
@@ -125,7 +125,7 @@ class Session(Protocol):
         """
 
     def take_tally(self) -> Tally:
-        """What happened since this was last called (placing included), and start anew."""
+        """What happened in the episode that ended last, and in placing the hand for it."""
 
     @property
     def recording(self) -> str:

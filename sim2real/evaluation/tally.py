@@ -13,24 +13,29 @@ HARMLESS = ("", "no_command")
 
 
 class TallyKeeper:
-    """One tally after the other. Ticks and steps count within episodes, events always.
+    """One tally per episode: its ticks and steps, and events since the episode before it ended.
 
-    Everything is told in the order in which it is recorded, so that a recording counts alike.
+    Everything is told in the order in which it is recorded, so that a recording counts alike. What
+    happens between the last episode of a trial and the next trial is in no tally.
     """
 
     def __init__(self) -> None:
-        self._tally = Tally()
+        self._tally = self._ended = Tally()
         self._is_running = False
         self._rejected: Counter[str] = Counter()
 
     def trial_begins(self) -> None:
+        self._tally = Tally()
         self._rejected.clear()
 
     def episode_begins(self) -> None:
         self._is_running = True
 
     def episode_ends(self) -> None:
+        """It has its result: what comes now belongs to the next one."""
         self._is_running = False
+        self._ended, self._tally = self._tally, Tally()
+        self._ended.evidence = +self._ended.evidence
 
     def tick(self, tick: TickTimes) -> None:
         if self._is_running:
@@ -52,7 +57,6 @@ class TallyKeeper:
             self._tally.safety_events[cause] += 1
 
     def take(self) -> Tally:
-        """What has been counted since this was last called."""
-        tally, self._tally = self._tally, Tally()
-        tally.evidence = +tally.evidence
+        """Of the episode that ended last; an empty one where it has been taken already."""
+        tally, self._ended = self._ended, Tally()
         return tally
