@@ -30,6 +30,8 @@ Topology = Literal["two_processes", "one_process"]
 Value = bool | int | float | str
 HERE = "command line"
 EMULATED_UNIT = "emulated"
+EMULATED_PATIENCE_S = 0.05
+"""how much later than real servos emulated ones may answer: they wait for the same processor"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -370,7 +372,8 @@ def _place(
             raise BadInput(HERE, "--port", found=port, expected="a serial port that is there")
     unit = unit or EMULATED_UNIT
     load_calibration(spec, unit)
-    return {"unit": unit, "port": port or default_link(namespace)}
+    bus: dict[str, Value] = {"unit": unit, "port": port or default_link(namespace)}
+    return bus | ({"patience_s": EMULATED_PATIENCE_S} if robot == "emulated" else {})
 
 
 def _absolute(namespace: str) -> str:
