@@ -127,7 +127,8 @@ class Evaluation:
     def _run_leg(self, session: Session, task: BenchTask, leg: Leg) -> None:
         done = self._done()
         episodes = [key.episode for key in leg.keys if key not in done]
-        *seeds, latent_seed = self.protocol.for_trial(leg.trial).episode_seeds()
+        of_trial = self.protocol.for_trial(leg.trial)
+        seeds, latent_seed = of_trial.episode_seeds(), of_trial.latent_seed(task.name)
         labels = TrialLabels(
             robot=self.robot, task=task.name, condition=leg.condition, trial=leg.trial
         )

@@ -74,7 +74,7 @@ def make_plan(
 ) -> EvaluationPlan:
     """Every episode that the protocol asks for, drawn."""
     of_trials = [protocol.for_trial(trial) for trial in range(protocol.num_trials)]
-    seeds = [seed for of_trial in of_trials for seed in of_trial.episode_seeds()[:-1]]
+    seeds = [seed for of_trial in of_trials for seed in of_trial.episode_seeds()]
     return EvaluationPlan(
         schema_version=SCHEMA_VERSION,
         task_set_sha256=task_set_sha256,

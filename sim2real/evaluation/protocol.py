@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,7 +24,19 @@ class TrialProtocol:
             raise ValueError("a protocol needs an episode and a trial")
 
     def episode_seeds(self) -> list[int]:
-        """One seed per episode, and last that of the latents."""
+        """One seed per episode: where it starts."""
+        return self._seeds()[:-1]
+
+    def latent_seed(self, task: str) -> int:
+        """Of all latents of a trial on the task of that name.
+
+        Tasks draw their own: with common ones an interval over tasks would take the luck of a
+        single draw for a property of the policy.
+        """
+        entropy = [self._seeds()[-1], zlib.crc32(task.encode())]
+        return int(np.random.SeedSequence(entropy).generate_state(1)[0])
+
+    def _seeds(self) -> list[int]:
         seeds = np.random.SeedSequence(self.seed).generate_state(self.num_episodes + 1)
         return [int(seed) for seed in seeds]
 

@@ -45,8 +45,8 @@ def plain_trial(bundle, task, protocol):
     robot = SimulatedRobot(
         SPEC, control_period_s=bundle.manifest.control_period_s, mj_model=task.make_model()
     )
-    *seeds, latent_seed = protocol.episode_seeds()
-    controller.begin_trial(seed=latent_seed)
+    seeds = protocol.episode_seeds()
+    controller.begin_trial(seed=protocol.latent_seed(task.name))
     with robot:
         robot.activate()
         for seed in seeds:
@@ -72,7 +72,7 @@ def test_the_loops_change_no_result_of_a_simulated_hand(name):
     task = bench_task(
         family.scene, draw_task_set(family, seed=3, num_train=1, num_test=1).test[0], row=0
     )
-    *seeds, latent_seed = PROTOCOL.episode_seeds()
+    seeds, latent_seed = PROTOCOL.episode_seeds(), PROTOCOL.latent_seed(task.name)
     expected = plain_trial(bundle, task, PROTOCOL)
 
     period = bundle.manifest.control_period_s

@@ -200,6 +200,15 @@ def test_a_bench_that_cannot_be_made_ready_is_a_fault():
     assert (record.outcome, record.reason) == ("fault", "the port is gone")
 
 
+def test_every_task_draws_latents_of_its_own():
+    bench = FakeBench()
+
+    evaluation(bench, TrialProtocol(num_episodes=2, num_trials=2)).run()
+
+    latents = {place[:2]: latent for place, (_, latent, *_) in episodes(bench, "adapted").items()}
+    assert len(set(latents.values())) == len(latents) == 2 * len(TASKS)
+
+
 def test_protocols_without_episodes_are_refused():
     with pytest.raises(ValueError, match="episode"):
         TrialProtocol(num_episodes=0)
