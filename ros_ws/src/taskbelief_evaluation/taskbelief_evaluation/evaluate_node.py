@@ -4,14 +4,14 @@ It takes driver and policy through their lifecycle, puts each task on the bench 
 where the hand is emulated), calls the services that place the hand and begin episodes, records
 every trial, and notes each episode before the next one begins. Started again with the same plan and
 folder it goes on with what is missing. Ends with 0 when nothing is, 1 when something is, 2 for
-input that makes no sense, 130 when it was told to stop.
+input that makes no sense, 130 when it was told to stop (SIGINT). SIGTERM says that something of the
+graph has died: it is noted as a fault of the episode that runs.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
-import threading
 import time
 from pathlib import Path
 from types import FrameType
@@ -31,7 +31,7 @@ from sim2real.evaluation.live import LiveView
 from sim2real.evaluation.plan_file import EvaluationPlan, read_plan
 from sim2real.evaluation.recorder import HEADER_RECORD, RECORDINGS, RecordingPlace, free_name
 from sim2real.evaluation.results import write_results
-from sim2real.evaluation.session import Condition
+from sim2real.evaluation.session import Condition, EpisodeFault
 from sim2real.evaluation.summary import show_results
 from sim2real.recording import messages
 from sim2real.recording.cdr import encode
@@ -52,6 +52,29 @@ from taskbelief_hardware.parameters import declare
 
 CONTROL_NODES = {"two_processes": ("driver", "policy"), "one_process": ("direct",)}
 """by topology, in the order in which they are let go of"""
+
+
+class Orders:
+    """What signals say: SIGINT, to stop; SIGTERM, that something of the graph has died."""
+
+    def __init__(self) -> None:
+        self.graph_is_lost = self._is_told = self._is_noted = False
+        signal.signal(signal.SIGINT, self._take)
+        signal.signal(signal.SIGTERM, self._take)
+
+    def check(self) -> None:
+        """Called while something is waited for. The loss is a fault once, then there is no more."""
+        if self._is_told or self._is_noted:
+            raise KeyboardInterrupt
+        if self.graph_is_lost:
+            self._is_noted = True
+            raise EpisodeFault("graph_lost", "SIGTERM: a node of the graph has died")
+
+    def _take(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGTERM:
+            self.graph_is_lost = True
+        else:
+            self._is_told = True
 
 
 class TrialRecordings(Recordings):
@@ -108,17 +131,7 @@ def main() -> None:
 
 
 def _run(node: EvaluateNode, journal: Journal) -> int:
-    told = threading.Event()
-
-    def tell(_number: int, _frame: FrameType | None) -> None:
-        told.set()
-
-    def check() -> None:
-        if told.is_set():
-            raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, tell)
+    orders = Orders()
     place = RecordingPlace(folder=node.out / RECORDINGS, header=journal.header, unit=node.unit)
     place.finish_parts()
     console = Console(highlight=False, soft_wrap=True)
@@ -131,7 +144,7 @@ def _run(node: EvaluateNode, journal: Journal) -> int:
         watch.take(topic, message)
 
     tap = Tap(node, take)
-    caller = Caller(node, check)
+    caller = Caller(node, orders.check)
     bench = RosBench(
         caller,
         node.control_nodes,
@@ -159,7 +172,7 @@ def _run(node: EvaluateNode, journal: Journal) -> int:
         with spinning(node), view:
             evaluation.run()
     except KeyboardInterrupt:
-        return 130
+        return 1 if orders.graph_is_lost else 130
     finally:
         tap.drain()
         recorder.close()

@@ -115,7 +115,7 @@ class RosSession:
         try:
             outcome = self._run(plan)
         except EpisodeFault as fault:
-            self._settle()
+            time.sleep(SETTLE_S)
             if self._watch.result is None:
                 raise self._noted(fault, plan) from None
             outcome = outcome_of(self._watch.result)

@@ -31,7 +31,7 @@ from taskbelief_evaluation.tap import TAPPED
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 NOTE_S = 4.0
-"""how long an evaluation may take to notice what has died, and to write it down"""
+"""how long an evaluation may take to write down what has died"""
 
 
 class Told(Exception):
@@ -113,13 +113,12 @@ class Supervisor:
     ) -> None:
         """Driver first: it switches torque off before it ends. Nodes were listed in that order.
 
-        If all shall end, whoever uses the hand is told at once, or it would take it for a fault. If
-        something has died it shall take it for one, and note it.
+        Whoever uses the hand is told before that: to stop (SIGINT), or that something it needs has
+        died (SIGTERM), which it shall write down as a fault.
         """
         main = [child for node, child in self._children if node.is_main]
         for child in main:
-            if self._told.is_set():
-                child.signal(signal.SIGINT)
+            child.signal(signal.SIGINT if self._told.is_set() else signal.SIGTERM)
         for child in [child for node, child in self._children if not node.is_main]:
             child.stop()
         for child in main:

@@ -1,0 +1,84 @@
+"""What is offered to ros2cli, ros2doctor and SROS 2, where those are installed."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+from taskbelief_evaluation import security_policy
+from taskbelief_evaluation.security_policy import policy
+from taskbelief_hardware.interfaces import DRIVER
+from taskbelief_policy.interfaces import DIRECT, POLICY
+
+PACKAGE = Path(__file__).resolve().parents[2] / "ros_ws" / "src" / "taskbelief_evaluation"
+GROUPS = {
+    "ros2cli.command": {"taskbelief"},
+    "taskbelief_evaluation.verb": {"bundle", "belief", "gap"},
+    "ros2doctor.checks": {"TaskbeliefCheck"},
+}
+
+
+def entry_points() -> dict[str, list[str]]:
+    tree = ast.parse((PACKAGE / "setup.py").read_text())
+    [call] = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    [groups] = [word.value for word in call.keywords if word.arg == "entry_points"]
+    return ast.literal_eval(groups)
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_extension_is_declared(group):
+    assert {line.split(" = ")[0] for line in entry_points()[group]} == GROUPS[group]
+
+
+def test_every_entry_point_leads_to_something():
+    for line in chain.from_iterable(entry_points().values()):
+        module, name = line.split(" = ")[1].split(":")
+        package, _, file = module.partition(".")
+        assert package == PACKAGE.name
+        tree = ast.parse((PACKAGE / package / f"{file}.py").read_text())
+        assert name in {getattr(node, "name", None) for node in tree.body}
+
+
+def test_nothing_else_asks_for_ros2cli():
+    """It is not there everywhere."""
+    code = (
+        "import importlib, pkgutil, sys, taskbelief_evaluation as p\n"
+        "for m in pkgutil.iter_modules(p.__path__):\n"
+        "    if m.name not in ('ros2_command', 'ros2_doctor', 'launching'):\n"
+        "        importlib.import_module(f'{p.__name__}.{m.name}')\n"
+        "print([m for m in ('ros2cli', 'ros2doctor', 'launch', 'torch') if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("node", "interface"), [("driver", DRIVER), ("policy", POLICY), ("direct", DIRECT)]
+)
+def test_a_node_may_do_what_it_does_and_nothing_else(node, interface):
+    profile = policy("/left").find(f"enclaves/enclave[@path='/left/{node}']//profile")
+    assert profile is not None
+
+    def allowed(kind: str, verb: str) -> set[str]:
+        groups = [group for group in profile.findall(f"{kind}s") if group.get(verb) == "ALLOW"]
+        names = {name.text for group in groups for name in group}
+        return {name for name in names if not name.startswith(("/", "~"))}
+
+    assert allowed("topic", "publish") == {topic.name for topic in interface.publishes}
+    assert allowed("topic", "subscribe") == {topic.name for topic in interface.subscribes}
+    assert allowed("service", "reply") == {service.name for service in interface.services}
+    assert allowed("service", "request") == set()
+
+
+def test_the_policy_is_printed_as_xml(capsys, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["security_policy", "left"])
+
+    security_policy.main()
+
+    assert '<enclave path="/left/evaluator">' in capsys.readouterr().out
