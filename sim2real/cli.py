@@ -53,8 +53,8 @@ VERBS: dict[str, Verb] = {
         extra="training",
     ),
     "inspect": Verb(
-        function="sim2real.runtime.inspection:inspect",
-        purpose="show what a bundle or a trace holds, and whether it verifies",
+        function="sim2real.inspection:inspect",
+        purpose="show what a bundle, a trace or a recording holds",
     ),
     "evaluate": Verb(
         function="training.evaluation.evaluate_bundle:evaluate",

@@ -120,6 +120,7 @@ def show(recording: RecordingData, *, json: bool = False) -> None:
     console.print(_topic_table(document))
     if document["episodes"]:
         console.print(_episode_table(document["episodes"]))
+        _show_broken_off(console, document["episodes"])
     if not document["is_whole"]:
         console.print("[bold red]torn off[/]  everything that was flushed before is above")
 
@@ -176,29 +177,35 @@ def _topic_table(document: dict[str, Any]) -> Table:
     table.add_column("type")
     for name, topic in document["topics"].items():
         rate = "" if topic["rate_hz"] is None else f"{topic['rate_hz']:.1f}"
-        table.add_row(name, str(topic["messages"]), rate, topic["type"])
+        table.add_row(name, str(topic["messages"]), rate, topic["type"].rpartition("/")[2])
     return table
 
 
 def _episode_table(episodes: list[dict[str, Any]]) -> Table:
+    """Trial and episode as in "0.2"."""
     table = Table(title="episodes", title_justify="left")
     for column in ("task", "condition"):
-        table.add_column(column)
-    for column in ("trial", "episode", "return", "success", "of the time", "evidence", "KL"):
-        table.add_column(column, justify="right")
-    table.add_column("ended")
+        table.add_column(column, no_wrap=True)
+    for column in ("trial", "return", "success", "held", "evidence", "KL"):
+        table.add_column(column, justify="right", no_wrap=True)
     for item in episodes:
-        ended = item["outcome"] + (f": {item['reason']}" if item["reason"] else "")
         table.add_row(
             item["task"],
             item["condition"],
-            str(item["trial"]),
-            str(item["episode"]),
+            f"{item['trial']}.{item['episode']}",
             f"{item['total_reward']:.2f}",
             "yes" if item["is_success"] else "no",
             f"{item['success_fraction']:.0%}",
             str(item["num_transitions"]),
             f"{item['kl_from_prior']:.2f}",
-            escape(ended),
         )
     return table
+
+
+def _show_broken_off(console: Console, episodes: list[dict[str, Any]]) -> None:
+    """Which episodes were not completed, and why."""
+    for item in episodes:
+        if item["outcome"] != "completed":
+            name = f"{item['task']} {item['condition']} {item['trial']}.{item['episode']}"
+            text = escape(f"{name}: {item['reason']}")
+            console.print(f"[bold red]{item['outcome']}[/]  {text}", soft_wrap=True)

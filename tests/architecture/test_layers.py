@@ -26,6 +26,13 @@ def test_contract_and_skills_load_numpy_and_nothing_heavy():
     assert "numpy" in loaded
 
 
+def test_serving_and_recording_load_neither_physics_nor_a_port():
+    loaded = modules_after(import_all("runtime", "recording"))
+
+    assert not loaded & {"torch", "mujoco", "rclpy", "serial", "training"}
+    assert {"onnxruntime", "mcap"} <= loaded
+
+
 def test_the_robot_side_never_loads_training_or_torch():
     packages = [path.parent.name for path in (ROOT / "sim2real").glob("*/__init__.py")]
 
