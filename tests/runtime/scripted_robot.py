@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -114,6 +116,27 @@ class ScriptedRobot:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class InstantRobot(ScriptedRobot):
+    """One whose time is the host's."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read_ns = 0
+        self.threads: set[str] = set()
+
+    @property
+    def now_ns(self) -> int:
+        return time.monotonic_ns()
+
+    @now_ns.setter
+    def now_ns(self, _: int) -> None:
+        """It passes by itself."""
+
+    def _call(self, verb: str) -> None:
+        self.threads.add(threading.current_thread().name)
+        super()._call(verb)
 
 
 def silent(verb: str) -> RobotFault:

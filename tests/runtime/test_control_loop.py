@@ -22,6 +22,7 @@ from tests.runtime.scripted_robot import (
     MS,
     READ_NS,
     WRITE_NS,
+    InstantRobot,
     ScriptedRobot,
     answering,
     loop_over,
@@ -590,30 +591,9 @@ def test_nobody_moves_the_hand_within_a_tick(robot):
 # ---- on its thread -----------------------------------------------------------------------------
 
 
-class InstantRobot(ScriptedRobot):
-    """One whose time is the host's."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.threads: set[str] = set()
-
-    @property
-    def now_ns(self) -> int:
-        return time.monotonic_ns()
-
-    @now_ns.setter
-    def now_ns(self, _: int) -> None:
-        """It passes by itself."""
-
-    def _call(self, verb: str) -> None:
-        self.threads.add(threading.current_thread().name)
-        super()._call(verb)
-
-
 @pytest.fixture
 def running():
     robot = InstantRobot()
-    robot.read_ns = 0
     loop = ControlLoop(robot, rate_hz=500.0, answer=stay)
     loop.start()
     yield robot, loop
