@@ -107,7 +107,7 @@ def motion_figure(trials: Mapping[str, list[EpisodeTrace]]) -> Figure:
     return Figure(
         name="motion",
         panels=tuple(
-            Panel(title=f"{what} over time, {task}", svg=_curves(f"{what}, {task}", trial))
+            Panel(title=f"{what}, rad: {task}", svg=_curves(f"{what}, {task}", trial))
             for task, trial in trials.items()
         ),
         caption="",

@@ -32,9 +32,8 @@ def kl_figure(trials: Trials) -> Figure:
     for task, (transitions, kl) in columns.items():
         plot.line(*_believing(transitions, kl), "each-task strong", task)
     steps = np.arange(1, most + 1)
-    middle = np.median(
-        [np.interp(steps, *_last_of_each(*pair)) for pair in columns.values()], axis=0
-    )
+    curves = [np.interp(steps, *_last_of_each(*pair), right=np.nan) for pair in columns.values()]
+    middle = np.nanmedian(curves, axis=0)
     plot.line(steps, middle, "accent")
     description = (
         f"{len(columns)} tasks; median {middle[-1]:.1f} nats after {most} transitions. "

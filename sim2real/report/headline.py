@@ -84,7 +84,7 @@ def _where(shown: Shown) -> Markup:
     is_held_out = bool(names) and all(name.startswith("test/") for name in names)
     # Tasks of which the last episode is there; all of them once an evaluation is finished.
     at = pointer("adapted_by_episode", len(document["adapted_by_episode"]) - 1, "tasks")
-    tasks = shown.number(at if shown.has(at) else "/tasks", "count")
-    noun = "task" if document["tasks"] == 1 else "tasks"
+    at = at if shown.has(at) else "/tasks"
+    tasks, noun = shown.number(at, "count"), "task" if shown.value(at) == 1 else "tasks"
     kind = "held-out " if is_held_out else ""
     return Markup("on {} {}{}").format(tasks, kind, noun)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.recording.columns import Columns
 from sim2real.report.figure import Figure, Panel, Table
 from sim2real.report.svg import Plot, duration_axis, linear_axis
 
@@ -23,6 +24,8 @@ class Timing:
 
     age_s: NDArray[np.float64]
     """from a measurement until the goals that answer it were on the bus"""
+    compute_s: NDArray[np.float64]
+    """from the start of a step of the policy until its targets were known"""
     period_s: NDArray[np.float64]
     """from the start of one tick to the start of the next, where no deadline was skipped"""
     num_missed: int
@@ -30,31 +33,39 @@ class Timing:
     num_ticks: int
 
 
-def timing_of(columns: Sequence[dict[str, Any]]) -> Timing:
-    """From the `control_tick` columns of each recording."""
-    ages, periods, missed, ticks = [], [], 0, 0
-    for ticked in columns:
+def timing_of(ticks: Sequence[Columns], steps: Sequence[Columns]) -> Timing:
+    """From `control_tick` and `policy_step` of each episode; empty columns are left out."""
+    nothing = np.zeros(0)
+    ages, periods, num_missed, num_ticks = [nothing], [nothing], 0, 0
+    for ticked in filter(None, ticks):
         reading, written = ticked["reading_ns"], ticked["written_ns"]
         is_answered = (reading > 0) & (written > 0) & (ticked["answers_ns"] == reading)
         ages.append((written - reading)[is_answered] * 1e-9)
         is_next = np.diff(ticked["number"].astype(np.int64)) == 1
         periods.append(np.diff(ticked["started_ns"])[is_next] * 1e-9)
-        missed += int(ticked["num_missed"].sum())
-        ticks += len(reading)
+        num_missed += int(ticked["num_missed"].sum())
+        num_ticks += len(reading)
     return Timing(
-        age_s=np.concatenate([*ages, np.zeros(0)]),
-        period_s=np.concatenate([*periods, np.zeros(0)]),
-        num_missed=missed,
-        num_ticks=ticks,
+        age_s=np.concatenate(ages),
+        compute_s=np.concatenate([nothing, *(stepped["compute_s"] for stepped in steps)]),
+        period_s=np.concatenate(periods),
+        num_missed=num_missed,
+        num_ticks=num_ticks,
     )
 
 
-def latency_figure(timing: Timing) -> Figure | None:
-    """Histograms; None where nothing was timed."""
+def latency_figure(timing: Timing, *, in_real_time: bool) -> Figure | None:
+    """Histograms; None where nothing was timed.
+
+    Where time is simulated it stands still while the policy works: then its own work is all that
+    there is to time.
+    """
     series = {
         "age": ("Age of a measurement when its command is on the bus", timing.age_s),
         "period": ("From the start of a tick to the next", timing.period_s),
     }
+    if not in_real_time:
+        series = {"compute": ("One step of the policy", timing.compute_s)}
     histograms = {
         name: (title, _histogram(values)) for name, (title, values) in series.items() if len(values)
     }
@@ -67,7 +78,7 @@ def latency_figure(timing: Timing) -> Figure | None:
             for name, (title, histogram) in histograms.items()
         ),
         caption=(
-            "Share of ticks by duration, over all recordings; the time axis is logarithmic. "
+            "Share by duration, over all recorded episodes; the time axis is logarithmic. "
             "Dashed: median and 99th percentile."
         ),
         table=Table(
@@ -107,7 +118,12 @@ def _bars(
     plot = Plot(
         duration_axis("duration, logarithmic", float(edges[0]), float(edges[-1])),
         linear_axis(
-            "share", [0.0, float(shares.max())], margin=0.0, num_ticks=4, scale=100.0, unit=" %"
+            "share",
+            [0.0, 1.2 * float(shares.max())],
+            margin=0.0,
+            num_ticks=4,
+            scale=100.0,
+            unit=" %",
         ),
     )
     for low, high, share in zip(edges[:-1], edges[1:], shares, strict=True):
@@ -117,6 +133,6 @@ def _bars(
     for line, (quantile, text) in enumerate(zip(quantiles, ("p50", "p99"), strict=True)):
         place = max(float(quantile), float(edges[0]))
         plot.upright(place, "reference")
-        plot.text(plot.x(place) + 3, 22 + 13 * line, text, "tick-text")
+        plot.text(plot.x(place) + 3, 21 + 12 * line, text, "tick-text")
     p50, p99 = quantiles * 1e3
-    return plot.svg(name, f"{counts.sum()} ticks, median {p50:.3g} ms, 99 % below {p99:.3g} ms")
+    return plot.svg(name, f"{counts.sum()} in all, median {p50:.3g} ms, 99 % below {p99:.3g} ms")

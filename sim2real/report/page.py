@@ -16,19 +16,18 @@ from sim2real.report.events import CountTable
 from sim2real.report.figure import Figure, Table
 from sim2real.report.headline import ROBOTS, ablation, facts, headline, robot_label
 from sim2real.report.shown import Shown, embedded, pointer, words
+from sim2real.report.side_by_side import SideBySide
 from sim2real.report.tasks_table import TaskTable
 
 STAGES: Mapping[str, str] = {
-    "read": "from the start of a tick until the servos’ answers are in",
-    "answer": "from then until the policy’s command",
-    "age": "from a measurement until its command is on the bus",
-    "tick": "the whole tick",
-    "period": "from the start of a tick to the next",
-    "lateness": "start of a tick after its deadline",
-    "step": "one step of the policy",
-    "compute": "one step of the policy",
+    "lateness": "from the deadline of a tick to its beginning",
+    "read": "from the beginning of a tick until all servos had answered",
+    "answer": "from the servos’ answers until the goals were on the bus",
+    "age": "from a measurement until the goals that answer it were on the bus",
+    "reading_age": "from a measurement until the policy’s step began",
+    "compute": "from the start of the policy’s step until its targets were known",
 }
-"""what the loop's stages are"""
+"""what is timed, as in `sim2real.evaluation.latency`"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +46,17 @@ class Content:
     """All that a page is made of."""
 
     shown: Shown
+    date: str
     adaptation: Figure | None
     belief: Figure | None
     kl: Figure | None
     tasks: TaskTable | None
     tasks_csv: Table
     gap: Markup | None
+    compared: SideBySide | None
     latency: Figure | None
     missed: str
+    timing_note: str
     evidence: CountTable
     safety: CountTable
     faults: Table | None
@@ -83,7 +85,7 @@ def render(content: Content) -> str:
         robot=robot_label(robot),
         robot_meaning=ROBOTS.get(robot, ("", ""))[1],
         results=results,
-        date=results["provenance"].get("date", ""),
+        date=content.date,
         headline=headline(shown),
         ablation=ablation(shown),
         facts=facts(shown),
@@ -99,10 +101,11 @@ def render(content: Content) -> str:
         tasks=content.tasks,
         tasks_csv=content.tasks_csv,
         gap=content.gap,
+        compared=content.compared,
         latency=content.latency,
         missed=content.missed,
         stages=_stages(shown),
-        timing_note="",
+        timing_note=content.timing_note,
         evidence=content.evidence,
         safety=content.safety,
         faults=content.faults,
@@ -123,7 +126,7 @@ def _sections(content: Content) -> list[tuple[str, str]]:
         ("adaptation", "Adaptation", True),
         ("belief", "Beliefs", True),
         ("tasks", "Tasks", content.tasks),
-        ("gap", "Gap", content.gap),
+        ("gap", "Gap", content.gap or content.compared),
         ("timing", "Timing", True),
         ("events", "Evidence, safety, faults", True),
         ("motion", "What it looked like", content.motion),

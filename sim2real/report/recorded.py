@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from sim2real.recording.episodes import Episode, episodes
 from sim2real.recording.reader import RecordingData, read_recording
 from sim2real.report.episode_trace import EpisodeTrace
 from sim2real.report.latency import Timing, timing_of
-from sim2real.skills.goal import GoalSignal
-
-_POLICY_TOPICS = ("bundle_info", "episode_start", "hand_reading", "policy_step", "belief")
-_TICK_FIELDS = ("number", "started_ns", "reading_ns", "written_ns", "answers_ns", "num_missed")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -23,100 +19,81 @@ class Recorded:
     """All recordings of an evaluation together."""
 
     traces: Sequence[EpisodeTrace]
-    """episodes that came to their end; of one that was run again, the last"""
+    """completed episodes; of one that was run again, the last"""
     timing: Timing
+    recorded_at: tuple[str, ...]
+    """when each recording began, ISO 8601, in order"""
 
 
 def read_recordings(paths: Sequence[Path]) -> Recorded:
     """Raises `BadInput` for a file that is no recording."""
-    traces: dict[tuple[str, str, int, int], tuple[int, EpisodeTrace]] = {}
-    ticks = []
+    latest: dict[tuple[str, str, int, int], tuple[int, EpisodeTrace]] = {}
+    ticks, steps, moments = [], [], []
     for path in paths:
         recording = read_recording(path)
-        ticks.append(_ticks(recording))
-        for log_ns, trace in _episodes(recording):
-            if trace.key not in traces or traces[trace.key][0] <= log_ns:
-                traces[trace.key] = (log_ns, trace)
-    return Recorded(traces=[trace for _, trace in traces.values()], timing=timing_of(ticks))
-
-
-def _ticks(recording: RecordingData) -> dict[str, Any]:
-    rows = [
-        [getattr(item.message, name) for name in _TICK_FIELDS]
-        for item in recording.messages("control_tick")
-    ]
-    table = np.array(rows, np.int64).reshape(-1, len(_TICK_FIELDS))
-    return dict(zip(_TICK_FIELDS, table.T, strict=True))
-
-
-@dataclass(kw_only=True)
-class _Episode:
-    """One that is being read."""
-
-    start: Any
-    """its EpisodeStart"""
-    log_ns: int
-    steps: list[Any] = field(default_factory=list)
-    """its PolicySteps"""
-
-
-def _episodes(recording: RecordingData) -> Iterator[tuple[int, EpisodeTrace]]:
-    """When each complete episode began, and its trace.
-
-    Stamps of a simulation begin anew with every episode, so readings and beliefs are looked up as
-    soon as an episode is over.
-    """
-    readings: dict[int, Any] = {}
-    beliefs: dict[int, Any] = {}
-    skill, episode = "", None
-    for topic, log_ns, message in recording.messages(*_POLICY_TOPICS):
-        if topic == "bundle_info":
-            skill = message.skill
-        elif topic == "hand_reading":
-            readings[message.reading_ns] = message
-        elif topic == "belief":
-            beliefs[message.reading_ns] = message
-        elif topic == "policy_step":
-            if episode is not None:
-                episode.steps.append(message)
-        else:
-            yield from _finished(episode, readings, beliefs, skill)
-            episode = _Episode(start=message, log_ns=log_ns)
-    yield from _finished(episode, readings, beliefs, skill)
-
-
-def _finished(
-    episode: _Episode | None, readings: dict[int, Any], beliefs: dict[int, Any], skill: str
-) -> Iterable[tuple[int, EpisodeTrace]]:
-    """The episode, unless it was cut short."""
-    if episode is None or not episode.steps or not episode.steps[-1].is_last:
-        return []
-    steps = [s for s in episode.steps if s.reading_ns in readings and s.reading_ns in beliefs]
-    if len(steps) < 2:
-        return []
-    hands = [readings[step.reading_ns] for step in steps]
-    believed = [beliefs[step.reading_ns] for step in steps]
-    start = episode.start
-    goal = GoalSignal(
-        centre=np.array(start.goal_centre),
-        amplitude=np.array(start.goal_amplitude),
-        frequency_rad_s=np.array(start.goal_frequency_rad_s),
+        if recording.metadata is not None:
+            moments.append(recording.metadata.recorded_at)
+        skill = _skill(recording)
+        for episode in episodes(recording):
+            ticks.append(episode.ticks)
+            steps.append(episode.steps)
+            trace = _trace(episode, skill)
+            if trace is not None:
+                when = int(episode.steps["log_ns"][-1])
+                latest[trace.key] = max(latest.get(trace.key, (0, trace)), (when, trace), key=_when)
+    return Recorded(
+        traces=[trace for _, trace in latest.values()],
+        timing=timing_of(ticks, steps),
+        recorded_at=tuple(sorted(moments)),
     )
-    elapsed_s = np.array([step.reading_ns - steps[0].reading_ns for step in steps]) * 1e-9
-    trace = EpisodeTrace(
-        task=start.task,
-        condition=start.condition,
-        trial=start.trial,
-        episode=start.episode,
+
+
+def _when(entry: tuple[int, EpisodeTrace]) -> int:
+    return entry[0]
+
+
+def _skill(recording: RecordingData) -> str:
+    """What the policy was asked to do; empty where nobody said."""
+    for item in recording.messages("bundle_info"):
+        return str(item.message.skill)
+    return ""
+
+
+def _trace(episode: Episode, skill: str) -> EpisodeTrace | None:
+    """None for an episode that was not completed, or of which too little was recorded."""
+    if episode.result is None or episode.result.outcome != "completed":
+        return None
+    rows = _rows_with_everything(episode)
+    if len(rows[0]) < 2:
+        return None
+    steps, believed, hands = (
+        {name: column[place] for name, column in columns.items()}
+        for columns, place in zip((episode.steps, episode.beliefs, episode.hand), rows, strict=True)
+    )
+    elapsed_s = (steps["reading_ns"] - steps["reading_ns"][0]) * 1e-9
+    return EpisodeTrace(
+        task=episode.start.task,
+        condition=episode.start.condition,
+        trial=episode.start.trial,
+        episode=episode.start.episode,
         skill=skill,
         elapsed_s=elapsed_s,
-        position_rad=np.array([hand.position_rad for hand in hands]),
-        object_position_rad=np.array([hand.object_position_rad for hand in hands]),
-        goal=np.array([goal(float(elapsed)) for elapsed in elapsed_s]),
-        belief_mean=np.array([belief.mean for belief in believed], np.float64),
-        belief_variance=np.array([belief.variance for belief in believed], np.float64),
-        num_transitions=np.array([belief.num_transitions for belief in believed], np.int64),
-        kl_from_prior=np.array([belief.kl_from_prior for belief in believed]),
-        is_success=np.array([step.is_success for step in steps], np.bool_),
+        position_rad=hands["position_rad"],
+        object_position_rad=hands["object_position_rad"],
+        goal=np.array([episode.start.goal(float(elapsed)) for elapsed in elapsed_s]),
+        belief_mean=believed["mean"],
+        belief_variance=believed["variance"],
+        num_transitions=believed["num_transitions"].astype(np.int64),
+        kl_from_prior=believed["kl_from_prior"],
+        is_success=steps["is_success"],
     )
-    return [(episode.log_ns, trace)]
+
+
+def _rows_with_everything(episode: Episode) -> list[list[int]]:
+    """Rows of steps, beliefs and readings that are about the same measurements."""
+    places = [
+        {int(stamp): row for row, stamp in enumerate(columns.get("reading_ns", []))}
+        for columns in (episode.steps, episode.beliefs, episode.hand)
+    ]
+    shared = [stamp for stamp in places[0] if all(stamp in place for place in places)]
+    return [[place[stamp] for stamp in shared] for place in places]

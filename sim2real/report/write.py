@@ -23,9 +23,13 @@ from sim2real.report.page import Content, Motion, render
 from sim2real.report.provenance import commands, provenance_rows
 from sim2real.report.recorded import Recorded, read_recordings
 from sim2real.report.shown import Shown
+from sim2real.report.side_by_side import side_by_side
 from sim2real.report.tasks_table import task_table, tasks_csv
 
 REPORT, FIGURES = "report.html", "figures"
+_SIMULATED_TIME = (
+    "Simulated time stands still while the policy works, so that there are no ages or deadlines."
+)
 
 
 def report(
@@ -65,13 +69,14 @@ def _content(
     compared = None if compare is None else read_evaluation(compare).results
     recorded = read_recordings(evaluation.recordings)
     trials = adapted_trials(recorded.traces)
+    in_real_time = results["robot"] != "simulated"
     kl, belief = _belief_figures(trials, evaluation)
     motion = _motion(trials)
     figures = {
         "adaptation": _adaptation(results, compared),
         "belief": belief,
         "kl": kl,
-        "latency": latency_figure(recorded.timing),
+        "latency": latency_figure(recorded.timing, in_real_time=in_real_time),
     }
     shown = Shown(results, "results")
     evidence, safety = (
@@ -81,18 +86,21 @@ def _content(
     faults = _faults(results["faults"])
     content = Content(
         shown=shown,
+        date=recorded.recorded_at[0][:10] if recorded.recorded_at else "",
         **figures,
         tasks=task_table(shown) if results["per_task"] else None,
         tasks_csv=tasks_csv(results),
         gap=None,
-        missed=_missed(recorded),
+        compared=side_by_side(shown, Shown(compared, "compared")) if compared else None,
+        missed=_missed(recorded) if in_real_time else "",
+        timing_note="" if in_real_time else _SIMULATED_TIME,
         evidence=evidence,
         safety=safety,
         faults=faults,
         motion=motion,
-        provenance=provenance_rows(results),
+        provenance=provenance_rows(results, recorded.recorded_at),
         commands=commands(results, evaluation.path.as_posix()),
-        warnings=_warnings(evaluation),
+        warnings=_warnings(evaluation, recorded),
         documents={"results": results, **({"compared": compared} if compared else {})},
         has_episodes=evaluation.has_episodes,
         no_recordings=_no_recordings(evaluation),
@@ -151,13 +159,11 @@ def _missed(recorded: Recorded) -> str:
     return f"{timing.num_missed} of {timing.num_ticks + timing.num_missed} deadlines were missed"
 
 
-def _warnings(evaluation: EvaluationFolder) -> list[str]:
-    warnings = []
-    results = evaluation.results
-    num_whole = min(
-        (int(row.get("tasks", results["tasks"])) for row in results["adapted_by_episode"]),
-        default=0,
-    )
+def _warnings(evaluation: EvaluationFolder, recorded: Recorded) -> list[str]:
+    """What a reader has to know before believing the rest."""
+    warnings, results = [], evaluation.results
+    num_tasks = [int(row.get("tasks", results["tasks"])) for row in results["adapted_by_episode"]]
+    num_whole = min(num_tasks, default=0)
     if num_whole < results["tasks"]:
         warnings.append(
             f"The evaluation is not finished: {num_whole} of {results['tasks']} tasks are."
@@ -165,7 +171,14 @@ def _warnings(evaluation: EvaluationFolder) -> list[str]:
     if evaluation.missing:
         names = ", ".join(evaluation.missing[:3])
         more = "" if len(evaluation.missing) <= 3 else f" and {len(evaluation.missing) - 3} more"
-        warnings.append(f"Recordings are missing, so figures are not of all trials: {names}{more}.")
+        warnings.append(f"Recordings are missing: {names}{more}.")
+    num_episodes = sum(len(row["episodes"]) for row in results["per_task"])
+    num_traces = sum(trace.condition == "adapted" for trace in recorded.traces)
+    if evaluation.recordings and num_traces < num_episodes:
+        warnings.append(
+            "Figures over time are of the recorded episodes only: "
+            f"{num_traces} of {num_episodes} adapted ones."
+        )
     return warnings
 
 

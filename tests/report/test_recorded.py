@@ -65,15 +65,32 @@ def test_of_an_episode_that_was_run_again_the_last_counts(tmp_path):
     assert trace.object_position_rad[-1] == pytest.approx(0.2 * NUM_STEPS)
 
 
+def test_an_episode_of_which_no_reading_was_recorded_is_left_out(tmp_path, monkeypatch):
+    write = TrialRecorder.write
+    kept = ("bundle_info", "episode_start", "policy_step", "belief", "trial_result")
+    monkeypatch.setattr(
+        TrialRecorder,
+        "write",
+        lambda self, topic, message: write(self, topic, message) if topic in kept else None,
+    )
+    record_trial(tmp_path / "a.mcap", "test/0")
+
+    recorded = read_recordings([tmp_path / "a.mcap"])
+    assert not recorded.traces and not recorded.timing.num_ticks
+
+
 def test_the_loops_timing_is_that_of_all_recordings(recordings):
     timing = read_recordings(recordings).timing
 
     num_ticks = len(TASKS) * NUM_EPISODES * (NUM_STEPS + 1)
     assert timing.num_ticks == num_ticks
     assert timing.num_missed == len(TASKS) * NUM_EPISODES
+    # A tick without an answer wrote what it held: that has no age.
+    assert len(timing.age_s) == num_ticks - len(TASKS) * NUM_EPISODES
     np.testing.assert_allclose(timing.age_s.min(), 2.0e-3)
     np.testing.assert_allclose(timing.age_s.max(), 2.0e-3 + NUM_STEPS * 1.0e-5)
     np.testing.assert_allclose(timing.period_s, 0.1)
+    assert len(timing.compute_s) == num_ticks
 
 
 def test_nothing_recorded_is_nothing_read():

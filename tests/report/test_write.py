@@ -11,6 +11,7 @@ import pytest
 
 from sim2real.cli import main
 from sim2real.contract.errors import BadInput
+from sim2real.report.shown import pointer
 from sim2real.report.write import write_report
 from tests.report.page_reader import read_page
 
@@ -104,7 +105,8 @@ def test_without_recordings_it_says_so(make_evaluation):
 def test_a_recording_that_is_gone_is_named(evaluation):
     (evaluation / "recordings" / "test-1.mcap").unlink()
 
-    assert "test-1.mcap" in read_page(write_report(evaluation)).text
+    text = read_page(write_report(evaluation)).text
+    assert "test-1.mcap" in text and "6 of 9 adapted" in text
 
 
 def test_an_evaluation_that_was_interrupted_says_how_far_it_came(make_evaluation):
@@ -133,6 +135,9 @@ def test_beside_another_evaluation_both_are_drawn(make_evaluation):
         rows = list(csv.DictReader(file))
     assert {row["evaluation"] for row in rows} == {"emulated bus", "simulated"}
     page = read_page(path)
+    shown = {(number.document, number.at) for number in page.numbers}
+    at = pointer("adapted_by_episode", 2, "success", "mean")
+    assert {("results", at), ("compared", at)} <= shown
     assert page.embedded["compared"] == json.loads((other / "results.json").read_text())
 
 
@@ -145,6 +150,15 @@ def test_without_mujoco_the_valve_alone_is_shown(evaluation, monkeypatch):
     episode = page.embedded["motion-data"]["tasks"][0]["episodes"][0]
     assert "fingers_mm" not in episode and episode["valve_rad"]
     assert "mujoco is not installed" in page.text
+
+
+def test_in_simulated_time_only_the_policys_own_work_is_timed(make_evaluation):
+    path = write_report(make_evaluation(robot="simulated"))
+
+    with (path.parent / "figures" / "latency.csv").open() as file:
+        assert {row["stage"] for row in csv.DictReader(file)} == {"compute"}
+    text = read_page(path).text
+    assert "Simulated time stands still" in text and "deadlines were missed" not in text
 
 
 # ---- bad input ---------------------------------------------------------------------------------
