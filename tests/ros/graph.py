@@ -138,11 +138,9 @@ class Bench:
     def ask(self, kind: type, name: str, request: Any) -> Any:
         client = self.node.create_client(kind, name)
         try:
-            assert client.wait_for_service(PATIENCE_S), f"nobody serves {name}"
-            answered = threading.Event()
+            self.wait_for(client.service_is_ready, f"somebody who serves {name}")
             future = client.call_async(request)
-            future.add_done_callback(lambda _: answered.set())
-            assert answered.wait(PATIENCE_S), f"{name} does not answer"
+            self.wait_for(future.done, f"an answer of {name}")
             return future.result()
         finally:
             self.node.destroy_client(client)
@@ -162,11 +160,14 @@ class Bench:
         self.wait_for(lambda: publisher.get_subscription_count() > 0, f"a listener to {topic.name}")
         return publisher
 
-    @staticmethod
-    def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S) -> Any:
-        """Until it holds; what it returned then."""
+    def wait_for(
+        self, condition: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S
+    ) -> Any:
+        """Until it holds; what it returned then. Fails at once when a node has failed."""
         deadline = time.monotonic() + timeout_s
         while not (found := condition()):
+            for process in self.processes:
+                assert process.process.poll() in (None, 0, -signal.SIGKILL), process.log
             assert time.monotonic() < deadline, f"waited {timeout_s} s in vain for {what}"
             time.sleep(0.005)
         return found

@@ -36,6 +36,7 @@ from sim2real.recording.messages import (
 )
 from sim2real.recording.received import goal_of, memory_of
 from sim2real.recording.ros_message import fill
+from sim2real.runtime.adaptation import Memory
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.diagnosis import Level, Status, policy_statuses
 from sim2real.runtime.hand_state import HandState
@@ -96,6 +97,7 @@ class Policy:
         self._pending: deque[Callable[[], None]] = deque()
         self._latched = Status(name="bundle", level=Level.OK, message="never configured")
         self._compute = Histogram()
+        self._prior: Memory = {}
         self._is_active = False
         node.create_timer(DIAGNOSTICS_PERIOD_S, self._look_around)
         self._serve()
@@ -288,7 +290,8 @@ class Policy:
 
     def _reset_belief(self, _request: Trigger.Request, response: Trigger.Response) -> Any:
         def forget() -> str:
-            self._ready_runner().memory = self._prior
+            runner = self._ready_runner()
+            runner.memory = self._prior
             return "back to the prior"
 
         return answered(response, forget, FAULTS)
