@@ -66,7 +66,8 @@ class RecordingMetadata:
 def git_commit() -> str:
     """The commit of the code that runs, and whether it was changed since."""
     commit = _git("rev-parse", "HEAD")
-    if commit is None:
+    # Installed somewhere inside another project, this file is none of that project's.
+    if commit is None or _git("ls-files", "--error-unmatch", Path(__file__).name) is None:
         return "unknown"
     changes = _git("status", "--porcelain", "--untracked-files=no")
     return commit if changes == "" else f"{commit} with local changes"

@@ -57,11 +57,12 @@ class RecordingData:
         wanted = topics or tuple(self.counts)
         decoders, factory = dict[int, Callable[[bytes], Any]](), DecoderFactory()
         for record in records(self.path):
-            topic = _relative(record, self.namespace)
+            if not isinstance(record, Raw):
+                continue
+            channel, message = record.channel, record.message
+            topic = channel.topic.removeprefix(self.namespace)
             if topic not in wanted:
                 continue
-            assert isinstance(record, Raw)
-            channel, message = record.channel, record.message
             if channel.id not in decoders:
                 decoders[channel.id] = self._decoder(factory, record)
             yield Recorded(topic, message.log_time, decoders[channel.id](message.data))
@@ -147,9 +148,3 @@ def _is_ours(topic: str) -> bool:
     """Others may be anywhere: /diagnostics is often everybody's."""
     name = topic.rpartition("/")[2]
     return name in TOPICS and TOPICS[name].type.startswith(f"{OURS}/")
-
-
-def _relative(record: Raw | Metadata | End, namespace: str) -> str | None:
-    if isinstance(record, Raw) and record.channel.topic.startswith(namespace):
-        return record.channel.topic.removeprefix(namespace)
-    return None

@@ -93,7 +93,7 @@ def _frame(file: IO[bytes]) -> tuple[int, bytes] | None:
         return None
     opcode, length = _FRAME.unpack(head)
     start = file.tell()
-    is_there = opcode != 0 and start + length <= file.seek(0, 2)
+    is_there = start + length <= file.seek(0, 2)
     file.seek(start)
     return (opcode, file.read(length)) if is_there else None
 

@@ -106,6 +106,32 @@ def test_a_place_that_cannot_be_written_to_is_bad_input(tmp_path, metadata):
         Recording(tmp_path / "a.bag", metadata)
 
 
+def test_a_disk_that_is_full_from_the_start_keeps_nothing(tmp_path, metadata):
+    script = f"""
+import resource, signal
+from pathlib import Path
+from sim2real.recording.metadata import RecordingMetadata
+from sim2real.recording.writer import Recording
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20, 20))
+try:
+    Recording(Path("a.mcap"), RecordingMetadata.from_dict({metadata.as_dict()}, ""))
+except ValueError as refused:
+    print(refused)
+"""
+    run = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+    )
+
+    assert run.stdout == "a.mcap: file: found 'File too large', expected a place to write to\n"
+    assert (run.stderr, list(tmp_path.iterdir())) == ("", [])
+
+
 def test_a_full_disk_leaves_nothing_under_the_final_name(tmp_path, metadata):
     script = f"""
 import resource, signal
