@@ -16,19 +16,20 @@ from torch import nn
 from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import TensorRecord
 from sim2real.contract.robot_spec import load_robot_spec
-from sim2real.evaluation.evaluate import evaluate_bundle
-from sim2real.evaluation.trial import TrialProtocol
+from sim2real.evaluation.direct import open_direct
+from sim2real.evaluation.hands import simulated_hand
 from sim2real.runtime.bundle import MODEL_CARD, read_bundle
 from sim2real.runtime.golden import ENDS_EPISODE, NUM_TICKS, read_golden
 from sim2real.runtime.graphs import Signature
+from sim2real.runtime.policy_runner import TrialLabels
 from sim2real.runtime.verify import load_bundle
 from training.algorithms.pearl import Pearl, PearlConfig
 from training.algorithms.registry import ALGORITHMS
 from training.algorithms.rl2 import Rl2Config
 from training.algorithms.sac import SacConfig
-from training.evaluation.bundle_test import claw_family, evaluate
+from training.evaluation.bench import bench_task, claw_family
+from training.evaluation.evaluate_bundle import Options, evaluate
 from training.evaluation.meta_test import MetaTestProtocol, meta_test
-from training.evaluation.simulated import simulated_arenas
 from training.export.adaptation_curve import CURVE
 from training.export.export_run import as_trained, card_files, export_run, flat_results
 from training.export.make_bundle import Origin, ParityError, make_draft
@@ -161,12 +162,16 @@ def test_evaluation_through_the_bundle_is_evaluation_through_torch(algorithm):
 
     for task in task_set.test:
         through_torch = meta_test(learner.make_adapter, VALVE_TURN, [task], protocol)
-        arenas = simulated_arenas(VALVE_TURN.scene, [task])
-        through_bundle = evaluate_bundle(
-            draft.as_bundle(), SPEC, arenas, TrialProtocol(num_episodes=3, seed=3)
-        )
         expected = through_torch.episodes["adapted"]
-        found = [rows[0][0] for rows in through_bundle.by_episode]
+        *seeds, latent_seed = np.random.SeedSequence(3).generate_state(4).tolist()
+        on_bench = bench_task(VALVE_TURN.scene, task, row=0)
+        labels = TrialLabels(robot="simulated", task=task.name, condition="adapted", trial=0)
+        with (
+            simulated_hand(SPEC, on_bench, VALVE_TURN.scene.control_period_s) as hand,
+            open_direct(hand, draft.as_bundle(), SPEC) as session,
+        ):
+            session.begin_trial(seed=latent_seed, labels=labels)
+            found = [session.run_episode(on_bench.plan(seed)) for seed in seeds]
         returns = [result.total_reward for result in found]
         np.testing.assert_allclose(returns, expected["dense_return"][0, 0], atol=1e-3)
         fractions = [result.success_fraction for result in found]
@@ -289,10 +294,11 @@ def test_a_run_becomes_a_bundle_that_verifies_and_can_be_evaluated(run_directory
     assert manifest.provenance.seed == 4
     assert manifest.provenance.environment_steps >= 60
     assert set(bundle.files) >= {"policy.onnx", "encoder.onnx", "tasks.json", MODEL_CARD, CURVE}
+    out = tmp_path / "results"
 
-    evaluate(tmp_path / "tiny", out=tmp_path / "results", num_episodes=2, traces=True)
+    assert evaluate(tmp_path / "tiny", "simulated", Options(out=out, num_episodes=2)) == 0
 
-    document = json.loads((tmp_path / "results" / "results.json").read_text())
+    document = json.loads((out / "results.json").read_text())
     assert document["robot"] == "simulated"
     assert document["tasks"] == document["episodes"] == 2
     assert set(document["conditions"]) == {"adapted", "episode_0", "frozen_prior", "wrong_task"}
@@ -301,10 +307,9 @@ def test_a_run_becomes_a_bundle_that_verifies_and_can_be_evaluated(run_directory
             value = metrics_of[metric]
             assert value["low"] <= value["mean"] <= value["high"]
             assert manifest.results[f"{condition}/{metric}"] == value["mean"]
-    assert document["latency_s"]["p50"] > 0
+    assert document["latency_s"]["compute"]["p50"] > 0
     assert document["evidence"]["accepted"] == 2 * 2 * manifest.episode_length
-    names = sorted(path.name for path in (tmp_path / "results" / "traces").iterdir())
-    assert names == ["test-0-trial-0.npz", "test-1-trial-0.npz"]
+    assert "test-1.adapted.0.mcap" in document["recordings"]
     shown = capsys.readouterr().out
     assert "adapted, episode 1" in shown
     assert "wrong task" in shown
@@ -313,14 +318,15 @@ def test_a_run_becomes_a_bundle_that_verifies_and_can_be_evaluated(run_directory
 def test_a_bundle_is_compared_with_one_that_does_not_adapt(exported_bundles, tmp_path):
     adapting, robust = exported_bundles("gaussian_belief"), exported_bundles("none")
 
-    evaluate(adapting, out=tmp_path, num_episodes=1, robust=robust)
-    evaluate(robust, out=tmp_path / "robust", num_episodes=1)
+    one = Options(num_episodes=1, quiet=True)
+    evaluate(adapting, options=replace(one, out=tmp_path / "both", robust=robust))
+    evaluate(robust, options=replace(one, out=tmp_path / "robust"))
 
-    document = json.loads((tmp_path / "results.json").read_text())
+    document = json.loads((tmp_path / "both" / "results.json").read_text())
     alone = json.loads((tmp_path / "robust" / "results.json").read_text())
     assert document["conditions"]["robust"] == alone["conditions"]["adapted"]
     with pytest.raises(BadInput, match="expected none"):
-        evaluate(robust, robust=adapting)
+        evaluate(robust, options=Options(robust=adapting))
 
 
 def test_the_card_names_the_command_that_trained():
@@ -338,7 +344,7 @@ def test_the_card_names_the_command_that_trained():
 @pytest.mark.parametrize("options", [{"num_tasks": 0}, {"num_trials": 0}, {"num_episodes": -1}])
 def test_nothing_to_measure_is_bad_input(exported_bundles, options):
     with pytest.raises(BadInput, match="at least 1"):
-        evaluate(exported_bundles("none"), **options)
+        evaluate(exported_bundles("none"), options=Options(**options))
 
 
 @pytest.mark.parametrize(
