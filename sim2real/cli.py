@@ -121,6 +121,11 @@ VERBS: dict[str, Verb] = {
         purpose="measure read and write cycles on the emulated servo bus",
         extra="sim,robot,dev",
     ),
+    "bench ros": Verb(
+        function="training.export.ros_benchmark:print_bench_ros",
+        purpose="measure the control loop with ROS 2 around it, on the emulated servo bus",
+        extra="training,robot,ros",
+    ),
 }
 
 

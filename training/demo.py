@@ -23,9 +23,12 @@ from sim2real.bringup.verb import supervisor_command
 from sim2real.contract.errors import BadInput
 from sim2real.report.write import write_report
 from sim2real.ros_environment import ros_environment
+from sim2real.runtime.realtime import may_use_realtime
 from training.evaluation.evaluate_bundle import Options, evaluate
 from training.evaluation.write_plan import plan
 
+PRIORITY = 10
+"""of real-time scheduling, where this user may ask for it: servos wait for nobody's browser"""
 MAX_FAULTS = 20
 """on a machine that is busy with something else the emulated bus falls behind, and the hand stops;
 the episode is reported and comes again"""
@@ -84,7 +87,11 @@ def _over_ros(
 ) -> int:
     """Bring the graph up with the evaluation in it, and wait for its end: the exit code."""
     hand = dclaw_graph(
-        robot="emulated", bundle=str(bundle), rate_hz=rate_hz, port=str(folder / "port")
+        robot="emulated",
+        bundle=str(bundle),
+        rate_hz=rate_hz,
+        port=str(folder / "port"),
+        realtime_priority=PRIORITY if may_use_realtime(PRIORITY) else 0,
     )
     plan_file = str(folder / "plan.json")
     graph = evaluation_graph(hand, plan=plan_file, out=str(results), max_faults=MAX_FAULTS)

@@ -56,6 +56,11 @@ class NodeSpec:
         return f"{self.namespace}/{self.name}"
 
     @property
+    def realtime_priority(self) -> int:
+        """Of all its threads, SCHED_FIFO; 0: none."""
+        return int(self.parameters.get("realtime_priority", 0))
+
+    @property
     def arguments(self) -> list[str]:
         """What its process is started with."""
         remaps = ["-r", f"__node:={self.name}"]
@@ -81,11 +86,15 @@ class EmulatorSpec:
     """FILE:INDEX of a saved task set; empty: the nominal hand and valve"""
     faults: str = ""
     """a YAML plan of faults; empty: none"""
+    realtime_priority: int = 0
+    """of its process, SCHED_FIFO; 0: none"""
 
     @property
     def command(self) -> list[str]:
         """What its process is started with."""
         options = {"robot": self.robot_config, "task": self.task, "faults": self.faults}
+        if self.realtime_priority:
+            options["priority"] = str(self.realtime_priority)
         given = [word for name, value in options.items() if value for word in (f"--{name}", value)]
         return [sys.executable, "-m", "sim2real.cli", "emulate", "--link", self.link, *given]
 
@@ -140,12 +149,14 @@ def dclaw_graph(
     robot_config: str = "",
     task: str = "",
     faults: str = "",
+    realtime_priority: int = 0,
 ) -> Graph:
     """Driver, policy and whatever they need.
 
     `unit` names the calibration (empty: the emulated hand's), `port` the serial port or the place
     of the emulated one (empty: `default_link`), `record` a folder for recordings (empty: none).
-    `task` and `faults` are the emulated hand's. Raises `BadInput` for whatever does not fit.
+    `task` and `faults` are the emulated hand's. `realtime_priority` (SCHED_FIFO) is that of the
+    loop, the policy and the emulated hand, 0: none. Raises `BadInput` for whatever does not fit.
     """
     namespace = _absolute(namespace)
     _require_choice("--robot", robot, RobotKind)
@@ -160,14 +171,21 @@ def dclaw_graph(
                 raise BadInput(HERE, option, found=value, expected=expected)
     driver: dict[str, Value] = {"robot": robot, "rate_hz": float(rate_hz), **place}
     shared: dict[str, Value] = {"robot_config": robot_config} if robot_config else {}
-    nodes = [*_control_nodes(topology, namespace, driver, str(bundle), shared)]
+    urgent = shared | ({"realtime_priority": realtime_priority} if realtime_priority else {})
+    nodes = [*_control_nodes(topology, namespace, driver, str(bundle), urgent)]
     transitions = _coming_up(nodes)
     if record:
         nodes.append(_recorder(namespace, record, robot, place["unit"], shared))
     emulator = None
     if robot == "emulated":
         link = str(place["port"])
-        emulator = EmulatorSpec(link=link, robot_config=robot_config, task=task, faults=faults)
+        emulator = EmulatorSpec(
+            link=link,
+            robot_config=robot_config,
+            task=task,
+            faults=faults,
+            realtime_priority=realtime_priority,
+        )
     return Graph(nodes=tuple(nodes), transitions=transitions, emulator=emulator)
 
 
@@ -198,7 +216,7 @@ def evaluation_graph(base: Graph, *, plan: str, out: str, max_faults: int = 1) -
     }
     if base.emulator is not None and base.emulator.faults:
         parameters["faults"] = base.emulator.faults
-    for name in ("robot", "unit", "port", "robot_config"):
+    for name in ("robot", "unit", "port", "robot_config", "realtime_priority"):
         if name in driver:
             parameters[name] = driver[name]
     evaluator = NodeSpec(

@@ -40,6 +40,7 @@ class Child:
         environment: Mapping[str, str],
         log: Path | None = None,
         stdout: int | None = None,
+        realtime_priority: int = 0,
     ) -> None:
         """`log` takes what it prints; without one it goes where ours goes."""
         self.name, self.log = name, log
@@ -49,7 +50,7 @@ class Child:
             errors = log.open("ab")
         try:
             self._process = subprocess.Popen(
-                tethered(command, os.getpid()),
+                tethered(command, os.getpid(), realtime_priority),
                 env=dict(environment),
                 stdin=subprocess.DEVNULL,
                 stdout=errors if stdout is None else stdout,

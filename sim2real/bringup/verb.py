@@ -24,6 +24,7 @@ def bringup(
     record: Path | None = None,
     topology: Topology = "two_processes",
     namespace: str = "",
+    priority: int = 0,
     task: str = "",
     faults: str = "",
     plan: Path | None = None,
@@ -45,6 +46,8 @@ def bringup(
         record: a folder for MCAP recordings; none are made by default.
         topology: driver and policy as two processes, or one that keeps DDS out of the control path.
         namespace: of all topics and services, one per robot.
+        priority: of real-time scheduling (SCHED_FIFO) of loop, policy and emulated hand, 1 to 98;
+            0: none.
         task: FILE:INDEX, a task of a saved set whose dynamics the emulated hand has.
         faults: a YAML plan of faults of the emulated hand.
         plan: evaluate the policy on the tasks of this file (see `taskbelief plan`), and end then.
@@ -61,6 +64,7 @@ def bringup(
         record="" if record is None else str(record.resolve()),
         topology=topology,
         namespace=namespace,
+        realtime_priority=priority,
         task=task,
         faults=faults,
     )

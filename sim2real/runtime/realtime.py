@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 import os
+import threading
 
 from sim2real.contract.errors import BadInput
+
+
+def may_use_realtime(priority: int) -> bool:
+    """Whether `require_realtime` would be permitted here."""
+    allowed: list[bool] = []
+
+    def attempt() -> None:  # on a thread of its own, which leaves the caller's as it is
+        try:
+            require_realtime(priority)
+        except BadInput:
+            return
+        allowed.append(True)
+
+    thread = threading.Thread(target=attempt)
+    thread.start()
+    thread.join()
+    return bool(allowed)
 
 
 def require_realtime(priority: int) -> None:

@@ -114,7 +114,10 @@ class EvaluateNode(Node):  # type: ignore[misc]
         self.emulator = None
         if self.robot == "emulated":
             self.emulator = EmulatorSpec(
-                link=text["port"], robot_config=config, faults=text["faults"]
+                link=text["port"],
+                robot_config=config,
+                faults=text["faults"],
+                realtime_priority=int(given["realtime_priority"]),
             )
 
 

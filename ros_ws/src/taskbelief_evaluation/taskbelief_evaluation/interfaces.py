@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from taskbelief_evaluation.tap import TAPPED
 from taskbelief_hardware.declarations import NodeInterface, Parameter
-from taskbelief_hardware.interfaces import DRIVER_PARAMETERS, ROBOT_CONFIG
-from taskbelief_policy.interfaces import BUNDLE
+from taskbelief_hardware.interfaces import (
+    CONTROL_TICK,
+    DRIVER_PARAMETERS,
+    REALTIME_PRIORITY,
+    ROBOT_CONFIG,
+)
+from taskbelief_policy.interfaces import BUNDLE, TRIAL_RESULT
 
 _ROBOT, _UNIT, _PORT = (
     next(parameter for parameter in DRIVER_PARAMETERS if parameter.name == name)
@@ -52,6 +57,16 @@ EVALUATOR = NodeInterface(
     services=(),
     parameters=(
         *(PLAN, OUT, BUNDLE, TOPOLOGY, FAULTS, MAX_FAULTS),
-        *(_ROBOT, _UNIT, _PORT, ROBOT_CONFIG),
+        *(_ROBOT, _UNIT, _PORT, ROBOT_CONFIG, REALTIME_PRIORITY),
+    ),
+)
+BENCH = NodeInterface(
+    publishes=(),
+    subscribes=(CONTROL_TICK, TRIAL_RESULT),
+    services=(),
+    parameters=(
+        Parameter(name="seconds", default=20.0, purpose="how long, s", low=1.0, high=1e6),
+        Parameter(name="period_s", default=0.1, purpose="the policy's, s", low=1e-4, high=10.0),
+        Parameter(name="out", default="", purpose="JSON file to write", is_required=True),
     ),
 )

@@ -68,7 +68,7 @@ def _node(node: NodeSpec) -> Node:
         parameters=[dict(node.parameters)],
         exec_name=node.name,
         ros_arguments=["--enclave", node.full_name],
-        prefix=shlex.join(tethered([], os.getpid())),
+        prefix=shlex.join(tethered([], os.getpid(), node.realtime_priority)),
         output="screen",
         on_exit=_needed(node.full_name) if ends_all else None,
     )
