@@ -14,10 +14,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, NamedTuple, Protocol, Self, TypeVar, cast
+from typing import NamedTuple, Protocol, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.hardware.robot import Health, Phase, Robot, RobotFault
 from sim2real.runtime.hand_state import HandState
+from sim2real.runtime.jobs import JobQueue, QueueClosed
 from sim2real.runtime.pacing import Beat, LatencyLog, Pacer
 from sim2real.runtime.safety import (
     WRITE_ALLOWANCE_S,
@@ -151,8 +151,7 @@ class ControlLoop:
         self._command: Command | None = None
         self._last_started_ns: int | None = None
         self._num_ticks = 0
-        self._lock = threading.Lock()
-        self._jobs: list[tuple[Callable[[], Any], Future[Any]]] = []
+        self._jobs = JobQueue()
         self._thread: threading.Thread | None = None
         self._is_stopping = self._is_in_tick = self._stands_by = False
 
@@ -165,12 +164,12 @@ class ControlLoop:
 
     def start(self) -> None:
         """Begin to tick on a thread. Torque stays as it is. Raises `LoopStopped` if it does."""
-        with self._lock:
-            if self._thread is not None:
-                raise LoopStopped("the loop has been started already")
-            self.failure, self._is_stopping = None, False
-            self._thread = threading.Thread(target=self._run, name="control loop", daemon=True)
+        if self._thread is not None:
+            raise LoopStopped("the loop has been started already")
+        self.failure, self._is_stopping = None, False
+        self._jobs.open()
         atexit.register(self.stop)
+        self._thread = threading.Thread(target=self._run, name="control loop", daemon=True)
         self._thread.start()
 
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
@@ -263,14 +262,12 @@ class ControlLoop:
         self._note_beat(beat)
         reading, health, fault = self._read()
         read_done_ns = self._clock_ns()
-        state = None
-        command = None
+        state = command = None
         if reading is not None and health is not None:
-            self.latency.add("read", read_done_ns - beat.started_ns)
             state = self._state(reading, health)
             command = self._ask(state, self._cutoff_ns(beat.started_ns, read_done_ns))
-            answered_ns = self._clock_ns()
-            self.latency.add("answer", answered_ns - read_done_ns)
+            self.latency.add("read", read_done_ns - beat.started_ns)
+            self.latency.add("answer", self._clock_ns() - read_done_ns)
         if self._stands_by:
             self._stands_by = False
             self.ladder.stand_by()
@@ -294,12 +291,15 @@ class ControlLoop:
             decision=decision,
             fault=fault,
         )
+        self._tell(tick)
+        self.latency.add("tick", self._clock_ns() - beat.started_ns)
+        return tick
+
+    def _tell(self, tick: ControlTick) -> None:
         try:
             self._on_tick(tick)
         except Exception as error:
             self._note("on_tick_failed", error)
-        self.latency.add("tick", self._clock_ns() - beat.started_ns)
-        return tick
 
     def _note_beat(self, beat: Beat) -> None:
         self.counters["missed"] += beat.num_missed
@@ -400,18 +400,12 @@ class ControlLoop:
 
     def _on_loop(self, job: Callable[[], T]) -> T:
         """Run a job on the loop's thread, between ticks, and wait for it."""
-        with self._lock:
-            thread = self._thread
-            if thread is not None and thread is not threading.current_thread():
-                if self._is_stopping or not thread.is_alive():
-                    raise LoopStopped("the loop does not run any more") from self.failure
-                future: Future[T] = Future()
-                self._jobs.append((job, future))
-            else:
-                future = Future()
-                thread = None
-        if thread is not None:
-            return future.result()
+        thread = self._thread
+        if thread is not None and thread is not threading.current_thread():
+            try:
+                return self._jobs.put(job).result()
+            except QueueClosed:
+                raise LoopStopped("the loop does not run any more") from self.failure
         if self._is_in_tick:
             return job()
         with self._excused():
@@ -425,26 +419,6 @@ class ControlLoop:
             yield
         finally:
             self.counters["busy"] += self._pacer.resume()
-
-    def _run_jobs(self) -> None:
-        with self._lock:
-            jobs, self._jobs = self._jobs, []
-        if not jobs:
-            return
-        with self._excused():
-            for job, future in jobs:
-                try:
-                    future.set_result(job())
-                except BaseException as error:  # raised where the job was asked for
-                    future.set_exception(error)
-
-    def _fail_jobs(self) -> None:
-        """Nobody shall wait for a loop that has ended."""
-        with self._lock:
-            self._is_stopping = True
-            jobs, self._jobs = self._jobs, []
-        for _, future in jobs:
-            future.set_exception(LoopStopped("the loop ended before it came to this"))
 
     def _work(self, work: Callable[[], T], *, moves: bool) -> T:
         if moves and self._is_in_tick:
@@ -503,7 +477,9 @@ class ControlLoop:
             self._pacer.start()
             while not self._is_stopping:
                 self._tick(self._pacer.wait())
-                self._run_jobs()
+                if self._jobs and not self._is_stopping:
+                    with self._excused():
+                        self._jobs.run()
         except BaseException as error:  # shown by `failure` and `stop`; a thread has nobody to tell
             self.failure = error
             self._note("loop_failed", error)
@@ -511,4 +487,4 @@ class ControlLoop:
             try:
                 self._torque_off()
             finally:
-                self._fail_jobs()
+                self._jobs.close()
