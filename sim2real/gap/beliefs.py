@@ -14,6 +14,7 @@ import numpy as np
 
 from sim2real.evaluation.metrics import Interval
 from sim2real.gap.motion import Float
+from sim2real.recording.columns import Columns
 
 NUM_POINTS = 60
 """of a trajectory of distances"""
@@ -29,6 +30,27 @@ class BeliefPath:
     """(N, L)"""
     variance: Float
     """(N, L); (N, 0) where the belief has none"""
+
+    @classmethod
+    def of_columns(cls, columns: Columns) -> BeliefPath | None:
+        """Of `belief`; None where nothing was told or nothing is believed."""
+        if not columns or not columns["mean"].shape[1]:
+            return None
+        count = len(columns["mean"])
+        return cls(
+            num_transitions=columns["num_transitions"].astype(np.float64),
+            mean=columns["mean"],
+            variance=columns["variance"].reshape(count, -1),
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[BeliefPath]) -> BeliefPath:
+        """Episodes of one trial, in order."""
+        return cls(
+            num_transitions=np.concatenate([part.num_transitions for part in parts]),
+            mean=np.concatenate([part.mean for part in parts]),
+            variance=np.concatenate([part.variance for part in parts]),
+        )
 
     def after(self, num_transitions: float) -> tuple[Float, Float]:
         """Mean and variance, (L,) each, with so much evidence or the next less that was seen."""

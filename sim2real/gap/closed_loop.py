@@ -44,8 +44,9 @@ class Difference:
     a: float
     b: float
     difference: float
-    low: float
-    high: float
+    low: float | None
+    """None where one task is all there is: nothing says how another one would do"""
+    high: float | None
 
 
 def closed_loop(a: Outcomes, b: Outcomes) -> dict[str, Any]:
@@ -63,7 +64,11 @@ def closed_loop(a: Outcomes, b: Outcomes) -> dict[str, Any]:
         "num_only_in_a": len(a.keys() - b.keys()),
         "num_only_in_b": len(b.keys() - a.keys()),
         "conditions": {name: differences(a, b, keys) for name, keys in groups.items()},
-        "adapted_by_episode": [differences(a, b, keys) for keys in by_episode if keys],
+        "adapted_by_episode": [
+            {"episode": number, **differences(a, b, keys)}
+            for number, keys in enumerate(by_episode)
+            if keys
+        ],
         "correlation": correlation(a, b, groups.get("adapted", [])),
     }
 
@@ -81,6 +86,9 @@ def differences(a: Outcomes, b: Outcomes, keys: Sequence[PairKey]) -> dict[str, 
 
 def paired_means(a: Float, b: Float) -> Difference:
     """Paired bootstrap over (K,) tasks of the mean difference; symmetric in A and B."""
+    if len(a) == 1:
+        gap = float(b[0] - a[0])
+        return Difference(a=float(a[0]), b=float(b[0]), difference=gap, low=None, high=None)
     forward, backward = bootstrap_interval(b - a), bootstrap_interval(a - b)
     low, high = (forward.low - backward.high) / 2.0, (forward.high - backward.low) / 2.0
     mean_a, mean_b = float(a.mean()), float(b.mean())

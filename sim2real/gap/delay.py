@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sim2real.gap.motion import Float, Motion
 
-PIECE_S = 3.0
+PIECE_S = 1.5
 """motions are cut into pieces of about this length, which are what the bootstrap draws from"""
 MAX_LAG_S = 0.5
 """no servo of this kind answers later"""
@@ -45,11 +45,13 @@ def joint_lags(
     if not pieces:
         return []
     changes = [_changes(piece, period_s) for piece in pieces]
-    draws = np.random.default_rng(seed).integers(len(pieces), size=(num_resamples, len(pieces)))
+    rng = np.random.default_rng(seed)
     lags: list[Lag | None] = []
     for joint in range(pieces[0].position_rad.shape[1]):
-        sums = np.stack([_sums(g[:, joint], p[:, joint], num_lags) for g, p in changes])
-        lags.append(_lag(sums, draws, period_s))
+        moved = [(g[:, joint], p[:, joint]) for g, p in changes if g[:, joint].any()]
+        sums = np.array([_sums(goal, position, num_lags) for goal, position in moved])
+        draws = rng.integers(max(len(moved), 1), size=(num_resamples, len(moved)))
+        lags.append(_lag(sums, draws, period_s) if moved else None)
     return lags
 
 

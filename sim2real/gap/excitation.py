@@ -7,12 +7,20 @@ long as it rests, and only different places average that out.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.gap.motion import Float
+from sim2real.recording.reader import RecordingData
+
+CONDITION = "excitation"
+"""under which a script's motion is kept"""
+RECORD = "taskbelief_excitation"
+"""name of the metadata record that says which script a recording is of, and on which task"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +93,20 @@ class Excitation:
                 return float(np.sin(2.0 * np.pi * hz * since_s))
             since_s -= 2.0 / hz
         return 0.0
+
+
+def excitation_record(task: str, parameters: Mapping[str, tuple[float, ...]]) -> dict[str, str]:
+    """The metadata record of a recording."""
+    return {"task": task, "parameters": json.dumps(parameters)}
+
+
+def excited_task(recording: RecordingData) -> tuple[str, dict[str, tuple[float, ...]]]:
+    """The task on the bench and what is known of its parameters; nothing, where nobody said."""
+    record = recording.more.get(RECORD)
+    if record is None:
+        return "", {}
+    known = json.loads(record["parameters"])
+    return record["task"], {name: tuple(map(float, value)) for name, value in known.items()}
 
 
 _GOLDEN = 0.6180339887498949

@@ -6,7 +6,8 @@ ticks follow each other and are not independent, so that no p-value would mean a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from numpy.typing import NDArray
 from sim2real.gap.motion import Float
 
 QUANTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
+NUM_CURVE_POINTS = 101
+"""of a distribution, from the shortest to the longest duration"""
 STAGES = {
     "period": "from the start of a tick to the start of the next",
     "lateness": "from the deadline of a tick to its start",
@@ -41,10 +44,30 @@ class Ticks:
     compute_s: Float
     """(M,) of the policy's steps"""
 
+    @classmethod
+    def joined(cls, parts: Sequence[Ticks]) -> Ticks:
+        """One after the other, as of several episodes."""
+        return cls(
+            **{
+                field.name: np.concatenate([getattr(part, field.name) for part in parts])
+                for field in dataclasses.fields(cls)
+            }
+        )
+
+    @property
+    def is_lock_step(self) -> bool:
+        """Whether writing takes as long as the time between two readings: a simulation that runs
+        on while a command is written, and no further."""
+        is_answered = (self.written_ns > 0) & (self.reading_ns > 0)
+        if is_answered.sum() < 2:
+            return False
+        ages = (self.written_ns - self.reading_ns)[is_answered]
+        return bool(np.median(ages) >= 0.99 * np.median(np.diff(self.reading_ns[is_answered])))
+
 
 def durations(ticks: Ticks) -> dict[str, Float]:
     """Seconds by stage. A period is between ticks that follow each other."""
-    follows = np.diff(ticks.number) == 1
+    follows = (np.diff(ticks.number) == 1) & (np.diff(ticks.started_ns) > 0)
     is_read = ticks.reading_ns > 0
     is_answered = is_read & (ticks.written_ns > 0) & (ticks.answers_ns == ticks.reading_ns)
     nanoseconds = {
@@ -70,13 +93,19 @@ def compare_latency(a: Ticks, b: Ticks) -> dict[str, Any]:
     return {"stages": stages, "missed": {"a": _missed(a), "b": _missed(b)}}
 
 
-def quantiles(seconds: Float) -> Mapping[str, float] | None:
-    """None where nothing was timed."""
+def quantiles(seconds: Float) -> dict[str, Any] | None:
+    """Of durations, and their distribution in even shares; None where nothing was timed."""
     if not len(seconds):
         return None
     found = np.quantile(seconds, list(QUANTILES.values()))
     named = dict(zip(QUANTILES, map(float, found)))
-    return {**named, "max": float(seconds.max()), "count": len(seconds)}
+    curve = np.quantile(seconds, np.linspace(0.0, 1.0, NUM_CURVE_POINTS))
+    return {
+        **named,
+        "max": float(seconds.max()),
+        "count": len(seconds),
+        "curve_s": curve.tolist(),
+    }
 
 
 def kolmogorov_smirnov(a: Float, b: Float) -> float | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -50,10 +51,12 @@ class ClawFamily:
     goal: SignedGoal | None = None
     """the goal that is part of the task; None where every episode draws its own"""
     num_distinct_tasks: int | None = None
+    variations: Mapping[str, Variation] = field(default_factory=lambda: VARIATIONS)
+    """what is drawn by these names, and in which ranges"""
 
     @cached_property
     def _draws(self) -> tuple[SignedGoal | Variation, ...]:
-        variations = tuple(VARIATIONS[name] for name in self.variation_names)
+        variations = tuple(self.variations[name] for name in self.variation_names)
         return variations if self.goal is None else (self.goal, *variations)
 
     @cached_property

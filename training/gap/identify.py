@@ -6,8 +6,9 @@ columns of a Jacobian at once, which one batch of simulations answers.
 
 `mujoco.sysid` itself takes parameters of a model's file, a goal per sample and white residuals;
 here are a delay finer than a physics step, and residuals that hang together: rounding, a slipped
-contact. So intervals are from a jackknife over windows. They hold for any noise within a window;
-they do not cover what no value of the unknowns can explain, which the remaining error shows.
+contact. So intervals are from a jackknife over windows, which holds for any noise within a window.
+
+What no value of the unknowns can explain is not in the intervals: the remaining error shows it.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from sim2real.gap.motion import Motion
 from sim2real.gap.replay import Replayer
 from training.gap.unknowns import DELAY, Unknowns, with_dynamics
 
-Float = NDArray[np.float64]
+Float = NDArray[np.floating]
 
-STEP = 0.02
-"""of finite differences, in the units of the fit: far above the solver's tolerance"""
+STEP = 0.1
+"""of central differences, in the units of the fit: wide, because a contact that comes a little
+earlier or later makes an error jump, and what a fit needs is the trend across such jumps"""
 ROBUST_RAD = 0.05
 """an error beyond this counts for little: a fingertip slipped, in one of the two worlds"""
 MIN_SENSITIVITY = 1e-5
@@ -42,11 +44,11 @@ RECENT_S, MIN_WAY_RAD = 0.1, 0.01
 class FitOptions:
     """How windows are cut and fitted."""
 
-    window_s: float = 0.5
+    window_s: float = 0.3
     """length of a window"""
-    max_windows: int = 60
+    max_windows: int = 80
     """more are thinned out evenly"""
-    max_iterations: int = 30
+    max_iterations: int = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,20 +82,21 @@ def identify(
 ) -> Fit:
     """The values of the named variations under which replays come closest to the motions.
 
-    `known` dynamics are in the model already. Raises `ValueError` for too few windows.
+    `base` is the robot as its model file describes it, `known` dynamics are taken as given. Raises
+    `ValueError` for too few windows.
     """
     problem = _Problem(motions, Unknowns(names), spec, base, options, known or {})
     unknowns = problem.unknowns
-    start = unknowns.start
-    before = problem.errors(start[:, None])[:, 0]
+    before = problem.errors(unknowns.nominal[:, None])[:, 0]
     vector, _ = minimize.least_squares(
-        start,
+        unknowns.start,
         problem.residuals,
         bounds=unknowns.bounds,
-        eps=np.float64(STEP),
+        jacobian=lambda at, _: problem.jacobian(at),
         max_iter=options.max_iterations,
-        xtol=1e-4,
-        gtol=1e-8,
+        mu_factor=4.0,
+        mu_max=1e4,
+        xtol=1e-3,
         verbose=minimize.Verbosity.SILENT,
     )
     half = problem.half_widths(vector)
@@ -123,11 +126,7 @@ class _Problem:
         options: FitOptions,
         known: Mapping[str, tuple[float, ...]],
     ) -> None:
-        windows = [window for motion in motions for window in motion.windows(options.window_s)]
-        chosen = np.unique(
-            np.linspace(0, len(windows) - 1, min(len(windows), options.max_windows)).astype(int)
-        )
-        self._windows = [windows[index] for index in chosen]
+        self._windows = _thinned(motions, options)
         self.unknowns, self._spec, self._base, self._known = unknowns, spec, base, known
         if self.num_windows <= unknowns.size:
             raise ValueError(f"{self.num_windows} windows for {unknowns.size} unknowns")
@@ -143,17 +142,16 @@ class _Problem:
 
     def errors(self, vectors: Float) -> Float:
         """(R, B) simulated minus measured positions for (P, B) values of the unknowns, rad."""
+        windows = self._windows
         count = vectors.shape[1]
         values = [self.unknowns.values(vectors[:, column]) for column in range(count)]
-        models = [with_dynamics(self._base, {**self._known, **value}) for value in values]
-        timestep = float(self._base.opt.timestep)
-        delays = [{**self._known, **value}.get(DELAY, (0.0,))[0] * timestep for value in values]
+        models, delays = zip(*map(self._model, values))
         if count not in self._replayers:
             num_simulations = count * self.num_windows
             self._replayers[count] = Replayer(self._spec, num_simulations, self._base)
         replayed = self._replayers[count].play(
-            self._windows * count,
-            [model for model in models for _ in self._windows],
+            [*windows] * count,
+            [model for model in models for _ in windows],
             np.repeat(delays, self.num_windows),
         )
         errors = [
@@ -163,35 +161,41 @@ class _Problem:
                     one.object_position_rad - window.object_position_rad,
                 ]
             )[1:][counts]
-            for one, window, counts in zip(replayed, self._windows * count, self._counts * count)
+            for one, window, counts in zip(replayed, [*windows] * count, self._counts * count)
         ]
         return np.concatenate(errors).reshape(count, -1).T
+
+    def _model(self, values: Mapping[str, tuple[float, ...]]) -> tuple[mujoco.MjModel, float]:
+        """The compiled model and its delay, s."""
+        dynamics = {**self._known, **values}
+        delay_s = dynamics.get(DELAY, (0.0,))[0] * float(self._base.opt.timestep)
+        return with_dynamics(self._base, dynamics), delay_s
 
     def residuals(self, vectors: Float) -> Float:
         """The errors without units; beyond `ROBUST_RAD` they grow ever more slowly."""
         return _softened(self.errors(vectors) / ROBUST_RAD)
 
-    def half_widths(self, vector: Float) -> Float:
-        """(P,) of 95 % intervals in the units of the fit; infinite where nothing bounds it.
+    def jacobian(self, vector: Float) -> Float:
+        """(R, P) central differences of the residuals, one-sided at a bound."""
+        steps, here = STEP * np.eye(self.unknowns.size), vector.reshape(-1, 1)
+        bounds = [bound[:, None] for bound in self.unknowns.bounds]
+        ahead, behind = np.clip(here + steps, *bounds), np.clip(here - steps, *bounds)
+        found = self.residuals(np.concatenate([ahead, behind], axis=1))
+        after, before = np.split(found, 2, axis=1)
+        return np.asarray((after - before) / np.diag(ahead - behind))
 
-        A jackknife: how far the solution moves when a window is left out, by the linearised
-        problem.
-        """
-        steps = STEP * np.eye(len(vector))
-        around = np.concatenate([vector[:, None] + steps, vector[:, None] - steps], axis=1)
-        around = np.clip(around, *(bound[:, None] for bound in self.unknowns.bounds))
-        found = self.residuals(np.concatenate([vector[:, None], around], axis=1))
-        residual, (ahead, behind) = found[:, 0], np.split(found[:, 1:], 2, axis=1)
-        ahead_at, behind_at = np.split(around, 2, axis=1)
-        jacobian = (ahead - behind) / np.diag(ahead_at - behind_at)
-        sensitivity = np.sqrt(np.mean(jacobian**2, axis=0))
-        is_seen = sensitivity > MIN_SENSITIVITY
+    def half_widths(self, vector: Float) -> Float:
+        """(P,) of 95 % intervals in the units of the fit; infinite where nothing bounds it."""
+        jacobian, residual = self.jacobian(vector), self.residuals(vector[:, None])[:, 0]
+        is_seen = np.sqrt(np.mean(jacobian**2, axis=0)) > MIN_SENSITIVITY
         half = np.full(len(vector), np.inf)
         half[is_seen] = self._jackknife(jacobian[:, is_seen], residual)
         return half
 
     def _jackknife(self, jacobian: Float, residual: Float) -> Float:
-        """Half widths from (R, Q) derivatives and (R,) residuals."""
+        """From (R, Q) derivatives and (R,) residuals: how far the solution of the linearised
+        problem moves as one window after the other is left out.
+        """
         information = jacobian.T @ jacobian
         moves = []
         for window in range(self.num_windows):
@@ -202,6 +206,13 @@ class _Problem:
         freedom = self.num_windows - jacobian.shape[1]
         spread = (self.num_windows - 1) / self.num_windows * np.sum(np.square(moves), axis=0)
         return np.asarray(student_t_95(freedom) * np.sqrt(spread))
+
+
+def _thinned(motions: Sequence[Motion], options: FitOptions) -> list[Motion]:
+    """The windows that are compared."""
+    windows = [window for motion in motions for window in motion.windows(options.window_s)]
+    count = min(len(windows), options.max_windows)
+    return [windows[index] for index in np.linspace(0, len(windows) - 1, count).astype(int)]
 
 
 def _what_counts(window: Motion) -> NDArray[np.bool_]:
@@ -226,13 +237,13 @@ def student_t_95(freedom: int) -> float:
         (5.0 * z**5 + 16.0 * z**3 + 3.0 * z) / 96.0,
         (3.0 * z**7 + 19.0 * z**5 + 17.0 * z**3 - 15.0 * z) / 384.0,
     )
-    return sum(term / freedom**power for power, term in enumerate(terms))
+    return float(sum(term / freedom**power for power, term in enumerate(terms)))
 
 
 def _softened(residual: Float) -> Float:
     """sign(r) sqrt(2 (sqrt(1 + r^2) - 1)): its square is the pseudo-Huber loss, twice."""
     loss = 2.0 * (np.sqrt(1.0 + residual**2) - 1.0)
-    return np.sign(residual) * np.sqrt(loss)
+    return np.asarray(np.sign(residual) * np.sqrt(loss))
 
 
 def _rms(errors: Float) -> float:

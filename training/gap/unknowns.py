@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from training.families.dynamics import VARIATIONS, apply_dynamics
 
-Float = NDArray[np.float64]
+Float = NDArray[np.floating]
 
 DELAY = "action_delay"
 
@@ -63,13 +63,14 @@ class Unknowns:
         return len(self._owner)
 
     @property
+    def nominal(self) -> Float:
+        """(P,) the robot as its model file describes it."""
+        return self.vector({name: VARIATIONS[name].nominal for name in self.names})
+
+    @property
     def start(self) -> Float:
-        """(P,) the robot as its model file describes it, within the bounds."""
-        nominal = np.concatenate([VARIATIONS[name].nominal for name in self.names])
-        inside = np.maximum(nominal, [SEARCH[name].low for name in self._owner])
-        # A fit does not leave a bound that it starts on.
-        start = self._to_vector(inside)
-        return np.clip(start, self.bounds[0] + 0.2, self.bounds[1] - 0.2)
+        """(P,) where a fit starts: near nominal, but on no bound, which it would not leave."""
+        return np.clip(self.nominal, self.bounds[0] + 0.2, self.bounds[1] - 0.2)
 
     def values(self, vector: Float) -> dict[str, tuple[float, ...]]:
         """(P,) as the parameters of a task."""

@@ -1,0 +1,182 @@
+"""One side of the gap: everything that is compared, read from its recordings alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sim2real.contract.errors import BadInput
+from sim2real.evaluation.header import Header
+from sim2real.evaluation.recorder import HEADER_RECORD
+from sim2real.gap.beliefs import BeliefPath, Paths
+from sim2real.gap.closed_loop import Outcome, Outcomes
+from sim2real.gap.excitation import CONDITION, excited_task
+from sim2real.gap.latency import Ticks
+from sim2real.gap.motion import Motion, PairKey
+from sim2real.gap.recorded_motion import goals_of_ticks, motion_of, stretches, ticks_of
+from sim2real.recording.episodes import Episode, episodes
+from sim2real.recording.reader import RecordingData, read_recording
+
+LABELS = {"simulated": "simulation", "emulated": "emulated bus", "serial": "hardware"}
+"""what a kind of robot is called where numbers are shown; only servos on a port are hardware"""
+ROBUST = "robust"
+"""the condition under which another bundle acts"""
+
+Parameters = Mapping[str, tuple[float, ...]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Side:
+    """What was recorded of one robot."""
+
+    path: Path
+    robot: str
+    """simulated, emulated or serial"""
+    robot_fingerprint: str
+    """of its robot.yaml"""
+    bundle: str
+    """name and digest of the policy; empty where there was none"""
+    recordings: tuple[str, ...]
+    """file names"""
+    is_lock_step: bool
+    """simulated time passed with every command: its times say nothing about a computer"""
+    tasks: Mapping[str, Parameters]
+    """parameters of the tasks on the bench, as far as whoever recorded knew them"""
+    motions: tuple[Motion, ...]
+    outcomes: Outcomes
+    """of completed episodes"""
+    beliefs: Paths
+    """of adapted trials, by task and trial"""
+    ticks: Ticks
+    num_incomplete: int
+    """episodes that were not completed: they are not compared"""
+
+    @property
+    def label(self) -> str:
+        return LABELS.get(self.robot, self.robot)
+
+    @property
+    def excited(self) -> list[Motion]:
+        """Motions of a script."""
+        return [motion for motion in self.motions if motion.key.condition == CONDITION]
+
+    @property
+    def acted(self) -> list[Motion]:
+        """Motions of a policy."""
+        return [motion for motion in self.motions if motion.key.condition != CONDITION]
+
+
+def read_side(path: Path) -> Side:
+    """Read a recording, or every recording in a folder and in those below it.
+
+    Raises `BadInput` where there is none, where they are not of one robot and one policy, or where
+    nothing moved.
+    """
+    files = [path] if path.is_file() else sorted(path.rglob("*.mcap"))
+    if not files:
+        raise BadInput(str(path), "recordings", found="none", expected="files called *.mcap")
+    gathered = _Gathered()
+    for recording in sorted(map(read_recording, files), key=lambda found: found.start_ns):
+        gathered.add(recording)
+    if not gathered.motions:
+        raise BadInput(str(path), "motions", found="none", expected="completed episodes, or steps")
+    return Side(
+        path=path,
+        robot=_only_one(path, "robot", gathered.robots),
+        robot_fingerprint=_only_one(path, "robot.yaml", gathered.fingerprints),
+        bundle=_only_one(path, "bundle", gathered.bundles or {""}),
+        recordings=tuple(file.name for file in files),
+        is_lock_step=gathered.is_lock_step,
+        tasks=gathered.tasks,
+        motions=tuple(gathered.motions.values()),
+        outcomes=gathered.outcomes,
+        beliefs=gathered.belief_paths(),
+        ticks=Ticks.joined(gathered.ticks),
+        num_incomplete=gathered.num_incomplete,
+    )
+
+
+@dataclass(kw_only=True)
+class _Gathered:
+    """What the recordings read so far have shown; of an episode that was run again, the last."""
+
+    robots: set[str] = field(default_factory=set)
+    fingerprints: set[str] = field(default_factory=set)
+    bundles: set[str] = field(default_factory=set)
+    tasks: dict[str, Parameters] = field(default_factory=dict)
+    motions: dict[PairKey, Motion] = field(default_factory=dict)
+    outcomes: dict[PairKey, Outcome] = field(default_factory=dict)
+    beliefs: dict[tuple[str, int], dict[int, BeliefPath]] = field(default_factory=dict)
+    ticks: list[Ticks] = field(default_factory=list)
+    num_incomplete: int = 0
+    is_lock_step: bool = False
+
+    def add(self, recording: RecordingData) -> None:
+        if recording.metadata is not None:
+            self.robots.add(recording.metadata.robot)
+            self.fingerprints.add(recording.metadata.robot_fingerprint)
+        header = recording.more.get(HEADER_RECORD)
+        if header is not None:
+            self.tasks.update(Header.from_json(header["header"], str(recording.path)).tasks)
+        if recording.counts.get("episode_start"):
+            for episode in episodes(recording):
+                self._add_episode(episode)
+        else:
+            self._add_script(recording)
+
+    def belief_paths(self) -> Paths:
+        """Trials put together from their episodes."""
+        return {
+            key: BeliefPath.joined([of_trial[number] for number in sorted(of_trial)])
+            for key, of_trial in self.beliefs.items()
+        }
+
+    def _add_episode(self, episode: Episode) -> None:
+        start, result = episode.start, episode.result
+        self.robots.add(start.robot)
+        if result is None or result.outcome != "completed":
+            self.num_incomplete += 1
+            return
+        if start.condition != ROBUST:
+            self.bundles.add(f"{start.bundle_name} {start.bundle_digest}")
+        key = PairKey(start.task, start.condition, start.trial, start.episode, start.episode_seed)
+        ticks = ticks_of(episode.ticks, episode.steps.get("compute_s"))
+        self.ticks.append(ticks)
+        self.is_lock_step |= start.robot == "simulated" and ticks.is_lock_step
+        goals = goals_of_ticks(episode.ticks, start.target_rad, is_lock_step=ticks.is_lock_step)
+        motion = motion_of(key, episode.hand, goals)
+        if motion is not None:
+            self.motions[key] = motion
+        self.outcomes[key] = Outcome(
+            total_reward=result.total_reward,
+            is_success=result.is_success,
+            success_fraction=result.success_fraction,
+        )
+        path = BeliefPath.of_columns(episode.beliefs)
+        if start.condition == "adapted" and path is not None:
+            self.beliefs.setdefault((start.task, start.trial), {})[start.episode] = path
+
+    def _add_script(self, recording: RecordingData) -> None:
+        """A recording without a policy: whatever moves in it without a pause."""
+        task, parameters = excited_task(recording)
+        self.tasks.update({task: parameters} if parameters else {})
+        columns = recording.columns("control_tick")
+        ticks = ticks_of(columns)
+        self.ticks.append(ticks)
+        self.is_lock_step |= ticks.is_lock_step
+        goals = goals_of_ticks(columns, None, is_lock_step=ticks.is_lock_step)
+        for number, hand in enumerate(stretches(recording.columns("hand_reading"))):
+            key = PairKey(task, CONDITION, 0, number, 0)
+            motion = motion_of(key, hand, goals)
+            if motion is not None:
+                self.motions[key] = motion
+
+
+def _only_one(path: Path, field: str, found: Iterable[str]) -> str:
+    values = sorted(found)
+    if len(values) != 1:
+        shown = ", ".join(values) or "nothing"
+        remedy = "compare folders of one evaluation each"
+        raise BadInput(str(path), field, found=shown, expected="one", remedy=remedy)
+    return values[0]

@@ -1,0 +1,113 @@
+"""Ranges of variations from a file: what was identified on a robot, drawn from like any family."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from sim2real.contract.errors import BadInput
+from sim2real.contract.strict import build
+from training.families.claw import ClawFamily
+from training.families.dynamics import VARIATIONS, Variation
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """Where one variation lies, element by element."""
+
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    estimate: tuple[float, ...]
+    """the best single value; tasks are drawn from low to high"""
+    unit: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranges:
+    """`ranges.yaml`."""
+
+    schema_version: int
+    robot_fingerprint: str
+    """of the robot.yaml of the robot that it was identified on"""
+    source: str
+    """what was identified, for people: the kind of robot and the recordings"""
+    variations: Mapping[str, Range]
+    """by name; see `training.families.dynamics`"""
+
+
+def write_ranges(path: Path, ranges: Ranges) -> None:
+    """Written beside, then renamed."""
+    document = dataclasses.asdict(ranges)
+    document["variations"] = {
+        name: {field: list(v) if isinstance(v, tuple) else v for field, v in value.items()}
+        for name, value in document["variations"].items()
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    beside.replace(path)
+
+
+def read_ranges(path: Path) -> Ranges:
+    """Raises `BadInput` naming file and field for anything that no task can be drawn from."""
+    where = str(path)
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(where, "file", found=error.strerror, expected="a ranges.yaml") from None
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise BadInput(where, "file", found=problem, expected="YAML") from None
+    ranges = build(Ranges, document, where)
+    if ranges.schema_version != SCHEMA_VERSION:
+        found = ranges.schema_version
+        raise BadInput(where, "schema_version", found=found, expected=str(SCHEMA_VERSION))
+    for name, value in ranges.variations.items():
+        _check(name, value, where)
+    return ranges
+
+
+def with_ranges(family: ClawFamily, ranges: Ranges) -> ClawFamily:
+    """The family with these ranges: variations that the file names are drawn from it, also those
+    that the family does not vary; the others as before."""
+    changed = {
+        name: dataclasses.replace(VARIATIONS[name], low=value.low, high=value.high)
+        for name, value in ranges.variations.items()
+    }
+    added = tuple(name for name in changed if name not in family.variation_names)
+    return dataclasses.replace(
+        family, variation_names=family.variation_names + added, variations={**VARIATIONS, **changed}
+    )
+
+
+def _check(name: str, value: Range, where: str) -> None:
+    at = f"variations.{name}"
+    if name not in VARIATIONS:
+        expected = f"one of {', '.join(VARIATIONS)}"
+        raise BadInput(where, at, found=name, expected=expected)
+    variation = VARIATIONS[name]
+    if value.unit != variation.unit:
+        raise BadInput(where, f"{at}.unit", found=value.unit, expected=variation.unit)
+    for field in ("low", "high", "estimate"):
+        found = getattr(value, field)
+        if len(found) != len(variation.nominal):
+            expected = f"{len(variation.nominal)} numbers"
+            raise BadInput(where, f"{at}.{field}", found=list(found), expected=expected)
+    if any(low > high for low, high in zip(value.low, value.high)):
+        raise BadInput(where, f"{at}.low", found=list(value.low), expected="nothing above high")
+    _check_draw(variation, value, where, at)
+
+
+def _check_draw(variation: Variation, value: Range, where: str, at: str) -> None:
+    if variation.draw == "log_uniform" and min(value.low) <= 0.0:
+        expected = "above zero: it is drawn uniformly in its logarithm"
+        raise BadInput(where, f"{at}.low", found=list(value.low), expected=expected)
+    ends = (*value.low, *value.high)
+    if variation.draw == "whole" and not all(end.is_integer() and end >= 0.0 for end in ends):
+        raise BadInput(where, at, found=list(ends), expected="whole numbers from 0")

@@ -1,0 +1,116 @@
+"""`taskbelief gap`: what lies between two robots, or between a robot and its simulation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import mujoco
+import tyro
+from rich.console import Console
+
+from sim2real.contract.errors import BadInput
+from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.gap.measure import measure_gap
+from sim2real.gap.show import show_gap
+from sim2real.gap.side import Side, read_side
+from sim2real.gap.tables import gap_tables, write_tables
+from sim2real.hardware.physics_model import load_physics_model
+from training.emulate import task_named
+from training.families.dynamics import CUSTOM_NUMERICS, VARIATIONS
+from training.families.ranges import write_ranges
+from training.gap.identification import identification, ranges_file
+from training.gap.identify import FitOptions
+from training.gap.unknowns import with_dynamics
+
+GAP, RANGES, FIGURES = "gap.json", "ranges.yaml", "gap"
+Parameters = dict[str, tuple[float, ...]]
+Dynamics = Literal["recorded", "nominal"]
+
+
+def gap(
+    a: Annotated[Path, tyro.conf.Positional],
+    b: Annotated[Path, tyro.conf.Positional],
+    out: Path | None = None,
+    dynamics: Dynamics = "recorded",
+    task: str | None = None,
+    identify: int = 0,
+    seed: int = 0,
+) -> int:
+    """Measure what lies between A and B: B minus A, from their recordings alone.
+
+    A and B are recordings (*.mcap), or folders that hold some, as `taskbelief evaluate --out` and
+    `taskbelief excite` write them. A is the reference, as in simulation.
+
+    Args:
+        a: the reference.
+        b: what is compared with it.
+        out: folder for gap.json, gap/*.csv and ranges.yaml; none are written by default.
+        dynamics: what replays run in: the dynamics of the tasks as far as recordings state them, or
+            the robot as its model file describes it, which is all that is known of a real one.
+        task: FILE:INDEX, a task of a saved set whose dynamics all replays run in instead.
+        identify: how many of B's tasks to identify the dynamics of, from its recordings.
+        seed: of the bootstraps.
+    """
+    if identify < 0:
+        raise BadInput("command line", "--identify", found=identify, expected="0 or more")
+    spec = load_robot_spec()
+    base = load_physics_model(spec, custom_numerics=CUSTOM_NUMERICS)
+    fixed = None if task is None else _dynamics_of(dict(task_named(task).parameters))
+    sides = read_side(a), read_side(b)
+    assumed = _assumed(sides[1], dynamics, fixed)
+
+    def model_of(side: Side, name: str) -> mujoco.MjModel:
+        return with_dynamics(base, _assumed(side, dynamics, fixed)(name))
+
+    shown = f"of {task}" if task else dynamics
+    document = measure_gap(*sides, spec, model_of, dynamics=shown, seed=seed)
+    console = Console(highlight=False, soft_wrap=True)
+    if identify:
+        with Console(stderr=True).status("identifying") as status:
+            document["identification"] = identification(
+                sides[1],
+                identify,
+                spec,
+                base,
+                assumed,
+                options=FitOptions(),
+                tell=lambda name: status.update(f"identifying {name}"),
+            )
+    if out is not None:
+        _write(out, document, sides[1])
+    show_gap(console, document)
+    return 0
+
+
+def _assumed(
+    side: Side, dynamics: Dynamics, fixed: Parameters | None
+) -> Callable[[str], Parameters]:
+    """By task, the dynamics that replays of a side run in. A real object's are not known."""
+
+    def parameters(task: str) -> Parameters:
+        if fixed is not None:
+            return fixed
+        if dynamics == "nominal" or side.robot == "serial":
+            return {}
+        return _dynamics_of(dict(side.tasks.get(task, {})))
+
+    return parameters
+
+
+def _dynamics_of(parameters: Parameters) -> Parameters:
+    return {name: value for name, value in parameters.items() if name in VARIATIONS}
+
+
+def _write(folder: Path, document: dict[str, Any], b: Side) -> None:
+    """Each file is written beside its target, then renamed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    beside = folder / f"{GAP}.part"
+    beside.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    beside.replace(folder / GAP)
+    write_tables(folder / FIGURES, gap_tables(document))
+    found = document["identification"]
+    if found is not None and found["ranges"]:
+        write_ranges(folder / RANGES, ranges_file(found, b))

@@ -1,0 +1,118 @@
+"""`taskbelief excite`: steps and swings of every joint, recorded, for `taskbelief gap`."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import mujoco
+import numpy as np
+import tyro
+
+from sim2real.contract.errors import BadInput
+from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
+from sim2real.evaluation.hands import Hand, emulated_hand, serial_hand, simulated_hand
+from sim2real.evaluation.session import BenchTask, EpisodeFault, EpisodePlan
+from sim2real.gap.excitation import RECORD, Script, excitation_record
+from sim2real.gap.excite import ExcitationStopped
+from sim2real.gap.excite import excite as run_script
+from sim2real.hardware.physics_model import load_physics_model
+from sim2real.hardware.robot import RobotFault
+from sim2real.recording.background import BackgroundRecording
+from sim2real.recording.metadata import RecordingMetadata
+from sim2real.recording.writer import Recording
+from sim2real.skills.goal import GoalSignal
+from training.emulate import task_named
+from training.evaluation.benches import RobotKind
+from training.evaluation.evaluate_bundle import ask_whether_clear
+from training.families.dynamics import CUSTOM_NUMERICS
+from training.gap.unknowns import with_dynamics
+
+UNIT_OF = {"emulated": "emulated"}
+SCRIPT = Script()
+
+
+def excite(
+    out: Annotated[Path, tyro.conf.Positional],
+    robot: RobotKind = "simulated",
+    task: str | None = None,
+    port: str = "",
+    unit: str = "",
+    rate: float = 50.0,
+    script: Annotated[Script, tyro.conf.arg(name="")] = SCRIPT,
+    yes: bool = False,
+) -> int:
+    """Move one joint after the other, to and fro around home, and record it to the file OUT.
+
+    Args:
+        out: the recording, called *.mcap.
+        robot: in MuJoCo as fast as it goes, on an emulated servo bus in real time, or a real hand.
+        task: FILE:INDEX, the task of a saved set whose dynamics the robot has; on a real hand only
+            a name in the recording.
+        port: serial port of a real hand.
+        unit: whose calibration to use, for a real hand.
+        rate: readings per second, Hz.
+        script: what every joint does.
+        yes: the workspace of the real hand is clear: do not ask.
+    """
+    if (robot == "serial") != bool(port and unit):
+        found = f"--port {port or 'none'} --unit {unit or 'none'}"
+        expected = "both for a real hand, neither for another"
+        raise BadInput("command line", "--port, --unit", found=found, expected=expected)
+    spec = load_robot_spec()
+    bench = _bench_task(spec, task)
+    if robot == "serial":
+        bench = replace(bench, parameters={}, reference="", make_model=None)
+        if not yes:
+            ask_whether_clear(port)
+    metadata = RecordingMetadata.of(spec, robot=robot, unit=unit or UNIT_OF.get(robot, ""))
+    more = {RECORD: excitation_record(bench.name, bench.parameters)}
+    try:
+        with (
+            _hand(spec, robot, bench, port, unit, rate) as hand,
+            BackgroundRecording(Recording(out, metadata, more=more)) as recording,
+        ):
+            run_script(hand, spec, script, bench.plan(0), recording)
+    except (ExcitationStopped, RobotFault, EpisodeFault) as stopped:
+        print(f"taskbelief excite: stopped, torque is off: {stopped}")
+        return 1
+    print(f"{out}: {len(spec.joints)} joints on the {robot} hand, task {bench.name}")
+    return 0
+
+
+def _bench_task(spec: RobotSpec, reference: str | None) -> BenchTask:
+    """The task on the bench; without one, the robot as its model file describes it."""
+    named = None if reference is None else task_named(reference)
+    parameters = {} if named is None else dict(named.parameters)
+
+    def start(seed: int) -> EpisodePlan:
+        return EpisodePlan(
+            seed=seed,
+            goal=GoalSignal.fixed(np.zeros(1)),  # of a skill that nobody performs
+            joint_rad=spec.joint_array("home_rad"),
+            valve_rad=0.0,
+            noise=np.random.default_rng(seed),
+        )
+
+    def make_model() -> mujoco.MjModel:
+        return with_dynamics(load_physics_model(spec, custom_numerics=CUSTOM_NUMERICS), parameters)
+
+    return BenchTask(
+        name="nominal" if named is None else named.name,
+        parameters=parameters,
+        plan=start,
+        reference=reference or "",
+        make_model=make_model,
+    )
+
+
+def _hand(
+    spec: RobotSpec, robot: RobotKind, bench: BenchTask, port: str, unit: str, rate_hz: float
+) -> AbstractContextManager[Hand]:
+    if robot == "simulated":
+        return simulated_hand(spec, bench, 1.0 / rate_hz)
+    if robot == "emulated":
+        return emulated_hand(spec, bench, rate_hz)
+    return nullcontext(serial_hand(spec, port, unit, rate_hz))
