@@ -62,7 +62,7 @@ def pearl_sparse_point_robot() -> Recipe:
             hidden_sizes=(64, 64),
             encoder_hidden_sizes=(64, 64),
             latent_size=2,  # goals lie on a curve
-            num_iterations=80,
+            num_iterations=24,
             # Straight walks in random directions first: an untrained policy dithers about the start
             # and meets no goal. Then all tasks look alike, the policy heads for their mean, and
             # only goals in that direction are ever found (one seed in three ended like this).
@@ -75,7 +75,9 @@ def pearl_sparse_point_robot() -> Recipe:
             num_prior_steps=5 * EPISODE,
             num_posterior_steps=45 * EPISODE,
             num_extra_steps=0,
-            num_gradient_steps=100,
+            # An iteration replaces the context of a fifth of the tasks. With 100 steps each, the first
+            # walks were forgotten before the latent had come to tell their directions apart.
+            num_gradient_steps=400,
             batch_size=32,
             context_batch_size=256,
             learning_rate=2e-3,
@@ -88,8 +90,8 @@ def pearl_sparse_point_robot() -> Recipe:
             uses_sparse_context=True,
             num_exploration_episodes=15,
             num_trial_episodes=20,
-            evaluation_interval=10,
-            checkpoint_interval=10,
+            evaluation_interval=4,
+            checkpoint_interval=4,
         ),
     )
 
