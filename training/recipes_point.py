@@ -75,8 +75,8 @@ def pearl_sparse_point_robot() -> Recipe:
             num_prior_steps=5 * EPISODE,
             num_posterior_steps=45 * EPISODE,
             num_extra_steps=0,
-            # An iteration replaces the context of a fifth of the tasks. With 100 steps each, the first
-            # walks were forgotten before the latent had come to tell their directions apart.
+            # An iteration replaces the context of a fifth of the tasks. With 100 steps in each, the
+            # first walks were forgotten before the latent could tell their directions apart.
             num_gradient_steps=400,
             batch_size=32,
             context_batch_size=256,
