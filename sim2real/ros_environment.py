@@ -58,9 +58,9 @@ def ensure_ros(install: Path = INSTALL) -> None:
             "take its capabilities away (setcap -r) or list the folder in /etc/ld.so.conf.d",
         )
     if not is_complete:
-        os.execve(
-            sys.executable, [sys.executable, *sys.orig_argv[1:]], environment | {RESTARTED: "1"}
-        )
+        sys.stdout.flush()  # what is still buffered would be lost
+        command = [sys.executable, *sys.orig_argv[1:]]
+        os.execve(sys.executable, command, environment | {RESTARTED: "1"})
     os.environ.update(environment)
 
 

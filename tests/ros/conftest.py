@@ -38,10 +38,11 @@ def pytest_pycollect_makemodule(module_path, parent):
 
 
 @pytest.fixture(scope="session")
-def ros_domain_id(worker_id) -> int:
-    """A domain of this worker's own, also next to another run on the same machine."""
+def ros_domain_id(worker_id, testrun_uid) -> int:
+    """A domain of this worker's own, and most likely of none in another run on this machine."""
+    worker = int(worker_id.removeprefix("gw")) if worker_id != "master" else 0
     # Not above 101: a domain's ports must stay below those that Linux hands out by itself.
-    domain = 1 + zlib.crc32(f"{worker_id} {os.getpid()}".encode()) % 100
+    domain = 1 + (zlib.crc32(testrun_uid.encode()) + worker) % 100
     os.environ["ROS_DOMAIN_ID"] = str(domain)
     return domain
 
