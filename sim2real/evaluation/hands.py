@@ -44,6 +44,8 @@ class Hand:
     """on which readings are stamped"""
     pacer: Pacer | None = None
     """of a clock of its own; None: the host's, or none in simulation"""
+    realtime_priority: int = 0
+    """of the thread that owns it, SCHED_FIFO; 0: as any other"""
 
 
 @contextmanager
@@ -58,20 +60,25 @@ def simulated_hand(spec: RobotSpec, task: BenchTask, period_s: float) -> Iterato
 
 @contextmanager
 def emulated_hand(
-    spec: RobotSpec, task: BenchTask, rate_hz: float, faults: Path | None = None
+    spec: RobotSpec,
+    task: BenchTask,
+    rate_hz: float,
+    faults: Path | None = None,
+    realtime_priority: int = 0,
 ) -> Iterator[Hand]:
     """The task behind an emulated bus, in a process of its own and in real time.
 
-    The process ends with this one. Called from the main thread. Raises `EpisodeFault` when the
-    emulator does not come up.
+    `realtime_priority` is that of the process, 0: none. It ends with this one. Called from the main
+    thread. Raises `EpisodeFault` when the emulator does not come up.
     """
     command = [sys.executable, "-m", "sim2real.cli", "emulate"]
     command += ["--task", task.reference] if task.reference else []
     command += ["--faults", str(faults)] if faults is not None else []
-    tied = tethered(command, os.getpid())
+    tied = tethered(command, os.getpid(), realtime_priority)
     with subprocess.Popen(tied, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield serial_hand(spec, _port_of(process), "emulated", rate_hz)
+            port = _port_of(process)
+            yield serial_hand(spec, port, "emulated", rate_hz, realtime_priority)
         finally:
             process.terminate()
             try:
@@ -123,11 +130,17 @@ def _object_names(spec: RobotSpec) -> tuple[str, ...]:
     return tuple(item.name for item in spec.objects)
 
 
-def serial_hand(spec: RobotSpec, port: str, unit: str, rate_hz: float) -> Hand:
+def serial_hand(
+    spec: RobotSpec, port: str, unit: str, rate_hz: float, realtime_priority: int = 0
+) -> Hand:
     """A hand of servos on a serial port. Raises `BadInput` for its calibration."""
     from sim2real.hardware.dynamixel.driver import DynamixelRobot
 
-    return Hand(robot=DynamixelRobot.on_serial(port, spec, unit), rate_hz=rate_hz)
+    return Hand(
+        robot=DynamixelRobot.on_serial(port, spec, unit),
+        rate_hz=rate_hz,
+        realtime_priority=realtime_priority,
+    )
 
 
 def _port_of(process: subprocess.Popen[str]) -> str:

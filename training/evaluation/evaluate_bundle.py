@@ -29,6 +29,7 @@ from sim2real.evaluation.session import Condition
 from sim2real.evaluation.summary import show_results
 from sim2real.recording.metadata import git_commit
 from sim2real.runtime.bundle import MANIFEST, TASKS, Bundle
+from sim2real.runtime.realtime import may_use_realtime
 from sim2real.runtime.verify import load_bundle
 from training.evaluation.bench import bench_task, claw_family
 from training.evaluation.benches import Bench, Chosen, RobotKind, choose_tasks
@@ -38,6 +39,16 @@ from training.families.task import Task, load_task_set
 
 READINGS_PER_STEP = 5
 """of a hand of servos, by default: the safety ladder looks five times a control period"""
+
+OF_SERVOS: Sequence[RobotKind] = ("emulated", "serial")
+ONLY_FOR: Mapping[str, Sequence[RobotKind]] = {
+    "port": ("serial",),
+    "unit": ("serial",),
+    "faults": ("emulated",),
+    "rate": OF_SERVOS,
+    "realtime_priority": OF_SERVOS,
+}
+"""options that say something of certain robots only"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +81,8 @@ class Options:
     """whose calibration to use, for a real hand"""
     rate: float | None = None
     """readings per second of a hand of servos, Hz; five times the policy's rate by default"""
+    realtime_priority: int = 0
+    """SCHED_FIFO priority of the loop that owns a hand of servos, and of an emulated hand"""
     max_faults: int = 1
     """faults after which it stops. Above 1, servos that have latched an error are rebooted after
     one, and the next task is put on the bench"""
@@ -132,6 +145,7 @@ def evaluate(
         unit=options.unit,
         rate_hz=rate_hz,
         may_recover=options.max_faults > 1,
+        realtime_priority=options.realtime_priority,
         faults=options.faults,
         on_step=LiveSteps(view).step,
     )
@@ -190,6 +204,7 @@ def measure(
         unit="",
         rate_hz=0.0,
         may_recover=False,
+        realtime_priority=0,
         faults=None,
         on_step=lambda _: None,
     )
@@ -231,21 +246,19 @@ def _check(robot: RobotKind, options: Options) -> None:
         num_episodes=options.num_episodes,
         max_faults=options.max_faults,
     )
-    for name in ("port", "unit"):
-        value = getattr(options, name)
-        if robot == "serial" and not value:
-            raise BadInput(
-                "command line", f"--{name}", found="nothing", expected="that of the hand"
-            )
-        if robot != "serial" and value:
+    for name, robots in ONLY_FOR.items():
+        value, option = getattr(options, name), f"--{name.replace('_', '-')}"
+        if value and robot not in robots:
             expected = f"none: the robot is {robot}"
-            raise BadInput("command line", f"--{name}", found=value, expected=expected)
-    if robot != "emulated" and options.faults is not None:
-        expected = f"none: the robot is {robot}"
-        raise BadInput("command line", "--faults", found=str(options.faults), expected=expected)
-    if robot == "simulated" and options.rate is not None:
-        expected = "none: simulated time passes with every command"
-        raise BadInput("command line", "--rate", found=options.rate, expected=expected)
+            raise BadInput("command line", option, found=str(value), expected=expected)
+    for name in ("port", "unit"):
+        if robot == "serial" and not getattr(options, name):
+            expected = "that of the hand"
+            raise BadInput("command line", f"--{name}", found="nothing", expected=expected)
+    priority = options.realtime_priority
+    if priority and not may_use_realtime(priority):
+        expected = "0, or the right to use SCHED_FIFO"
+        raise BadInput("command line", "--realtime-priority", found=priority, expected=expected)
     if options.resume and options.out is None:
         expected = "the folder to go on in"
         raise BadInput("command line", "--out", found="nothing", expected=expected)
