@@ -25,7 +25,6 @@ from sim2real.runtime.control_loop import ControlLoop, ControlTick, LoopStopped
 from sim2real.runtime.diagnosis import HandDiagnosis
 from sim2real.runtime.hand_state import HandState
 from sim2real.runtime.policy_runner import EpisodeOutcome, PolicyRunner, Step, TrialLabels
-from sim2real.runtime.realtime import require_realtime
 
 SLACK_S = 5.0
 """how much longer than its steps an episode may take before it counts as lost"""
@@ -247,8 +246,6 @@ def open_direct(
         _connect(hand, may_recover=may_recover)
         if hand.is_paced and hand.pacer is None:
             session.loop.start()
-        if hand.realtime_priority:
-            session.loop.call(lambda: require_realtime(hand.realtime_priority), moves=False)
         session.loop.activate()
     except RobotFault as fault:
         session.loop.stop()

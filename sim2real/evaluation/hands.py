@@ -44,8 +44,6 @@ class Hand:
     """on which readings are stamped"""
     pacer: Pacer | None = None
     """of a clock of its own; None: the host's, or none in simulation"""
-    realtime_priority: int = 0
-    """of the thread that owns it, SCHED_FIFO; 0: as any other"""
 
 
 @contextmanager
@@ -77,8 +75,7 @@ def emulated_hand(
     tied = tethered(command, os.getpid(), realtime_priority)
     with subprocess.Popen(tied, stdout=subprocess.PIPE, text=True) as process:
         try:
-            port = _port_of(process)
-            yield serial_hand(spec, port, "emulated", rate_hz, realtime_priority)
+            yield serial_hand(spec, _port_of(process), "emulated", rate_hz)
         finally:
             process.terminate()
             try:
@@ -130,17 +127,11 @@ def _object_names(spec: RobotSpec) -> tuple[str, ...]:
     return tuple(item.name for item in spec.objects)
 
 
-def serial_hand(
-    spec: RobotSpec, port: str, unit: str, rate_hz: float, realtime_priority: int = 0
-) -> Hand:
+def serial_hand(spec: RobotSpec, port: str, unit: str, rate_hz: float) -> Hand:
     """A hand of servos on a serial port. Raises `BadInput` for its calibration."""
     from sim2real.hardware.dynamixel.driver import DynamixelRobot
 
-    return Hand(
-        robot=DynamixelRobot.on_serial(port, spec, unit),
-        rate_hz=rate_hz,
-        realtime_priority=realtime_priority,
-    )
+    return Hand(robot=DynamixelRobot.on_serial(port, spec, unit), rate_hz=rate_hz)
 
 
 def _port_of(process: subprocess.Popen[str]) -> str:

@@ -76,7 +76,7 @@ class Bench:
     """readings per second of a hand of servos"""
     may_recover: bool
     realtime_priority: int
-    """of whoever keeps time, 0: none"""
+    """of an emulated hand's process, 0: none"""
     faults: Path | None
     """plan of faults of an emulated hand"""
     on_step: Callable[[Step], None]
@@ -109,6 +109,4 @@ class Bench:
             return simulated_hand(self.spec, task, period_s)
         if self.robot == "emulated":
             return emulated_hand(self.spec, task, self.rate_hz, self.faults, self.realtime_priority)
-        return nullcontext(
-            serial_hand(self.spec, self.port, self.unit, self.rate_hz, self.realtime_priority)
-        )
+        return nullcontext(serial_hand(self.spec, self.port, self.unit, self.rate_hz))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ from sim2real.evaluation.session import Condition
 from sim2real.evaluation.summary import show_results
 from sim2real.recording.metadata import git_commit
 from sim2real.runtime.bundle import MANIFEST, TASKS, Bundle
-from sim2real.runtime.realtime import may_use_realtime
+from sim2real.runtime.realtime import may_use_realtime, require_realtime
 from sim2real.runtime.verify import load_bundle
 from training.evaluation.bench import bench_task, claw_family
 from training.evaluation.benches import Bench, Chosen, RobotKind, choose_tasks
@@ -82,7 +83,7 @@ class Options:
     rate: float | None = None
     """readings per second of a hand of servos, Hz; five times the policy's rate by default"""
     realtime_priority: int = 0
-    """SCHED_FIFO priority of the loop that owns a hand of servos, and of an emulated hand"""
+    """SCHED_FIFO priority of this process and of an emulated hand; 0: none"""
     max_faults: int = 1
     """faults after which it stops. Above 1, servos that have latched an error are rebooted after
     one, and the next task is put on the bench"""
@@ -161,7 +162,7 @@ def evaluate(
     )
     view.num_episodes = len(evaluation.missing())
     try:
-        with _terminable(), view:
+        with _terminable(), _hurried(options.realtime_priority), view:
             evaluation.run()
         if robot == "simulated" and options.oracle is not None and not evaluation.missing():
             _add_oracle(journal, options, family, bundle)
@@ -362,6 +363,22 @@ def _terminable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, earlier)
+
+
+@contextmanager
+def _hurried(priority: int) -> Iterator[None]:
+    """This thread and all that it starts are scheduled in real time, where asked for.
+
+    All of them: a control loop that waits for the interpreter's lock is as slow as its holder.
+    """
+    if not priority:
+        yield
+        return
+    require_realtime(priority)
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 def _add_oracle(journal: Journal, options: Options, family: ClawFamily, bundle: Path) -> None:
