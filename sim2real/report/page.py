@@ -14,9 +14,10 @@ from markupsafe import Markup
 from sim2real.report.adaptation import REFERENCES
 from sim2real.report.events import CountTable
 from sim2real.report.figure import Figure, Table
+from sim2real.report.gap import Gap
+from sim2real.report.grid import Grid
 from sim2real.report.headline import ROBOTS, ablation, facts, headline, robot_label
 from sim2real.report.shown import Shown, embedded, pointer, words
-from sim2real.report.side_by_side import SideBySide
 from sim2real.report.tasks_table import TaskTable
 
 STAGES: Mapping[str, str] = {
@@ -52,8 +53,8 @@ class Content:
     kl: Figure | None
     tasks: TaskTable | None
     tasks_csv: Table
-    gap: Markup | None
-    compared: SideBySide | None
+    gap: Gap | None
+    compared: Grid | None
     latency: Figure | None
     missed: str
     timing_note: str
@@ -69,6 +70,17 @@ class Content:
     has_episodes: bool
     no_recordings: str
     """why there is nothing from recordings; empty where there is"""
+
+    @property
+    def tables(self) -> dict[str, Table]:
+        """Everything that is drawn or listed, by the name of its CSV."""
+        motion = self.motion.figure if self.motion else None
+        figures = (self.adaptation, self.belief, self.kl, self.latency, motion)
+        tables = {figure.name: figure.table for figure in figures if figure is not None}
+        tables |= {each.name: each.table for each in (self.evidence, self.safety) if each.rows}
+        tables |= {} if self.tasks is None else {"tasks": self.tasks_csv}
+        tables |= {} if self.faults is None else {"faults": self.faults}
+        return tables | (dict(self.gap.tables) if self.gap else {})
 
 
 def render(content: Content) -> str:
@@ -162,15 +174,21 @@ def _condition(shown: Shown, name: str, meaning: str, at: str, kind: str) -> dic
     }
 
 
-def _differences(shown: Shown) -> list[tuple[str, Markup, Markup]]:
-    return [
-        (
-            words(name).replace(" - ", " − "),
-            shown.interval(pointer("differences", name, "success"), "points"),
-            shown.interval(pointer("differences", name, "return"), "change"),
-        )
-        for name in shown.document.get("differences", {})
-    ]
+def _differences(shown: Shown) -> Grid:
+    return Grid(
+        caption=(
+            "How much better adapted behaviour is: paired differences, 95 % interval over tasks"
+        ),
+        columns=("difference", "success", "return"),
+        rows=[
+            [
+                words(name).replace(" - ", " − "),
+                shown.interval(pointer("differences", name, "success"), "points"),
+                shown.interval(pointer("differences", name, "return"), "change"),
+            ]
+            for name in shown.document.get("differences", {})
+        ],
+    )
 
 
 def _stages(shown: Shown) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 _DATA = Markup('<data value="{}" data-from="{}" data-at="{}" data-form="{}">{}</data>')
+_INTERVAL = Markup('{} <span class="interval">[{}, {}]</span>')
 MINUS, DASH = "−", "–"
 _NARROW = "\u202f"
 """a narrow space at which lines do not break"""
@@ -62,9 +63,25 @@ def duration(value: float) -> str:
     raise AssertionError("every duration has a unit")
 
 
+def angle(value: float) -> str:
+    """Radians, as they suit errors of joints."""
+    return f"{digits(value * 1e3, 3)}{_NARROW}mrad"
+
+
 FORMS: Mapping[str, Callable[[float], str]] = {
     form.__name__: form
-    for form in (percent, hundredths, points, plain, decimal, tenths, change, count, duration)
+    for form in (
+        percent,
+        hundredths,
+        points,
+        plain,
+        decimal,
+        tenths,
+        change,
+        count,
+        duration,
+        angle,
+    )
 }
 
 
@@ -115,7 +132,16 @@ class Shown:
         bare = "hundredths" if form in ("percent", "points") else form
         low, high = self.number(f"{at}/low", bare), self.number(f"{at}/high", bare)
         mean = self.number(f"{at}/mean", form)
-        return Markup('{} <span class="interval">[{}, {}]</span>').format(mean, low, high)
+        return _INTERVAL.format(mean, low, high)
+
+    def difference(self, at: str, form: str) -> Markup:
+        """{"difference", "low", "high"} at a JSON pointer; the interval where there is one."""
+        bare = "hundredths" if form in ("percent", "points") else form
+        middle = self.number(f"{at}/difference", form)
+        if not self.has(f"{at}/low"):
+            return middle
+        low, high = self.number(f"{at}/low", bare), self.number(f"{at}/high", bare)
+        return _INTERVAL.format(middle, low, high)
 
 
 def resolve(document: Any, at: str) -> Any:

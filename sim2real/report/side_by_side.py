@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-from markupsafe import Markup
-
 from sim2real.report.adaptation import REFERENCES
+from sim2real.report.grid import Grid
 from sim2real.report.headline import robot_label
 from sim2real.report.shown import Shown, pointer, words
 
 
-@dataclass(frozen=True, kw_only=True)
-class SideBySide:
-    """What both of them measured."""
-
-    labels: tuple[str, str]
-    rows: Sequence[tuple[str, Sequence[Markup]]]
-    """condition; success of both, return of both"""
-
-
-def side_by_side(ours: Shown, other: Shown) -> SideBySide:
+def side_by_side(ours: Shown, other: Shown) -> Grid:
     """Rows of all that either has."""
     episodes = max(len(each.document["adapted_by_episode"]) for each in (ours, other))
     places = [
@@ -33,18 +20,20 @@ def side_by_side(ours: Shown, other: Shown) -> SideBySide:
         for name in REFERENCES
         if any(name in each.document["conditions"] for each in (ours, other))
     ]
-    forms = {"success": "percent", "return": "decimal"}
-    return SideBySide(
-        labels=(robot_label(ours.document["robot"]), robot_label(other.document["robot"])),
+    labels = tuple(robot_label(each.document["robot"]) for each in (ours, other))
+    return Grid(
+        caption="Two evaluations side by side: mean and 95 % interval over tasks",
+        groups=(("", 1), ("success", 2), ("return", 2)),
+        columns=("condition", *labels, *labels),
         rows=[
-            (
+            [
                 name,
-                [
+                *(
                     each.interval(f"{at}/{metric}", form)
-                    for metric, form in forms.items()
+                    for metric, form in (("success", "percent"), ("return", "decimal"))
                     for each in (ours, other)
-                ],
-            )
+                ),
+            ]
             for name, at in places
         ],
     )

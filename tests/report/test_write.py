@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import subprocess
 import sys
 
 import pytest
@@ -159,6 +160,13 @@ def test_in_simulated_time_only_the_policys_own_work_is_timed(make_evaluation):
         assert {row["stage"] for row in csv.DictReader(file)} == {"compute"}
     text = read_page(path).text
     assert "Simulated time stands still" in text and "deadlines were missed" not in text
+
+
+def test_a_report_can_be_written_where_there_is_no_mujoco():
+    code = "import sys, sim2real.report.write; print('mujoco' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert run.stdout.strip() == "False"
 
 
 # ---- bad input ---------------------------------------------------------------------------------
