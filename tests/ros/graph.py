@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,8 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from taskbelief_interfaces.msg import JointTargets
 
 from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.recording.metadata import RecordingMetadata
+from sim2real.recording.writer import Recording
 from sim2real.runtime.bundle import read_bundle, write_bundle
 from taskbelief_hardware.declarations import Service, Topic
 from taskbelief_hardware.interfaces import (
@@ -37,6 +42,7 @@ HOME = SPEC.joint_array("home_rad")
 BUNDLE = Path(__file__).resolve().parents[2] / "bundles" / "valve_turn"
 PATIENCE_S = 30.0
 """for what comes at once unless the machine is busy"""
+ASK_AGAIN_S = 5.0
 EMULATED = {"robot": "emulated", "rate_hz": 20.0, "patience_s": 0.5}
 """parameters of a driver that shares a busy machine with its emulated servos"""
 MODULES = {
@@ -52,6 +58,7 @@ class NodeProcess:
 
     def __init__(self, kind: str, folder: Path, namespace: str = "", **parameters: Any) -> None:
         self.name, self.namespace = kind, namespace
+        self._num_forgotten = 0
         self._path = folder / f"{kind}{namespace.replace('/', '-')}.log"
         arguments = [word for item in parameters.items() for word in _given(*item)]
         if namespace:
@@ -62,7 +69,12 @@ class NodeProcess:
 
     @property
     def log(self) -> str:
-        return self._path.read_text(errors="replace")
+        """What it has printed since `forget`."""
+        return self._path.read_text(errors="replace")[self._num_forgotten :]
+
+    def forget(self) -> None:
+        """What was printed until now is another test's."""
+        self._num_forgotten += len(self.log)
 
     def stop(self, number: int = signal.SIGINT) -> int:
         """Ask it to end; its exit code."""
@@ -84,6 +96,7 @@ class Bench:
     def __init__(self, folder: Path, domain_id: int) -> None:
         self.folder = folder
         self.processes: list[NodeProcess] = []
+        self._clients: dict[str, Any] = {}
         self._context = rclpy.Context()
         rclpy.init(args=[], context=self._context, domain_id=domain_id)
         self.node = rclpy.create_node("bench", context=self._context)
@@ -136,14 +149,20 @@ class Bench:
         return self.ask(service.type, _in(namespace, service.name), service.type.Request(**fields))
 
     def ask(self, kind: type, name: str, request: Any) -> Any:
-        client = self.node.create_client(kind, name)
-        try:
-            self.wait_for(client.service_is_ready, f"somebody who serves {name}")
-            future = client.call_async(request)
-            self.wait_for(future.done, f"an answer of {name}")
-            return future.result()
-        finally:
-            self.node.destroy_client(client)
+        """A service's answer. Asked again if none comes: a killed server seems to be there still,
+        until its lease has run out, and what only it has heard is lost.
+        """
+        client = self._clients.get(name) or self.node.create_client(kind, name)
+        self._clients[name] = client
+        self.wait_for(client.service_is_ready, f"somebody who serves {name}")
+        futures: list[Any] = []
+
+        def answer() -> Any:
+            if not futures or time.monotonic() - futures[-1][0] > ASK_AGAIN_S:
+                futures.append((time.monotonic(), client.call_async(request)))
+            return next((future for _, future in futures if future.done()), None)
+
+        return self.wait_for(answer, f"an answer of {name}").result()
 
     def listen(self, topic: Topic, namespace: str = "") -> list[Any]:
         """What comes on a topic from now on, and what it keeps for whoever joins late."""
@@ -151,6 +170,26 @@ class Bench:
         name = _in(namespace, topic.name)
         self.node.create_subscription(topic.type, name, heard.append, topic.recorded)
         return heard
+
+    @contextmanager
+    def recording(self, path: Path, topics: Iterable[Topic]) -> Iterator[Counter[str]]:
+        """What is said on these topics meanwhile, in a file; what is yielded counts it by topic."""
+        counts: Counter[str] = Counter()
+        with Recording(path, RecordingMetadata.of(SPEC, robot="simulated")) as recording:
+            is_on = True
+
+            def record(name: str, data: bytes) -> None:
+                if is_on:
+                    recording.write_cdr(name, data, time.time_ns())
+                    counts[name] += 1
+
+            for topic in topics:
+                take = partial(record, topic.name)
+                self.node.create_subscription(
+                    topic.type, topic.name, take, topic.recorded, raw=True
+                )
+            yield counts
+            is_on = False
 
     def publisher(self, topic: Topic, namespace: str = "") -> Any:
         """To a topic that somebody listens to already."""
@@ -235,6 +274,18 @@ def bench_in(folder: Path, domain_id: int) -> Iterator[Bench]:
         yield bench
     finally:
         bench.close()
+
+
+@contextmanager
+def emulated_hand() -> Iterator[str]:
+    """A servo bus in a process of its own; its port."""
+    command = [sys.executable, "-m", "sim2real.cli", "emulate"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield json.loads(process.stdout.readline())["port"]
+        finally:
+            process.terminate()
 
 
 def targets(reading: Any, offset_rad: float = 0.0, **changed: Any) -> JointTargets:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
+import time
+from pathlib import Path
 
 import pytest
+from taskbelief_interfaces.msg import SafetyEvent
 
 from sim2real.emulator.bus_server import EmulatedBus
 from sim2real.emulator.faults import Fault
@@ -19,7 +22,7 @@ from taskbelief_hardware.interfaces import (
     SAFETY_EVENT,
     SERVO_STATES,
 )
-from tests.ros.graph import EMULATED, HOME, SPEC, patient_robot
+from tests.ros.graph import EMULATED, HOME, SPEC, Bench, NodeProcess, bench_in, patient_robot
 
 pytestmark = pytest.mark.realtime
 
@@ -30,11 +33,66 @@ def bus():
         yield bus
 
 
+class Shared:
+    """One driver process for most tests: it can be configured again and again."""
+
+    def __init__(self, bench: Bench, folder: Path) -> None:
+        self.bench, self.port = bench, folder / "port"
+        self._robot_config, _ = patient_robot(folder)
+        self._node: NodeProcess | None = None
+
+    def driver(self, bus: EmulatedBus) -> NodeProcess:
+        """An unconfigured driver whose port leads to this bus."""
+        self.port.unlink(missing_ok=True)
+        self.port.symlink_to(bus.port)
+        if self._node is None or self._node.process.poll() is not None:
+            config = self._robot_config
+            self._node = self.bench.start("driver", port=self.port, robot_config=config, **EMULATED)
+        self._node.forget()
+        return self._node
+
+    def put_back(self) -> None:
+        node = self._node
+        if node is None or node.process.poll() is not None:
+            return
+        if self.bench.state(node) == "finalized":
+            node.stop()
+            return
+        for found, label in (("active", "deactivate"), ("inactive", "cleanup")):
+            if self.bench.state(node) == found:
+                self.bench.change(node, label)
+
+
+@pytest.fixture(scope="module")
+def shared(ros_domain_id, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("driver")
+    with bench_in(folder, ros_domain_id) as bench:
+        yield Shared(bench, folder)
+
+
 @pytest.fixture
-def driver(bench, bus, tmp_path):
-    """A driver of an emulated hand, unconfigured."""
-    robot_config, _ = patient_robot(tmp_path)
-    return bench.start("driver", port=bus.port, robot_config=robot_config, **EMULATED)
+def bench(shared):
+    return shared.bench
+
+
+@pytest.fixture
+def driver(shared, bus):
+    yield shared.driver(bus)
+    shared.put_back()
+
+
+class Events:
+    """What the driver says from now on; what it said before is latched and comes as well."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._since_s = time.time()
+        self._heard = bench.listen(SAFETY_EVENT)
+
+    @property
+    def heard(self) -> list[SafetyEvent]:
+        stamps = [event.header.stamp for event in self._heard]
+        times = [stamp.sec + 1e-9 * stamp.nanosec for stamp in stamps]
+        return [event for event, at in zip(self._heard, times) if at > self._since_s]
 
 
 def torque(bus) -> list[bool]:
@@ -92,21 +150,18 @@ def test_what_it_publishes_is_in_si_units_and_in_order(bench, driver, bus):
     assert all(row.hardware_id == "dclaw/emulated" for row in diagnostics[-1].status)
 
 
-def test_configuring_without_a_port_says_why_and_works_once_it_is_there(bench, tmp_path):
-    port = tmp_path / "port"
-    driver = bench.start("driver", port=port, **EMULATED)
-    events = bench.listen(SAFETY_EVENT)
+def test_configuring_without_a_port_says_why_and_works_once_it_is_there(bench, driver, bus, shared):
+    shared.port.unlink()
+    events = Events(bench)
 
     assert not bench.change(driver, "configure")
     assert bench.state(driver) == "unconfigured"
-    event = bench.wait_for(lambda: events, "the reason")[0]
-    assert str(port) in event.detail
-    assert f"configure: {port}" in driver.log
+    event = bench.wait_for(lambda: events.heard, "the reason")[0]
+    assert str(shared.port) in event.detail
+    assert f"configure: {shared.port}" in driver.log
 
-    with EmulatedBus(SPEC) as bus:
-        port.symlink_to(bus.port)
-        assert bench.change(driver, "configure"), driver.log
-        assert driver.stop() == 0
+    shared.port.symlink_to(bus.port)
+    assert bench.change(driver, "configure"), driver.log
 
 
 def test_another_hand_than_configured_is_refused(bench, driver, bus):
@@ -117,14 +172,14 @@ def test_another_hand_than_configured_is_refused(bench, driver, bus):
 
 
 def test_torque_does_not_come_on_with_an_error_and_does_after_recovery(bench, driver, bus):
-    events = bench.listen(SAFETY_EVENT)
+    events = Events(bench)
     assert bench.change(driver, "configure"), driver.log
     bus.inject(Fault(kind="overload", servo=21))
 
     assert not bench.change(driver, "activate")
     assert bench.state(driver) == "inactive"
     assert not any(torque(bus))
-    event = bench.wait_for(lambda: events, "the reason")[0]
+    event = bench.wait_for(lambda: events.heard, "the reason")[0]
     assert event.cause == "hardware_error"
 
     answer = bench.call(RECOVER_SERVOS)
@@ -135,15 +190,15 @@ def test_torque_does_not_come_on_with_an_error_and_does_after_recovery(bench, dr
 
 
 def test_a_servo_that_fails_takes_the_node_out_of_its_active_state(bench, driver, bus):
-    events, diagnostics = bench.listen(SAFETY_EVENT), bench.listen(DIAGNOSTICS)
+    events, diagnostics = Events(bench), bench.listen(DIAGNOSTICS)
     assert bench.change(driver, "configure", "activate"), driver.log
     bus.inject(Fault(kind="overload", servo=31))
 
     bench.wait_for(lambda: bench.state(driver) == "inactive", "the node to step down")
     assert not any(torque(bus))
-    causes = [event.cause for event in events if event.rung == "torque_off"]
+    causes = [event.cause for event in events.heard if event.rung == "torque_off" and event.cause]
     assert causes[0] == "hardware_error"
-    latched = [event for event in events if event.cause == "hardware_error"][-1]
+    latched = [event for event in events.heard if event.cause == "hardware_error"][-1]
     assert list(latched.joints) == ["finger3_middle"]
     row = bench.wait_for(
         lambda: (
@@ -163,7 +218,7 @@ def test_a_stop_that_is_not_confirmed_ends_in_silence_and_an_unconfigured_node(b
 
     assert not bench.change(driver, "deactivate")
     assert bench.state(driver) == "unconfigured"
-    assert "deactivate" in driver.log
+    assert "deactivate: port_lost" in driver.log
     watched = [bus.servo(motor_id) for motor_id in SPEC.motor_ids]
     bench.wait_for(lambda: all(servo.watchdog_tripped for servo in watched), "the watchdogs")
 
