@@ -46,7 +46,13 @@ def read_records(folder: Path) -> tuple[Header, list[EpisodeRecord]]:
         found = f"{len(headers)} evaluations, or none named"
         raise BadInput(str(folder), "header", found=found, expected="the same in all recordings")
     ended.sort(key=lambda one: one.log_ns)
-    return Header.from_json(headers.pop(), str(folder)), [one.record for one in ended]
+    return Header.from_json(headers.pop(), str(folder)), _once([one.record for one in ended])
+
+
+def _once(records: list[EpisodeRecord]) -> list[EpisodeRecord]:
+    """Without completed episodes that were run again: a kill came before the journal's line."""
+    last = {record.key: record for record in records if record.is_completed}
+    return [one for one in records if not one.is_completed or last[one.key] is one]
 
 
 class _Ended(NamedTuple):
