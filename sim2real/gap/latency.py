@@ -54,6 +54,12 @@ class Ticks:
             }
         )
 
+    def without_clock(self) -> Ticks:
+        """Only what was timed by a computer's clock, where all else is simulated time."""
+        nothing = np.zeros(0, np.int64)
+        names = [field.name for field in dataclasses.fields(self) if field.name != "compute_s"]
+        return Ticks(**dict.fromkeys(names, nothing), compute_s=self.compute_s)
+
     @property
     def is_lock_step(self) -> bool:
         """Whether writing takes as long as the time between two readings: a simulation that runs

@@ -14,6 +14,8 @@ from sim2real.recording.columns import Columns
 
 MAX_PAUSE_S = 0.5
 """a longer pause between two readings ends a motion"""
+BEFORE_NS = 1_000_000_000
+"""goals given longer than this before a motion begins are no part of it"""
 
 
 class Goals(NamedTuple):
@@ -35,38 +37,39 @@ def ticks_of(columns: Columns, compute_s: Float | None = None) -> Ticks:
     return Ticks(**fields, compute_s=np.zeros(0) if compute_s is None else compute_s)
 
 
-def goals_of_ticks(columns: Columns, first_rad: Float | None, *, is_lock_step: bool) -> Goals:
-    """What was written to the servos, after the goals `first_rad` (J,) that they held before.
+def goals_of_ticks(columns: Columns, *, is_lock_step: bool) -> Goals:
+    """What was written to the servos.
 
     In lock-step a command acts from the measurement that it answers on, and counts as written only
     once its period is over.
     """
     if "written_ns" not in columns:
-        first = np.zeros((0, 0)) if first_rad is None else first_rad[None]
-        return Goals(np.zeros(len(first), np.int64), first)
+        return Goals(np.zeros(0, np.int64), np.zeros((0, 0)))
     stamps = columns["reading_ns" if is_lock_step else "written_ns"].astype(np.int64)
     applied = columns["applied_rad"]
-    is_written = (columns["written_ns"] > 0) & (stamps > 0)
-    if applied.ndim == 2:
-        is_written &= np.isfinite(applied).all(axis=1)
-    stamps, goals = stamps[is_written], applied[is_written]
-    if first_rad is not None:
-        stamps = np.append(np.int64(0), stamps)
-        goals = np.concatenate([first_rad[None], goals.reshape(-1, len(first_rad))])
-    return Goals(stamps, goals)
+    is_written = (columns["written_ns"] > 0) & (stamps > 0) & np.isfinite(applied).all(axis=1)
+    return Goals(stamps[is_written], applied[is_written])
 
 
-def motion_of(key: PairKey, hand: Columns, goals: Goals) -> Motion | None:
-    """From `hand_reading`; None where there are not two readings and a goal to start with."""
+def motion_of(
+    key: PairKey, hand: Columns, goals: Goals, first_rad: Float | None = None
+) -> Motion | None:
+    """From `hand_reading`; None where there are not two readings and a goal to start with.
+
+    `first_rad` (J,) are the goals that were held before; None: those that the first reading names.
+    """
     if "reading_ns" not in hand:
         return None
     stamps, rows = np.unique(hand["reading_ns"].astype(np.int64), return_index=True)
-    if len(stamps) < 2 or not len(goals.stamp_ns) or goals.stamp_ns[0] > stamps[0]:
+    if first_rad is None and hand["applied_rad"].shape[1]:
+        first_rad = hand["applied_rad"][rows[0]]
+    if len(stamps) < 2 or first_rad is None or not np.isfinite(first_rad).all():
         return None
-    # Of what was given before the first reading only the last seconds can still be under way.
-    first = max(int(np.searchsorted(goals.stamp_ns, stamps[0] - _BEFORE_NS, side="right")) - 1, 0)
-    until = int(np.searchsorted(goals.stamp_ns, stamps[-1], side="right"))
-    goal_ns = np.maximum(goals.stamp_ns[first:until], stamps[0] - _BEFORE_NS)
+    # What was given earlier than this has long since had its effect.
+    since = np.searchsorted(goals.stamp_ns, stamps[0] - BEFORE_NS)
+    until = np.searchsorted(goals.stamp_ns, stamps[-1], side="right")
+    goal_ns = np.append(stamps[0] - BEFORE_NS, goals.stamp_ns[since:until])
+    given = goals.goal_rad[since:until].reshape(-1, len(first_rad))
     return Motion(
         key=key,
         time_s=(stamps - stamps[0]) * 1e-9,
@@ -75,7 +78,7 @@ def motion_of(key: PairKey, hand: Columns, goals: Goals) -> Motion | None:
         object_position_rad=hand["object_position_rad"][rows],
         object_velocity_rad_s=hand["object_velocity_rad_s"][rows],
         goal_time_s=(goal_ns - stamps[0]) * 1e-9,
-        goal_rad=goals.goal_rad[first:until],
+        goal_rad=np.concatenate([first_rad[None], given]),
     )
 
 
@@ -88,6 +91,3 @@ def stretches(hand: Columns) -> Iterator[Columns]:
     for rows in np.split(np.arange(len(stamps)), np.flatnonzero(is_cut)):
         if len(rows) and follows[rows[0]]:
             yield {name: column[rows] for name, column in hand.items()}
-
-
-_BEFORE_NS = 1_000_000_000

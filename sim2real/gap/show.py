@@ -48,15 +48,19 @@ def _headline(document: Mapping[str, Any], names: Sequence[str]) -> str:
     parts = []
     for metric, row in found["metrics"].items():
         label = metric.replace("_rad", ", rad").replace("_", " ")
-        parts.append(f"{label} {row['a']:.3g} → {row['b']:.3g}, {_difference(row)}")
+        digits = 4 if metric.endswith("_rad") else 2
+        both = f"{row['a']:.{digits}f} → {row['b']:.{digits}f}"
+        parts.append(f"{label} {both}, {_difference(row, digits)}")
     where = f"over {found['num_tasks']} tasks" if found["num_tasks"] else "of open-loop replays"
     return f"{names[0]} → {names[1]} {where}: {'; '.join(parts)}"
 
 
-def _difference(row: Mapping[str, Any]) -> str:
-    if row["low"] is None:
-        return f"{row['difference']:+.3g}"
-    return f"{row['difference']:+.3g} ({row['low']:+.3g} to {row['high']:+.3g})"
+def _difference(row: Mapping[str, Any], digits: int = 2, factor: float = 1.0) -> str:
+    value, low, high = (row[name] for name in ("difference", "low", "high"))
+    if low is None:
+        return f"{factor * value:+.{digits}f}"
+    ends = f"{factor * low:+.{digits}f} to {factor * high:+.{digits}f}"
+    return f"{factor * value:+.{digits}f} ({ends})"
 
 
 def _contributors(document: Mapping[str, Any]) -> list[str]:
@@ -108,19 +112,27 @@ def _replay(replay: Mapping[str, Any] | None, names: Sequence[str]) -> Table | N
     if replay is None:
         return None
     table = Table(title="open-loop replay against what was measured, mrad", title_justify="left")
-    for name in ("motions", "", *names):
-        table.add_column(name, justify="right" if name in names else "left")
+    for name in ("motions", "", *names, "difference"):
+        table.add_column(name, justify="left" if name in ("motions", "") else "right")
     for kind, section in replay.items():
         sides = [section[side] for side in "ab"]
+        gap = section["difference"] or {}
         rows = {
-            "joints, RMSE": [_mrad(side and side["joints"]["mean"]) for side in sides],
-            "valve, RMSE": [_mrad(side and side["object"]["mean"]) for side in sides],
-            "joints, peak": [_mrad(side and side["peak_joint_rad"]) for side in sides],
-            "diverged": [_diverged(side) for side in sides],
+            "joints, RMSE": (
+                [_mrad(side and side["joints"]["mean"]) for side in sides],
+                gap.get("joint_rmse_rad"),
+            ),
+            "valve, RMSE": (
+                [_mrad(side and side["object"]["mean"]) for side in sides],
+                gap.get("object_rmse_rad"),
+            ),
+            "joints, peak": ([_mrad(side and side["peak_joint_rad"]) for side in sides], None),
+            "diverged": ([_diverged(side) for side in sides], None),
         }
-        for index, (label, cells) in enumerate(rows.items()):
+        for index, (label, (cells, difference)) in enumerate(rows.items()):
             first = f"{kind}, {section['dynamics']} dynamics" if index == 0 else ""
-            table.add_row(first, label, *cells)
+            shown = "" if difference is None else _difference(difference, 1, 1e3)
+            table.add_row(first, label, *cells, shown)
     return table
 
 
@@ -179,7 +191,7 @@ def _beliefs(beliefs: Mapping[str, Any] | None) -> Table | None:
 
 
 def _latency(latency: Mapping[str, Any], names: Sequence[str]) -> Table | None:
-    table = Table(title="times of the control loop, ms: median / 99 % / 99.9 % / longest")
+    table = Table(title="times of the control loop, ms: median / 99 % / longest")
     table.title_justify = "left"
     for name in ("", *names, "KS"):
         table.add_column(name, justify="right" if name else "left")
@@ -189,14 +201,15 @@ def _latency(latency: Mapping[str, Any], names: Sequence[str]) -> Table | None:
         ks = "–" if row["ks"] is None else f"{row['ks']:.2f}"
         table.add_row(stage, *(_times(row[side]) for side in "ab"), ks)
     missed = [latency["missed"][side] for side in "ab"]
-    table.add_row("missed deadlines", *(f"{m['missed']} of {m['deadlines']}" for m in missed), "")
+    shown = [f"{m['missed']} of {m['deadlines']}" if m["deadlines"] else "–" for m in missed]
+    table.add_row("missed deadlines", *shown, "")
     return table
 
 
 def _times(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return "–"
-    return " / ".join(f"{1e3 * row[name]:.2f}" for name in ("p50", "p99", "p99.9", "max"))
+    return " / ".join(f"{1e3 * row[name]:.2f}" for name in ("p50", "p99", "max"))
 
 
 def _identified(found: Mapping[str, Any] | None) -> list[Table]:
@@ -205,8 +218,9 @@ def _identified(found: Mapping[str, Any] | None) -> list[Table]:
         before, after = (1e3 * fit[f"rmse_{when}_rad"] for when in ("before", "after"))
         title = f"identified on B, {task}: replays of windows {before:.1f} → {after:.1f} mrad"
         table = Table(title=title, title_justify="left")
-        for name in ("parameter", "unit", "estimate", "95 % interval", "assumed", "family"):
-            table.add_column(name, justify="left" if name in ("parameter", "unit") else "right")
+        for name in ("parameter", "unit", "value", "95 % interval", "assumed", "family"):
+            is_text = name in ("parameter", "unit")
+            table.add_column(name, justify="left" if is_text else "right", no_wrap=True)
         for row in fit["parameters"]:
             mark = "" if row["is_assumed_inside"] else " *"
             table.add_row(

@@ -144,8 +144,8 @@ class _Gathered:
         ticks = ticks_of(episode.ticks, episode.steps.get("compute_s"))
         self.ticks.append(ticks)
         self.is_lock_step |= start.robot == "simulated" and ticks.is_lock_step
-        goals = goals_of_ticks(episode.ticks, start.target_rad, is_lock_step=ticks.is_lock_step)
-        motion = motion_of(key, episode.hand, goals)
+        goals = goals_of_ticks(episode.ticks, is_lock_step=ticks.is_lock_step)
+        motion = motion_of(key, episode.hand, goals, start.target_rad)
         if motion is not None:
             self.motions[key] = motion
         self.outcomes[key] = Outcome(
@@ -165,7 +165,7 @@ class _Gathered:
         ticks = ticks_of(columns)
         self.ticks.append(ticks)
         self.is_lock_step |= ticks.is_lock_step
-        goals = goals_of_ticks(columns, None, is_lock_step=ticks.is_lock_step)
+        goals = goals_of_ticks(columns, is_lock_step=ticks.is_lock_step)
         for number, hand in enumerate(stretches(recording.columns("hand_reading"))):
             key = PairKey(task, CONDITION, 0, number, 0)
             motion = motion_of(key, hand, goals)
