@@ -29,7 +29,6 @@ from sim2real.recording.messages import diagnostics_message
 from sim2real.runtime.control_loop import Answer, ControlLoop, ControlTick, LoopStopped
 from sim2real.runtime.diagnosis import HandDiagnosis, Level, Status
 from sim2real.runtime.hand_state import HandState
-from sim2real.runtime.realtime import require_realtime
 from sim2real.runtime.safety import Rung
 from taskbelief_hardware.interfaces import DIAGNOSTICS, HOLD, PLACE_HAND, RECOVER_SERVOS
 from taskbelief_hardware.managed import ManagedNode, answered
@@ -105,7 +104,6 @@ class Hand:
         )
         open_robot(spec, self._place)  # nothing is opened yet, but refused
         self._rate_hz = float(parameters["rate_hz"])
-        self._priority = int(parameters["realtime_priority"])
         self._placer = HandPlacer(spec, load_reset_config(spec))
         self._diagnosis = HandDiagnosis(spec)
         self._out = Publications(node, (DIAGNOSTICS,))
@@ -127,8 +125,6 @@ class Hand:
                 robot, rate_hz=self._rate_hz, answer=answer, on_tick=self._after_tick
             )
             self.loop.start()
-            if self._priority:
-                self.loop.call(lambda: require_realtime(self._priority), moves=False)
         except BaseException:
             self.cleanup()
             robot.close()

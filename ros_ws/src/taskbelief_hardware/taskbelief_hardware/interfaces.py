@@ -114,7 +114,7 @@ ROBOT_CONFIG = Parameter(
 REALTIME_PRIORITY = Parameter(
     name="realtime_priority",
     default=0,
-    purpose="SCHED_FIFO priority of the loop's thread; 0: as any other thread",
+    purpose="SCHED_FIFO priority of the process; 0: as any other",
     low=0,
     high=98,
 )

@@ -25,6 +25,8 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
 from sim2real.contract.errors import BadInput
+from sim2real.runtime.realtime import hurry_process
+from taskbelief_hardware.interfaces import REALTIME_PRIORITY
 from taskbelief_hardware.managed import ManagedNode
 
 SWITCH_INTERVAL_S = 0.0005
@@ -65,6 +67,9 @@ def run(make_node: Callable[[], ManagedNode], arguments: Sequence[str] | None = 
 def _serve(make_node: Callable[[], ManagedNode], stopping: threading.Event) -> int:
     try:
         node = make_node()
+        priority = node.get_parameter(REALTIME_PRIORITY.name).value
+        if priority:
+            hurry_process(priority)
     except BadInput as error:
         print(error, file=sys.stderr)
         return 2

@@ -34,8 +34,7 @@ parameter  rate_hz            100.0            readings per second, Hz; a whole 
 parameter  patience_s         0.0              how much later than usual servos may answer, s, on a
                                                busy machine
 parameter  robot_config       ''               path of a robot.yaml; empty: the D'Claw's
-parameter  realtime_priority  0                SCHED_FIFO priority of the loop's thread; 0: as any
-                                               other thread
+parameter  realtime_priority  0                SCHED_FIFO priority of the process; 0: as any other
 """
 
 from __future__ import annotations

@@ -18,8 +18,7 @@ serves      reset_belief       Trigger          back to what is believed before 
 calls       hold               Trigger          expect no command until the next one: hold
 parameter   bundle             ''               folder of the bundle
 parameter   robot_config       ''               path of a robot.yaml; empty: the D'Claw's
-parameter   realtime_priority  0                SCHED_FIFO priority of the loop's thread; 0: as any
-                                                other thread
+parameter   realtime_priority  0                SCHED_FIFO priority of the process; 0: as any other
 """
 
 from __future__ import annotations
@@ -27,7 +26,6 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from concurrent.futures import Future
 from typing import Any
 
 from std_srvs.srv import Trigger
@@ -37,7 +35,6 @@ from sim2real.contract.robot_spec import RobotSpec
 from sim2real.recording.messages import joint_targets_message
 from sim2real.recording.received import hand_state_of
 from sim2real.recording.ros_message import fill
-from sim2real.runtime.realtime import require_realtime
 from taskbelief_hardware.control_topics import ControlTopic
 from taskbelief_hardware.hand import robot_spec
 from taskbelief_hardware.interfaces import HAND_READING, HOLD, JOINT_TARGETS, promised_targets
@@ -56,11 +53,9 @@ JOIN_S = 5.0
 class ReadingLoop:
     """The thread that waits for readings and answers them; `Part` of a node."""
 
-    def __init__(
-        self, node: ManagedNode, policy: Policy, spec: RobotSpec, stamps: Stamps, priority: int
-    ) -> None:
-        self._node, self._policy, self._stamps = node, policy, stamps
-        self._spec, self._priority = spec, priority
+    def __init__(self, node: ManagedNode, policy: Policy, spec: RobotSpec, stamps: Stamps) -> None:
+        self._node, self._policy = node, policy
+        self._spec, self._stamps = spec, stamps
         self._topic = ControlTopic(node, HAND_READING, self._take)
         self._is_stopping = False
         self._failure: BaseException | None = None
@@ -73,16 +68,8 @@ class ReadingLoop:
             JOINT_TARGETS.type, JOINT_TARGETS.name, promised_targets(period_s)
         )
         self._failure, self._is_stopping = None, False
-        is_ready: Future[None] = Future()
-        self._thread = threading.Thread(
-            target=self._run, args=(is_ready,), name="policy loop", daemon=True
-        )
+        self._thread = threading.Thread(target=self._run, name="policy loop", daemon=True)
         self._thread.start()
-        try:
-            is_ready.result()
-        except BaseException:
-            self.cleanup()
-            raise
 
     def activate(self) -> None:
         """The policy acts by itself."""
@@ -105,14 +92,7 @@ class ReadingLoop:
     def latch(self, cause: str, reason: str) -> None:
         """The policy keeps it."""
 
-    def _run(self, is_ready: Future[None]) -> None:
-        try:
-            if self._priority:
-                require_realtime(self._priority)
-        except BaseException as error:
-            is_ready.set_exception(error)
-            return
-        is_ready.set_result(None)
+    def _run(self) -> None:
         try:
             while not self._is_stopping:
                 self._topic.wait(LONGEST_WAIT_S)
@@ -148,8 +128,7 @@ class PolicyNode(ManagedNode):
         spec, stamps = robot_spec(parameters), Stamps(self.get_clock())
         self._hold = self.create_client(HOLD.type, HOLD.name)
         policy = Policy(self, parameters, spec, stamps, let_hold=self._let_hold)
-        priority = int(parameters["realtime_priority"])
-        self.parts = (policy, ReadingLoop(self, policy, spec, stamps, priority))
+        self.parts = (policy, ReadingLoop(self, policy, spec, stamps))
 
     def _let_hold(self) -> None:
         """Tell the driver. One that is gone has switched torque off by itself."""
