@@ -76,7 +76,7 @@ def page_content(sources: Sources) -> Content:
         warnings=_warnings(evaluation, recorded),
         documents=documents,
         has_episodes=evaluation.has_episodes,
-        no_recordings=_no_recordings(evaluation),
+        no_recordings=_no_recordings(evaluation, recorded),
     )
 
 
@@ -149,7 +149,10 @@ def _warnings(evaluation: EvaluationFolder, recorded: Recorded) -> list[str]:
     return warnings
 
 
-def _no_recordings(evaluation: EvaluationFolder) -> str:
-    if evaluation.recordings:
-        return "The policy keeps no belief."
-    return "Nothing was recorded: there are no beliefs over time and no motion to show."
+def _no_recordings(evaluation: EvaluationFolder, recorded: Recorded) -> str:
+    """Why there is nothing to show over time."""
+    if not evaluation.recordings:
+        return "Nothing was recorded: there are no beliefs over time and no motion to show."
+    if not recorded.traces:
+        return "No episode was recorded to its end."
+    return "The policy keeps no belief."

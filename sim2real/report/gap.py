@@ -70,6 +70,7 @@ def _gap(document: Mapping[str, Any]) -> Gap:
         (_closed_loop(shown, labels), ("gap-closed-loop",)),
         (_joints(shown, labels), ("gap-replay", "gap-delay", "gap-steps")),
         (_identified(shown), ("gap-identification",)),
+        (_contributions(shown), ("gap-identification-shares",)),
     ]
     placed = [
         (grid, tuple(name for name in names if name in tables))
@@ -211,30 +212,46 @@ def _joint_names(document: Mapping[str, Any]) -> list[str]:
 
 
 def _identified(shown: Shown) -> Grid | None:
-    """What dynamics explain the recordings."""
+    """What dynamics explain the recordings, beside what was assumed."""
     found = shown.document["identification"]
-    if not found or not found.get("tasks"):
+    if not found:
         return None
-    places = [
-        (task, row, pointer("identification", "tasks", task, "parameters", index))
-        for task, fit in found["tasks"].items()
-        for index, row in enumerate(fit["parameters"])
-    ]
-    names = list(dict.fromkeys(name for _, row, _ in places for name in row))
+    rows: list[list[Markup | str]] = []
+    for task, fit in found["tasks"].items():
+        for index, row in enumerate(fit["parameters"]):
+            at = pointer("identification", "tasks", task, "parameters", index)
+            rows.append(
+                [
+                    task,
+                    f"{words(row['parameter'])}, {row['unit']}",
+                    shown.middle(f"{at}/estimate", at, "plain"),
+                    shown.number(f"{at}/assumed", "plain"),
+                    "inside" if row["is_assumed_inside"] else "outside",
+                ]
+            )
+    if not rows:
+        return None
     return Grid(
-        caption="Dynamics that explain the recordings, with 95 % intervals",
-        columns=("task", *map(words, names)),
+        caption="Dynamics that explain the recordings best, with 95 % intervals",
+        columns=("task", "parameter", "identified", "assumed", "assumed value lies"),
+        rows=rows,
+    )
+
+
+def _contributions(shown: Shown) -> Grid | None:
+    """What each identified parameter alone explains."""
+    found = shown.document["identification"]
+    if not found or not found["contributors"]:
+        return None
+    return Grid(
+        caption="Share of the squared replay error that goes away with an identified value",
+        columns=("parameter", "share"),
         rows=[
             [
-                task,
-                *(
-                    row[name]
-                    if isinstance(row.get(name), str)
-                    else shown.number(f"{at}/{name}", "plain")
-                    for name in names
-                ),
+                words(row["parameter"]),
+                shown.number(pointer("identification", "contributors", index, "share"), "percent"),
             ]
-            for task, row, at in places
+            for index, row in enumerate(found["contributors"])
         ],
     )
 

@@ -67,7 +67,7 @@ def ablation(shown: Shown) -> Markup:
 def facts(shown: Shown) -> list[tuple[str, Markup]]:
     """How much was measured."""
     document = shown.document
-    seed = shown.number("/provenance/seed", "count")
+    seed = shown.number("/provenance/seed", "exact")
     return [
         ("robot", Markup("{}").format(robot_label(document["robot"]))),
         ("tasks", shown.number("/tasks", "count")),

@@ -55,6 +55,11 @@ def count(value: float) -> str:
     return f"{value:,.0f}".replace(",", _NARROW)
 
 
+def exact(value: float) -> str:
+    """Every digit, as of a seed."""
+    return str(value)
+
+
 def duration(value: float) -> str:
     """Seconds, in the unit that suits their size."""
     for unit, scale in (("s", 1.0), ("ms", 1e3), ("µs", 1e6)):
@@ -79,6 +84,7 @@ FORMS: Mapping[str, Callable[[float], str]] = {
         tenths,
         change,
         count,
+        exact,
         duration,
         angle,
     )
@@ -126,22 +132,21 @@ class Shown:
         ).format(json.dumps(value), self.name, at, form, FORMS[form](value))
 
     def interval(self, at: str, form: str) -> Markup:
-        """Mean and interval of {"mean", "low", "high"} at a JSON pointer."""
-        if not self.has(f"{at}/mean"):
-            return Markup(DASH)
-        bare = "hundredths" if form in ("percent", "points") else form
-        low, high = self.number(f"{at}/low", bare), self.number(f"{at}/high", bare)
-        mean = self.number(f"{at}/mean", form)
-        return _INTERVAL.format(mean, low, high)
+        """{"mean", "low", "high"} at a JSON pointer."""
+        return self.middle(f"{at}/mean", at, form)
 
     def difference(self, at: str, form: str) -> Markup:
-        """{"difference", "low", "high"} at a JSON pointer; the interval where there is one."""
+        """{"difference", "low", "high"} at a JSON pointer."""
+        return self.middle(f"{at}/difference", at, form)
+
+    def middle(self, at: str, ends: str, form: str) -> Markup:
+        """A number with its interval: `low` and `high` at `ends`, where they are there."""
+        number = self.number(at, form)
+        if not (self.has(f"{ends}/low") and self.has(f"{ends}/high")):
+            return number
         bare = "hundredths" if form in ("percent", "points") else form
-        middle = self.number(f"{at}/difference", form)
-        if not self.has(f"{at}/low"):
-            return middle
-        low, high = self.number(f"{at}/low", bare), self.number(f"{at}/high", bare)
-        return _INTERVAL.format(middle, low, high)
+        low, high = (self.number(f"{ends}/{end}", bare) for end in ("low", "high"))
+        return _INTERVAL.format(number, low, high)
 
 
 def resolve(document: Any, at: str) -> Any:

@@ -102,15 +102,21 @@ def gap_document() -> dict[str, Any]:
                 "test/0": {
                     "parameters": [
                         {
-                            "parameter": "valve_friction",
-                            "element": 0,
-                            "estimate": 0.02,
-                            "low": 0.01,
+                            "parameter": "servo_stiffness[1]",
+                            "unit": "x nominal",
+                            "estimate": 1.1,
+                            "low": 1.0,
+                            "high": 1.2,
+                            "assumed": 1.05,
+                            "is_assumed_inside": True,
+                            "family_low": 0.5,
+                            "family_high": 1.5,
+                            "is_in_family": True,
                         },
                     ]
                 }
             },
-            "contributors": [],
+            "contributors": [{"parameter": "all", "share": 0.4}],
         },
         "left_out": {},
         "notes": ["B is an emulated bus: none of its numbers is of hardware"],
