@@ -85,7 +85,7 @@ class DirectSession:
         self._watch(step)
 
     def _on_episode_end(self, outcome: EpisodeOutcome) -> None:
-        self.loop.ladder.stand_by()
+        self.loop.stand_by()
         if outcome.outcome == "fault" and self.loop.ladder.is_latched:
             outcome = replace(outcome, reason=self._why_stopped())
         self._tell(outcome)
