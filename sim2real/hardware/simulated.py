@@ -8,6 +8,7 @@ passes only while commands come; between two commands a reading is the same meas
 from __future__ import annotations
 
 import copy
+from collections import deque
 from types import TracebackType
 from typing import Self
 
@@ -46,8 +47,12 @@ class SimulatedRobot:
         if abs(steps - self._num_steps) > 1e-9 or self._num_steps < 1:
             raise ValueError(f"control period {control_period_s} s: no whole number of steps")
         self._period_ns = round(control_period_s * 1e9)
-        self._stamp_ns = self._sequence = 0
+        self._stamp_ns = self._sequence = self._step = 0
         self._delay_steps = int(_numeric(self._model, _DELAY_NUMERIC, 1)[0])
+        self._target_rad: Float
+        self._tracked_rad: Float
+        self._under_way: deque[tuple[int, Float]] = deque()
+        """goals that have not arrived yet, and the physics step in which they do"""
         self._noise_rad = _numeric(self._model, _NOISE_NUMERIC, 2)
         names = [*spec.joint_names, VALVE]
         self._positions = np.array([self._model.joint(name).qposadr[0] for name in names])
@@ -85,8 +90,8 @@ class SimulatedRobot:
         mujoco.mj_resetData(self._model, self._data)
         self._data.qpos[self._positions] = [*joint_rad, valve_rad]
         mujoco.mj_forward(self._model, self._data)
-        self._rng, self._target_rad = rng, np.array(joint_rad, np.float64)
-        self._steps_to_arrival = 0
+        self._rng = rng
+        self._hold(np.array(joint_rad, np.float64))
         self._measure()
 
     def aim(self, command: Command) -> None:
@@ -95,21 +100,27 @@ class SimulatedRobot:
         target_rad = np.array(command.position_rad, np.float64)
         if target_rad.shape != self._target_rad.shape or not np.isfinite(target_rad).all():
             raise RobotFault("bad_command", f"targets {target_rad}")
-        self._tracked_rad, self._target_rad = self._target_rad, target_rad
-        self._steps_to_arrival = self._delay_steps
+        self._target_rad = target_rad
+        self._under_way.append((self._step + self._delay_steps, target_rad))
 
     def advance(self, num_steps: int) -> None:
         """Let so many physics steps pass, then measure."""
         for _ in range(num_steps):
             # Until a delayed command arrives, the servos still track the previous one.
-            is_arrived = self._steps_to_arrival == 0
-            self._data.ctrl[self._actuators] = self._target_rad if is_arrived else self._tracked_rad
+            while self._under_way and self._under_way[0][0] <= self._step:
+                self._tracked_rad = self._under_way.popleft()[1]
+            self._data.ctrl[self._actuators] = self._tracked_rad
             mujoco.mj_step(self._model, self._data)
-            self._steps_to_arrival = max(self._steps_to_arrival - 1, 0)
+            self._step += 1
         if any(warning.number for warning in self._data.warning):
             self._phase = Phase.SILENT
             raise RobotFault("unstable", "MuJoCo could not integrate this motion")
         self._measure()
+
+    def _hold(self, target_rad: Float) -> None:
+        """Goals that the servos have tracked for long; none is under way."""
+        self._target_rad = self._tracked_rad = target_rad
+        self._under_way.clear()
 
     # ---- the protocol --------------------------------------------------------------------------
 
@@ -119,8 +130,7 @@ class SimulatedRobot:
 
     def activate(self) -> None:
         self._require(Phase.READY)
-        self._target_rad = np.array(self._reading.position_rad, np.float64)
-        self._steps_to_arrival = 0
+        self._hold(np.array(self._reading.position_rad, np.float64))
         self._set_torque(True)
         self._phase = Phase.ACTIVE
 

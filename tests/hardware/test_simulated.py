@@ -9,8 +9,10 @@ import pytest
 
 from sim2real.contract.joint_io import Command
 from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.hardware.physics_model import load_physics_model
 from sim2real.hardware.robot import Phase, RobotFault
 from sim2real.hardware.simulated import SimulatedRobot
+from training.families.dynamics import CUSTOM_NUMERICS
 
 SPEC = load_robot_spec()
 HOME = SPEC.joint_array("home_rad")
@@ -122,3 +124,20 @@ def test_activation_holds_the_hand_where_it_is():
         robot.activate()
 
         np.testing.assert_array_equal(robot.target_rad, robot.read().position_rad)
+
+
+def test_a_goal_takes_its_time_however_often_it_is_repeated():
+    """25 ms late, told every 10 ms: the hand moves as if it had been told once."""
+    model = load_physics_model(SPEC, custom_numerics=CUSTOM_NUMERICS)
+    model.numeric("action_delay_steps").data[0] = 10
+    positions = []
+    for period_s in (0.1, 0.01):
+        with SimulatedRobot(SPEC, control_period_s=period_s, mj_model=model) as robot:
+            robot.activate()
+            robot.place(HOME, 0.0, np.random.default_rng(0))
+            for goal in (HOME + 0.1, HOME - 0.05, HOME):
+                for _ in range(round(0.1 / period_s)):
+                    robot.write(command(goal))
+                positions.append(robot.read().position_rad)
+
+    np.testing.assert_array_equal(positions[:3], positions[3:])
