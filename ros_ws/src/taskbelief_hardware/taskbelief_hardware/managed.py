@@ -45,7 +45,7 @@ class Part(Protocol):
         """
 
 
-class ManagedNode(LifecycleNode):  # type: ignore[misc]
+class ManagedNode(LifecycleNode):
     """See above. `parts` is filled by whoever makes one, before it is spun."""
 
     def __init__(self, name: str) -> None:

@@ -7,6 +7,7 @@ set them then, with that reason; here they are checked as they are given at the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
@@ -37,7 +38,9 @@ def declare(node: Node, parameters: Iterable[Parameter]) -> Mapping[str, Value]:
 def _declared(node: Node, parameter: Parameter) -> Value:
     where = node.get_name()
     try:
-        given = node.declare_parameter(parameter.name, parameter.default, descriptor(parameter))
+        given: Any = node.declare_parameter(
+            parameter.name, parameter.default, descriptor(parameter)
+        )
     except InvalidParameterTypeException as error:
         found = node._parameter_overrides[parameter.name].value
         kind = type(parameter.default).__name__

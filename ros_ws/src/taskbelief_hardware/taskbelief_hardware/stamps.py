@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from rclpy.clock import ROSClock
+from rclpy.clock import Clock, ROSClock
 
 
 class Stamps:
@@ -14,13 +14,13 @@ class Stamps:
     other.
     """
 
-    def __init__(self, clock: ROSClock) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
 
     def of(self, monotonic_ns: int) -> int:
         """The stamp of a moment that has been, on `time.monotonic_ns`."""
         stamp_ns: int = self._clock.now().nanoseconds
-        if not self._clock.ros_time_is_active:
+        if not (isinstance(self._clock, ROSClock) and self._clock.ros_time_is_active):
             stamp_ns -= time.monotonic_ns() - monotonic_ns
         return max(stamp_ns, 0)
 

@@ -41,7 +41,7 @@ class Publications:
     """Publishers by topic; messages are filled by field name."""
 
     def __init__(self, node: Node, topics: Sequence[Topic]) -> None:
-        self._publishers = {
+        self._publishers: dict[str, Any] = {
             topic.name: node.create_publisher(topic.type, topic.name, topic.offered)
             for topic in topics
         }

@@ -64,7 +64,7 @@ class ReadingLoop:
 
     def configure(self) -> None:
         period_s = self._policy.bundle.manifest.control_period_s
-        self._targets = self._node.create_lifecycle_publisher(
+        self._targets: Any = self._node.create_lifecycle_publisher(
             JOINT_TARGETS.type, JOINT_TARGETS.name, promised_targets(period_s)
         )
         self._failure, self._is_stopping = None, False
@@ -126,7 +126,7 @@ class PolicyNode(ManagedNode):
         super().__init__("policy")
         parameters = declare(self, POLICY.parameters)
         spec, stamps = robot_spec(parameters), Stamps(self.get_clock())
-        self._hold = self.create_client(HOLD.type, HOLD.name)
+        self._hold: Any = self.create_client(HOLD.type, HOLD.name)
         policy = Policy(self, parameters, spec, stamps, let_hold=self._let_hold)
         self.parts = (policy, ReadingLoop(self, policy, spec, stamps))
 
