@@ -62,6 +62,8 @@ class DirectSession:
         )
         self._outcome: EpisodeOutcome | None = None
         self._has_ended = threading.Event()
+        self._may_stand_by = False
+        """no command is to be expected any more"""
         self._diagnosis = HandDiagnosis(spec)
         self._tick: ControlTick | None = None
         self._num_ended = 0
@@ -76,6 +78,9 @@ class DirectSession:
 
     def _on_tick(self, tick: ControlTick) -> None:
         self.runner.check(self._hand.clock_ns())
+        if self._may_stand_by:
+            self._may_stand_by = False
+            self.loop.stand_by()
         self.recorder.events(self.loop.ladder.events, tick)
         self.recorder.tick(tick)
         self._tick = tick
@@ -85,7 +90,8 @@ class DirectSession:
         self._watch(step)
 
     def _on_episode_end(self, outcome: EpisodeOutcome) -> None:
-        self.loop.stand_by()
+        # The loop is told by its own thread: this may be another one that holds the runner's lock.
+        self._may_stand_by = True
         if outcome.outcome == "fault" and self.loop.ladder.is_latched:
             outcome = replace(outcome, reason=self._why_stopped())
         self._tell(outcome)
