@@ -74,7 +74,7 @@ class LiveView:
     def task_begins(self, task: BenchTask) -> None:
         self._task, self._running = task, None
         if not self._console.is_terminal:
-            self._console.print(described(task.name, task.parameters))
+            self._console.print(described(task.name, task.parameters), markup=False)
 
     def step_taken(
         self,
@@ -96,7 +96,7 @@ class LiveView:
         self._running = None
         self._rows.append(row_of(record))
         if not self._console.is_terminal:
-            self._console.print(line_of(record))
+            self._console.print(line_of(record), markup=False)
 
     # ---- how it looks --------------------------------------------------------------------------
 
@@ -107,10 +107,10 @@ class LiveView:
             table.add_column(name, justify="left" if name in _LEFT else "right", no_wrap=True)
         task, running = self._task, self._running
         for row in tuple(self._rows):
-            table.add_row(*row)
+            table.add_row(*map(Text, row))
         if running is not None:
             name = "" if task is None else task.name
-            table.add_row(name, *_cells(running), style="bold")
+            table.add_row(*map(Text, (name, *_cells(running))), style="bold")
         parts: list[RenderableType] = [table]
         if task is not None:
             parts.insert(0, Text(described(task.name, task.parameters)))

@@ -22,7 +22,7 @@ def show_results(console: Console, document: Mapping[str, Any]) -> None:
         table.add_row(name, *(shown_interval(row[metric]) for metric in METRICS))
     console.print(table)
     for line in _lines(document):
-        console.print(line)
+        console.print(line, markup=False)
 
 
 def _rows(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
