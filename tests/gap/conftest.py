@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ import pytest
 from sim2real.contract.joint_io import Command
 from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
 from sim2real.gap.motion import Float, Motion, PairKey
+from sim2real.gap.side import Side, read_side
 from sim2real.hardware.simulated import SimulatedRobot
+from sim2real.runtime.bundle import read_bundle
+from tests.gap.recorded import record_evaluation, record_script
 
 KEY = PairKey(task="test/0", condition="adapted", trial=0, episode=0, seed=0)
 
@@ -18,6 +22,34 @@ KEY = PairKey(task="test/0", condition="adapted", trial=0, episode=0, seed=0)
 @pytest.fixture(scope="session")
 def spec() -> RobotSpec:
     return load_robot_spec()
+
+
+@pytest.fixture(scope="session")
+def simulated_folder(exported_bundles, tmp_path_factory) -> Path:
+    """An evaluation of a policy with random weights and a script, all in simulation."""
+    folder = tmp_path_factory.mktemp("gap") / "simulated"
+    record_evaluation(folder, read_bundle(exported_bundles("gaussian_belief")), "simulated")
+    record_script(folder / "recordings" / "script.mcap", "simulated")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def emulated_folder(exported_bundles, tmp_path_factory) -> Path:
+    """The same on an emulated hand, in its own time."""
+    folder = tmp_path_factory.mktemp("gap") / "emulated"
+    record_evaluation(folder, read_bundle(exported_bundles("gaussian_belief")), "emulated")
+    record_script(folder / "recordings" / "script.mcap", "emulated")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def simulated_side(simulated_folder) -> Side:
+    return read_side(simulated_folder)
+
+
+@pytest.fixture(scope="session")
+def emulated_side(emulated_folder) -> Side:
+    return read_side(emulated_folder)
 
 
 def tracked(

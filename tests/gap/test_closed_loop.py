@@ -82,7 +82,7 @@ def test_only_episodes_that_both_sides_completed_are_compared():
 def test_the_adapted_condition_is_the_last_episode():
     gap = closed_loop(outcomes(0), outcomes(0, shift=2.0))
 
-    assert gap["conditions"]["adapted"] == gap["adapted_by_episode"][-1]
+    assert {"episode": 2, **gap["conditions"]["adapted"]} == gap["adapted_by_episode"][-1]
     assert gap["conditions"]["adapted"]["return"]["difference"] == pytest.approx(2.0)
     assert gap["conditions"]["frozen_prior"]["num_pairs"] == 6
 
