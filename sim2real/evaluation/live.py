@@ -52,9 +52,7 @@ class LiveView:
         self._rows: deque[Sequence[str]] = deque(maxlen=MAX_ROWS)
         self._running: _Running | None = None
         self._task: BenchTask | None = None
-        self._live = Live(
-            console=console, transient=True, get_renderable=self.renderable, refresh_per_second=4
-        )
+        self._live = Live(console=console, get_renderable=self.renderable, refresh_per_second=4)
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
