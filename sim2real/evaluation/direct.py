@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from sim2real.contract.joint_io import Command
 from sim2real.contract.robot_spec import RobotSpec
-from sim2real.evaluation.hands import Hand
+from sim2real.evaluation.hand import Hand
 from sim2real.evaluation.recorder import RecordingPlace, SessionRecorder
 from sim2real.evaluation.session import EpisodeFault, EpisodePlan, Tally
 from sim2real.hardware.placing import HandPlacer, load_reset_config

@@ -7,18 +7,15 @@ import os
 import select
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sim2real.bringup.tether import tethered
-from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import RobotSpec
+from sim2real.evaluation.hand import Hand
 from sim2real.evaluation.session import BenchTask, EpisodeFault
-from sim2real.hardware.robot import Robot
 from sim2real.runtime.pacing import Pacer
 
 if TYPE_CHECKING:
@@ -29,21 +26,6 @@ if TYPE_CHECKING:
 EMULATOR_START_S = 60.0
 """compiling the model on a busy machine included"""
 EMULATOR_STOP_S = 10.0
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Hand:
-    """A hand that is not connected yet."""
-
-    robot: Robot
-    rate_hz: float
-    """readings per second; a whole multiple of the policy's rate"""
-    is_paced: bool = True
-    """on a thread in step with a clock; otherwise simulated time passes with every command"""
-    clock_ns: Callable[[], int] = time.monotonic_ns
-    """on which readings are stamped"""
-    pacer: Pacer | None = None
-    """of a clock of its own; None: the host's, or none in simulation"""
 
 
 @contextmanager
@@ -144,11 +126,3 @@ def _port_of(process: subprocess.Popen[str]) -> str:
     except (json.JSONDecodeError, KeyError, TypeError):
         reason = f"it ended with {process.wait()}" if ready else "it is still silent"
         raise EpisodeFault("no_emulator", f"the emulated bus did not come up: {reason}") from None
-
-
-def require_rate(rate_hz: float, period_s: float) -> None:
-    """Raise `BadInput` unless a policy's readings are among those of the hand."""
-    multiple = rate_hz * period_s
-    if rate_hz <= 0 or abs(multiple - round(multiple)) > 1e-6 or round(multiple) < 1:
-        expected = f"a whole multiple of the policy's {1.0 / period_s:g} Hz"
-        raise BadInput("command line", "--rate", found=rate_hz, expected=expected)

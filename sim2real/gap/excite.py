@@ -7,7 +7,7 @@ import time
 
 from sim2real.contract.joint_io import Command
 from sim2real.contract.robot_spec import RobotSpec
-from sim2real.evaluation.hands import Hand
+from sim2real.evaluation.hand import Hand
 from sim2real.evaluation.session import EpisodePlan
 from sim2real.gap.excitation import Excitation, Script
 from sim2real.hardware.placing import HandPlacer, load_reset_config

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
 import numpy as np
 import yaml
@@ -22,10 +22,12 @@ from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Command
 from sim2real.contract.robot_spec import HARDWARE_CONFIGS, RobotSpec
 from sim2real.contract.strict import build
-from sim2real.hardware.dynamixel.object_servo import ObjectServo, TurnConfig
 from sim2real.hardware.robot import RobotFault
 from sim2real.runtime.control_loop import ControlLoop, LoopStopped
 from sim2real.runtime.hand_state import HandState
+
+if TYPE_CHECKING:
+    from sim2real.hardware.dynamixel.object_servo import ObjectServo, TurnConfig
 
 Array = NDArray[np.float64]
 
@@ -177,6 +179,8 @@ class HandPlacer:
 
     def _turn(self, loop: ControlLoop, object_rad: float) -> None:
         """The object's own servo turns it while the hand holds, and lets go whatever happens."""
+        from sim2real.hardware.dynamixel.object_servo import TurnConfig
+
         config = self._config
         turn = TurnConfig(
             speed_rad_s=config.object_speed_rad_s,

@@ -13,7 +13,8 @@ from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.emulator.faults import Fault
 from sim2real.emulator.line import Line
 from sim2real.evaluation.direct import DirectSession, open_direct
-from sim2real.evaluation.hands import Hand, lock_step_hand
+from sim2real.evaluation.hand import Hand
+from sim2real.evaluation.hands import lock_step_hand
 from sim2real.evaluation.recorder import RecordingPlace
 from sim2real.evaluation.session import BenchTask
 from sim2real.runtime.bundle import Bundle, read_bundle

@@ -11,7 +11,8 @@ from typing import Literal
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.evaluation.direct import DirectSession, open_direct
-from sim2real.evaluation.hands import Hand, emulated_hand, serial_hand, simulated_hand
+from sim2real.evaluation.hand import Hand
+from sim2real.evaluation.hands import emulated_hand, serial_hand, simulated_hand
 from sim2real.evaluation.recorder import RecordingPlace
 from sim2real.evaluation.session import BenchTask, EpisodeFault
 from sim2real.runtime.bundle import Bundle

@@ -18,7 +18,6 @@ from rich.console import Console
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
 from sim2real.evaluation.evaluate import Evaluation
-from sim2real.evaluation.hands import require_rate
 from sim2real.evaluation.header import Header
 from sim2real.evaluation.journal import Journal
 from sim2real.evaluation.live import LiveSteps, LiveView
@@ -237,6 +236,14 @@ def require_period(bundle: Bundle, family: ClawFamily) -> None:
         expected = f"{scene.control_period_s}, as family {family.name} is simulated"
         where = bundle.path_of(MANIFEST)
         raise BadInput(where, "control_period_s", found=found, expected=expected)
+
+
+def require_rate(rate_hz: float, period_s: float) -> None:
+    """Raise `BadInput` unless a policy's readings are among those of the hand."""
+    multiple = rate_hz * period_s
+    if rate_hz <= 0 or abs(multiple - round(multiple)) > 1e-6 or round(multiple) < 1:
+        expected = f"a whole multiple of the policy's {1.0 / period_s:g} Hz"
+        raise BadInput("command line", "--rate", found=rate_hz, expected=expected)
 
 
 def _check(robot: RobotKind, options: Options) -> None:

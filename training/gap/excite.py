@@ -13,7 +13,8 @@ import tyro
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
-from sim2real.evaluation.hands import Hand, emulated_hand, serial_hand, simulated_hand
+from sim2real.evaluation.hand import Hand
+from sim2real.evaluation.hands import emulated_hand, serial_hand, simulated_hand
 from sim2real.evaluation.session import BenchTask, EpisodeFault, EpisodePlan
 from sim2real.gap.excitation import RECORD, Script, excitation_record
 from sim2real.gap.excite import ExcitationStopped
