@@ -48,43 +48,41 @@ def covers(fit, name, truth):
 
 @pytest.mark.slow
 def test_the_hands_parameters_are_within_their_intervals_nearly_always(spec, base):
-    """95 % intervals: of 12 x 6 values three or four are missed by chance."""
+    """95 % intervals: of 8 x 6 values two or three are missed by chance."""
     hits = []
-    for seed in range(12):
+    for seed in range(8):
         truth = drawn(np.random.default_rng(seed), HAND)
         motion = excited(spec, base, truth, seed=seed)
-        fit = identify([motion], HAND, spec, base, FitOptions(max_windows=40))
+        fit = identify([motion], HAND, spec, base, FitOptions(max_windows=60))
         hits += [covers(fit, name, truth[name]) for name in HAND]
         for name in HAND:
             np.testing.assert_allclose(
-                fit.parameters[name].estimate, truth[name], rtol=0.05, atol=0.2, err_msg=name
+                fit.parameters[name].estimate, truth[name], rtol=0.03, atol=0.1, err_msg=name
             )
         assert fit.rmse_after_rad < 0.001 < fit.rmse_before_rad
-    share = np.concatenate(hits).mean()
-    print(share)
-    assert share >= 0.88
+    assert np.concatenate(hits).mean() >= 0.85
 
 
 @pytest.mark.slow
 def test_the_valves_parameters_are_found_where_it_was_turned(spec, base):
-    names = (*HAND, *OBJECT)
-    rng = np.random.default_rng(3)
-    truth = drawn(rng, names)
-    model = with_dynamics(base, truth)
-    motions = [
-        simulated_motion(spec, wander(spec, rng, 60, 0.05), model, period_s=0.05, seed=seed)
-        for seed in range(8)
-    ]
-    assert max(np.ptp(motion.object_position_rad) for motion in motions) > 0.2
-
-    fit = identify(motions, names, spec, base, FitOptions(window_s=0.3, max_windows=80))
-
-    for name in ("valve_damping", "valve_friction", "servo_stiffness", "action_delay"):
-        np.testing.assert_allclose(
-            fit.parameters[name].estimate, truth[name], rtol=0.25, atol=0.3, err_msg=name
-        )
-    hits = np.concatenate([covers(fit, name, truth[name]) for name in names])
-    assert hits.mean() >= 0.7
+    """To a few percent; intervals of what shows in contacts only are somewhat too narrow."""
+    names, hits = (*HAND, *OBJECT), []
+    for seed in (3, 4, 5):
+        rng = np.random.default_rng(seed)
+        truth = drawn(rng, names)
+        model = with_dynamics(base, truth)
+        motions = [
+            simulated_motion(spec, wander(spec, rng, 60, 0.05), model, period_s=0.05, seed=number)
+            for number in range(8)
+        ]
+        assert max(np.ptp(motion.object_position_rad) for motion in motions) > 0.2
+        fit = identify(motions, names, spec, base, FitOptions())
+        for name in names:
+            np.testing.assert_allclose(
+                fit.parameters[name].estimate, truth[name], rtol=0.15, atol=0.1, err_msg=name
+            )
+        hits += [covers(fit, name, truth[name]) for name in names]
+    assert np.concatenate(hits).mean() >= 0.7
 
 
 @pytest.mark.slow
@@ -93,7 +91,7 @@ def test_what_a_recording_does_not_show_has_no_narrow_interval(spec, base):
     names = (*HAND, "valve_damping")
     motion = excited(spec, base, {"joint_friction": (0.03,)})
 
-    fit = identify([motion], names, spec, base, FitOptions(max_windows=30, max_iterations=5))
+    fit = identify([motion], names, spec, base, FitOptions(max_windows=30))
 
     found, search = fit.parameters["valve_damping"], SEARCH["valve_damping"]
     assert found.low[0] == pytest.approx(search.low)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -25,7 +27,7 @@ def test_windows_cover_the_motion_once(length, count):
 
     assert sum(window.duration_s for window in windows) == pytest.approx(motion.duration_s)
     assert sum(len(window.time_s) - 1 for window in windows) == count - 1
-    for before, after in zip(windows[:-1], windows[1:], strict=True):
+    for before, after in itertools.pairwise(windows):
         np.testing.assert_array_equal(before.position_rad[-1], after.position_rad[0])
 
 

@@ -26,8 +26,7 @@ from sim2real.recording.metadata import RecordingMetadata
 from sim2real.recording.writer import Recording
 from sim2real.skills.goal import GoalSignal
 from training.emulate import task_named
-from training.evaluation.benches import RobotKind
-from training.evaluation.evaluate_bundle import ask_whether_clear
+from training.evaluation.benches import RobotKind, ask_whether_clear
 from training.families.dynamics import CUSTOM_NUMERICS
 from training.gap.unknowns import with_dynamics
 
