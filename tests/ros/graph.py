@@ -42,7 +42,7 @@ HOME = SPEC.joint_array("home_rad")
 BUNDLE = Path(__file__).resolve().parents[2] / "bundles" / "valve_turn"
 PATIENCE_S = 30.0
 """for what comes at once unless the machine is busy"""
-ASK_AGAIN_S = 5.0
+ASK_AGAIN_S = 2.0
 EMULATED = {"robot": "emulated", "rate_hz": 20.0, "patience_s": 0.5}
 """parameters of a driver that shares a busy machine with its emulated servos"""
 MODULES = {

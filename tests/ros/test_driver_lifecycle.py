@@ -226,6 +226,17 @@ def test_a_stop_that_is_not_confirmed_ends_in_silence_and_an_unconfigured_node(b
     assert bench.change(driver, "configure", "activate"), "the cable is back: " + driver.log
 
 
+def test_a_cable_that_comes_loose_leaves_an_unconfigured_node_by_itself(bench, driver, bus):
+    events = Events(bench)
+    assert bench.change(driver, "configure", "activate"), driver.log
+    bus.inject(Fault(kind="unplugged"))
+
+    bench.wait_for(lambda: bench.state(driver) == "unconfigured", "the node to give up")
+    assert "silent_bus" in driver.log
+    bench.wait_for(lambda: "silent" in [event.rung for event in events.heard], "its last word")
+    assert all(bus.servo(motor_id).watchdog_tripped for motor_id in SPEC.motor_ids)
+
+
 @pytest.mark.parametrize("transition", ["cleanup", "shutdown"])
 def test_letting_go_of_a_port_that_is_gone_is_no_error(bench, driver, bus, transition):
     assert bench.change(driver, "configure"), driver.log
@@ -247,6 +258,24 @@ def test_a_signal_switches_torque_off_before_the_end(bench, driver, bus, number)
     assert driver.stop(number) == 0
     assert not any(torque(bus))
     assert not any(bus.servo(motor_id).watchdog_tripped for motor_id in SPEC.motor_ids)
+
+
+def test_a_signal_does_not_wait_until_the_hand_is_placed(bench, driver, bus):
+    readings = bench.listen(HAND_READING)
+    assert bench.change(driver, "configure", "activate"), driver.log
+    start_rad = float(readings[-1].object_position_rad)
+    place = bench.node.create_client(PLACE_HAND.type, PLACE_HAND.name)
+    bench.wait_for(place.service_is_ready, "somebody who places the hand")
+    goal = {"joint_rad": HOME.tolist(), "moves_object": True, "object_rad": start_rad + 1.0}
+    count = len(readings)
+    place.call_async(PLACE_HAND.type.Request(**goal))
+    bench.wait_for(
+        lambda: any(r.applied_answers_ns for r in readings[count:]), "the hand to begin to move"
+    )
+
+    assert driver.stop() == 0
+    assert not any(torque(bus))
+    assert abs(float(readings[-1].object_position_rad) - start_rad) < 0.1, "it was not turned yet"
 
 
 def test_services_say_why_not(bench, driver, bus):

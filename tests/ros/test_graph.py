@@ -46,6 +46,13 @@ def require_equal_replay(path: Path, patient, num_episodes: int) -> None:
         assert item.outcome.total_reward == item.episode.result.total_reward
 
 
+def require_standing_by(bench) -> None:
+    """After an episode the hand holds, and misses no command."""
+    ticks = bench.listen(CONTROL_TICK)
+    held = lambda: [tick for tick in ticks if tick.rung == "hold"]  # noqa: E731
+    assert bench.wait_for(held, "the hand to hold")[-1].cause == "no_command"
+
+
 def test_episodes_over_two_processes_and_an_emulated_bus(bench, patient, tmp_path):
     with emulated_hand() as port:
         driver, policy = bench.graph(port=port, **EMULATED | patient)
@@ -56,6 +63,7 @@ def test_episodes_over_two_processes_and_an_emulated_bus(bench, patient, tmp_pat
             bench.wait_for(lambda: counts["trial_result"] == 2, "the results to be recorded")
         assert [result.outcome for result in results] == ["completed"] * 2, driver.log
         assert results[1].num_transitions > results[0].num_transitions > 0
+        require_standing_by(bench)
         require_equal_replay(tmp_path / "one.mcap", patient, 2)
         assert policy.stop() == 0
         assert driver.stop() == 0
@@ -71,6 +79,7 @@ def test_episodes_in_one_process_with_readings_between_the_steps(bench, patient,
         results = [bench.run_episode() for _ in range(2)]
         bench.wait_for(lambda: counts["trial_result"] == 2, "the results to be recorded")
     assert [result.outcome for result in results] == ["completed"] * 2, node.log
+    require_standing_by(bench)
     require_equal_replay(tmp_path / "one.mcap", patient, 2)
     answered = {tick.answers_ns for tick in ticks if tick.answers_ns}
     assert len(answered) == sum(result.num_steps for result in results)

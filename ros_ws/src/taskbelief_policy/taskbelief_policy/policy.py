@@ -159,7 +159,7 @@ class Policy:
     def take(self, state: HandState, now_ns: int) -> Command | None:
         """Answer a reading; None where the policy has nothing to say. See `PolicyRunner.take`."""
         runner = self.runner
-        return None if runner is None or not self._is_active else runner.take(state, now_ns)
+        return None if runner is None else runner.take(state, now_ns)
 
     def refuse(self, cause: str) -> None:
         """Count a reading that cannot be answered."""
