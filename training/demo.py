@@ -24,12 +24,13 @@ from sim2real.contract.errors import BadInput
 from sim2real.report.write import write_report
 from sim2real.ros_environment import ros_environment
 from sim2real.runtime.realtime import may_use_realtime
-from training.evaluation.evaluate_bundle import Options, evaluate
+from training.evaluation.evaluate_bundle import evaluate
+from training.evaluation.options import Options
 from training.evaluation.write_plan import plan
 
 PRIORITY = 10
 """of real-time scheduling, where this user may ask for it: servos wait for nobody's browser"""
-MAX_FAULTS = 20
+MAX_FAULTS = 6
 """on a machine that is busy with something else the emulated bus falls behind, and the hand stops;
 the episode is reported and comes again"""
 BUNDLES = Path(__file__).resolve().parents[1] / "bundles"

@@ -24,7 +24,6 @@ def emulate(
     baud: int | None = None,
     seed: int = 0,
     link: Path | None = None,
-    priority: int = 0,
 ) -> None:
     """Serve the servo bus of an emulated robot on a pseudo-terminal until SIGINT or SIGTERM.
 
@@ -39,8 +38,6 @@ def emulate(
         baud: bits per second; the robot's own rate by default.
         seed: of everything random in the emulation.
         link: a path that leads to the port while it is served; the next emulator may take it over.
-        priority: of real-time scheduling (SCHED_FIFO), 1 to 98, so that it keeps time beside other
-            programs; 0: none.
     """
     dynamics = None if task is None else dynamics_of(task_named(task))
     bench.emulate(
@@ -50,7 +47,6 @@ def emulate(
         dynamics=dynamics,
         seed=seed,
         link=link,
-        realtime_priority=priority,
     )
 
 

@@ -93,8 +93,6 @@ class EmulatorSpec:
     def command(self) -> list[str]:
         """What its process is started with."""
         options = {"robot": self.robot_config, "task": self.task, "faults": self.faults}
-        if self.realtime_priority:
-            options["priority"] = str(self.realtime_priority)
         given = [word for name, value in options.items() if value for word in (f"--{name}", value)]
         return [sys.executable, "-m", "sim2real.cli", "emulate", "--link", self.link, *given]
 

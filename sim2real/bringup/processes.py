@@ -120,6 +120,7 @@ class EmulatedHand:
             environment=environment,
             log=log,
             stdout=subprocess.PIPE,
+            realtime_priority=spec.realtime_priority,
         )
 
     @property

@@ -24,7 +24,7 @@ def bringup(
     record: Path | None = None,
     topology: Topology = "two_processes",
     namespace: str = "",
-    priority: int = 0,
+    realtime_priority: int = 0,
     task: str = "",
     faults: str = "",
     plan: Path | None = None,
@@ -46,7 +46,7 @@ def bringup(
         record: a folder for MCAP recordings; none are made by default.
         topology: driver and policy as two processes, or one that keeps DDS out of the control path.
         namespace: of all topics and services, one per robot.
-        priority: of real-time scheduling (SCHED_FIFO) of loop, policy and emulated hand, 1 to 98;
+        realtime_priority: SCHED_FIFO priority of loop, policy and emulated hand, 1 to 98;
             0: none.
         task: FILE:INDEX, a task of a saved set whose dynamics the emulated hand has.
         faults: a YAML plan of faults of the emulated hand.
@@ -64,7 +64,7 @@ def bringup(
         record="" if record is None else str(record.resolve()),
         topology=topology,
         namespace=namespace,
-        realtime_priority=priority,
+        realtime_priority=realtime_priority,
         task=task,
         faults=faults,
     )

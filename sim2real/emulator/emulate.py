@@ -20,7 +20,6 @@ from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.emulator.bus_server import PORT_FOLDER, EmulatedBus
 from sim2real.emulator.faults import FaultPlan, load_fault_plan
 from sim2real.emulator.plant import TaskDynamics
-from sim2real.runtime.realtime import require_realtime
 
 POLL_S = 0.2
 """signals are looked at at least this often"""
@@ -38,21 +37,16 @@ def emulate(
     dynamics: TaskDynamics | None = None,
     seed: int = 0,
     link: Path | None = None,
-    realtime_priority: int = 0,
     output: TextIO = sys.stdout,
 ) -> None:
     """Serve an emulated bus in real time until SIGINT or SIGTERM, and shortly until torque is off.
 
     Once it serves it prints one line, `{"port": path, "baud": bits per second, "ids": [...]}`.
     `link` is a path that leads to the port as long as it is there: one emulator after the other
-    can be found at the same place. With a real-time priority (SCHED_FIFO) it keeps time beside
-    other programs, as servos do; 0: none.
-    Raises `BadInput` for a fault plan or a model that does not fit, for a link that is taken and for
-    a priority that is not permitted.
+    can be found at the same place.
+    Raises `BadInput` for a fault plan or a model that does not fit, or a link that is taken.
     """
     plan = FaultPlan(seed=seed) if faults is None else load_fault_plan(faults)
-    if realtime_priority:
-        require_realtime(realtime_priority)
     stopping = threading.Event()
 
     def stop(_signal: int, _frame: FrameType | None) -> None:

@@ -41,7 +41,7 @@ def print_bench_ros(
     rates: tuple[float, ...] = (20.0, 100.0, 250.0, 500.0),
     seconds: float = 20.0,
     soak_s: float = 0.0,
-    priority: int = 0,
+    realtime_priority: int = 0,
 ) -> None:
     """Print period, jitter, reading-to-command age and misses as JSON lines.
 
@@ -49,10 +49,9 @@ def print_bench_ros(
         rates: readings, and steps of the policy, per second, Hz.
         seconds: how long each case runs.
         soak_s: how long two processes then run at 100 Hz and one at 250 Hz; 600 for acceptance.
-        priority: of real-time scheduling (SCHED_FIFO) of loop, policy and emulated hand, 1 to 98;
-            0: none.
+        realtime_priority: SCHED_FIFO priority of loop, policy and emulated hand, 1 to 98; 0: none.
     """
-    for record in bench_ros(rates, seconds, soak_s, priority):
+    for record in bench_ros(rates, seconds, soak_s, realtime_priority):
         print(json.dumps(record), flush=True)
 
 

@@ -14,6 +14,8 @@ from sim2real.evaluation.session import Tally
 from sim2real.evaluation.tally import TallyKeeper
 from taskbelief_evaluation.tap import decoded
 
+REASON_S = 0.5
+"""how long a reason may be under way"""
 Show = Callable[..., None]
 """as `LiveView.step_taken`"""
 
@@ -27,6 +29,8 @@ class EpisodeWatch:
         """TrialResult of the episode; None while it runs"""
         self.heard_s: dict[str, float] = {}
         """when each topic was last heard, on the monotonic clock"""
+        self._event: tuple[float, str] = (0.0, "")
+        """when a reason was last given, on the monotonic clock, and which"""
         self.bundle_digest = ""
         """of the policy that is loaded"""
         self._show = show
@@ -46,6 +50,13 @@ class EpisodeWatch:
             return self.result is not None
         step, belief = self._last_step, self._belief
         return step is not None and belief is not None and belief.tick == step.tick
+
+    def latest_reason(self) -> str:
+        """What a node has published of late; empty: nothing."""
+        time.sleep(REASON_S)
+        with self.changed:
+            at_s, reason = self._event
+        return reason if time.monotonic() - at_s < 10 * REASON_S else ""
 
     def trial_begins(self) -> None:
         with self.changed:
@@ -125,6 +136,8 @@ class EpisodeWatch:
 
     def _safety_event(self, event: Any) -> None:
         self._keeper.event(event.cause)
+        if event.detail:
+            self._event = (time.monotonic(), event.detail)
 
     def _bundle_info(self, info: Any) -> None:
         self.bundle_digest = info.digest

@@ -50,6 +50,8 @@ from taskbelief_evaluation.spinning import spinning
 from taskbelief_evaluation.tap import Take, Tap
 from taskbelief_hardware.parameters import declare
 
+HAND_LOG = "emulated_hand.log"
+"""in the evaluation's folder: what the emulators say"""
 CONTROL_NODES = {"two_processes": ("driver", "policy"), "one_process": ("direct",)}
 """by topology, in the order in which they are let go of"""
 
@@ -158,7 +160,9 @@ def _run(node: EvaluateNode, journal: Journal) -> int:
             TrialRecordings(recorder, place, take),
             node.bundle,
         ),
+        watch.latest_reason,
         emulator=node.emulator,
+        log=node.out / HAND_LOG,
     )
     evaluation = Evaluation(
         robot=node.robot,

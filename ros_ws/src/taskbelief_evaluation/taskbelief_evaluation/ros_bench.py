@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,13 +29,18 @@ class RosBench:
         nodes: Sequence[str],
         bundle: Bundle,
         make_session: Callable[[], RosSession],
+        explain: Callable[[], str],
         *,
         emulator: EmulatorSpec | None = None,
         log: Path | None = None,
     ) -> None:
-        """`nodes` are the lifecycle nodes, whatever has torque first; `log` is the emulators'."""
+        """`nodes` are the lifecycle nodes, whatever has torque first; `log` is the emulators'.
+
+        `explain` gives the latest reason that one of them has published.
+        """
         self._caller, self._nodes, self._bundle = caller, nodes, bundle
-        self._make_session, self._emulator, self._log = make_session, emulator, log
+        self._make_session, self._explain = make_session, explain
+        self._emulator, self._log = emulator, log
 
     @contextlib.contextmanager
     def session(self, task: BenchTask, bundle: Bundle) -> Iterator[RosSession]:
@@ -44,23 +49,27 @@ class RosBench:
             found, loaded = bundle.digest, self._bundle.digest
             raise EpisodeFault("other_bundle", f"the graph has {loaded} loaded, not {found}")
         with contextlib.ExitStack() as way_out:
+            hand: EmulatedHand | None = None
             try:
                 if self._emulator is not None:
-                    way_out.enter_context(self._hand(self._emulator, task, os.environ))
+                    emulator = replace(self._emulator, task=task.reference)
+                    hand = EmulatedHand(emulator, environment=os.environ, log=self._log)
+                    way_out.enter_context(hand)
+                    hand.await_port(self._caller.check)
                 way_out.callback(self._leave)
                 self._make_ready()
             except (CallFailed, Died) as failure:
-                raise EpisodeFault("not_ready", str(failure)) from None
+                raise EpisodeFault("not_ready", self._why(failure, hand)) from None
             yield self._make_session()
 
-    @contextlib.contextmanager
-    def _hand(
-        self, spec: EmulatorSpec, task: BenchTask, environment: Mapping[str, str]
-    ) -> Iterator[None]:
-        emulator = replace(spec, task=task.reference)
-        with EmulatedHand(emulator, environment=environment, log=self._log) as hand:
-            hand.await_port(self._caller.check)
-            yield
+    def _why(self, failure: Exception, hand: EmulatedHand | None) -> str:
+        """A node's refusal is a symptom where the hand is gone, and it has said why."""
+        if isinstance(failure, Died):
+            return str(failure)
+        if hand is not None and hand.child.exit_code is not None:
+            return f"{failure}: {hand.child.ending}"
+        reason = self._explain()
+        return f"{failure}: {reason}" if reason else str(failure)
 
     def _make_ready(self) -> None:
         """Everything configured before the first, the driver, gets torque."""
