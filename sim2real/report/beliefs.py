@@ -33,10 +33,12 @@ def kl_figure(trials: Trials) -> Figure:
         plot.line(*_believing(transitions, kl), "each-task strong", task)
     steps = np.arange(1, most + 1)
     curves = [np.interp(steps, *_last_of_each(*pair), right=np.nan) for pair in columns.values()]
-    middle = np.nanmedian(curves, axis=0)
+    # Some tasks have more evidence than others; where most have none left there is no middle.
+    is_common = np.isfinite(curves).sum(axis=0) > len(curves) / 2
+    steps, middle = steps[is_common], np.nanmedian(np.array(curves)[:, is_common], axis=0)
     plot.line(steps, middle, "accent")
     description = (
-        f"{len(columns)} tasks; median {middle[-1]:.1f} nats after {most} transitions. "
+        f"{len(columns)} tasks; median {middle[-1]:.1f} nats after {steps[-1]} transitions. "
         "Upright lines: where episodes begin"
     )
     return Figure(

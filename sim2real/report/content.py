@@ -91,7 +91,11 @@ def _belief_figures(
     trials: Mapping[str, list[EpisodeTrace]], evaluation: EvaluationFolder
 ) -> tuple[Figure | None, Figure | None]:
     """KL and latents; none without recordings, and none for a policy that believes nothing."""
-    believing = {task: trial for task, trial in trials.items() if trial[0].belief_mean.shape[1] > 0}
+    believing = {
+        task: trial
+        for task, trial in trials.items()
+        if trial[0].belief_mean.shape[1] > 0 and trial[-1].num_transitions[-1] > 0
+    }
     if not believing:
         return None, None
     return kl_figure(believing), belief_figure(believing, evaluation.parameters)
@@ -155,4 +159,4 @@ def _no_recordings(evaluation: EvaluationFolder, recorded: Recorded) -> str:
         return "Nothing was recorded: there are no beliefs over time and no motion to show."
     if not recorded.traces:
         return "No episode was recorded to its end."
-    return "The policy keeps no belief."
+    return "The policy keeps no belief, or nothing became evidence."

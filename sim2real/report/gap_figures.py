@@ -19,6 +19,10 @@ _STAGES = {
     "age": "Age of a measurement when its command is on the bus",
     "period": "From the start of a tick to the next",
 }
+_DYNAMICS = {
+    "recorded": "the tasks’ own dynamics, as the recordings state them",
+    "nominal": "the dynamics of the robot’s model file",
+}
 _SMALLEST_S = 1e-6
 
 
@@ -63,7 +67,8 @@ def replay_figure(gap: Mapping[str, Any], labels: Labels, tables: Tables) -> Fig
         panels=tuple(panels),
         caption=(
             "The goals that each robot was given, played in simulation from its first reading: "
-            f"RMS distance from what was measured, by time. Simulated with {dynamics}."
+            "RMS distance from what was measured, by time. "
+            f"Simulated with {_DYNAMICS.get(dynamics, dynamics)}."
         ),
         table=tables["gap-replay-growth"],
         legend=_legend(labels),
@@ -117,10 +122,11 @@ def belief_agreement_figure(
 def gap_latency_figure(gap: Mapping[str, Any], labels: Labels, tables: Tables) -> Figure | None:
     """Distribution functions; of sides in real time only."""
     sides = [side for side in "ab" if not gap[side]["is_lock_step"]]
+    stages = gap["latency"]["stages"]
     panels = [
-        _distribution(title, {side: gap["latency"]["stages"][stage][side] for side in sides})
+        _distribution(title, {side: stages[stage][side] for side in sides})
         for stage, title in _STAGES.items()
-        if any(gap["latency"]["stages"][stage][side] for side in sides)
+        if stage in stages and any(stages[stage][side] for side in sides)
     ]
     if not panels:
         return None

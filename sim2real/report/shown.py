@@ -96,7 +96,8 @@ def digits(value: float, number: int) -> str:
     if value == 0.0 or not math.isfinite(value):
         return f"{value:g}"
     decimals = max(0, number - 1 - math.floor(math.log10(abs(value))))
-    return _signed(value, min(decimals, number + 2))
+    text = _signed(value, min(decimals, number + 2))
+    return text if text.strip("0.") else "0"
 
 
 def _signed(value: float, decimals: int) -> str:

@@ -54,7 +54,8 @@ def linear_axis(
     finite = [value for value in values if math.isfinite(value)] or [0.0, 1.0]
     low, high = min(finite), max(finite)
     if high - low < 1e-9 * max(1.0, abs(high)):
-        low, high = low - 0.5 * (abs(low) or 1.0), high + 0.5 * (abs(high) or 1.0)
+        spread = 0.5 * abs(low) or 0.5 / scale
+        low, high = low - spread, high + spread
     spare = margin * (high - low)
     low, high = low - spare, high + spare
     step = _round_step((high - low) * scale / num_ticks)

@@ -149,8 +149,9 @@ def ours(kind: str, /, **values: Any) -> dict[str, Any]:
 class TrialRecorder:
     """Writes the messages of a trial, episode by episode; stamps begin anew with each."""
 
-    def __init__(self, recording: Recording, task: str) -> None:
+    def __init__(self, recording: Recording, task: str, *, has_evidence: bool = True) -> None:
         self.recording, self.task, self._log_ns = recording, task, 1_000_000_000
+        self._has_evidence = has_evidence
         self.write("bundle_info", ours("BundleInfo", name="valve_turn", skill="valve_turn"))
 
     def write(self, topic: str, message: Mapping[str, Any]) -> None:
@@ -186,7 +187,7 @@ class TrialRecorder:
 
     def _step(self, episode: int, step: int, valve_rad: float) -> None:
         reading_ns = (step + 1) * PERIOD_NS
-        transitions = episode * NUM_STEPS + step
+        transitions = (episode * NUM_STEPS + step) * self._has_evidence
         self.write(
             "hand_reading",
             ours(
@@ -238,8 +239,8 @@ def open_recording(path: Path) -> Recording:
     return Recording(path, RecordingMetadata.of(load_robot_spec(), robot="emulated"))
 
 
-def record_trial(path: Path, task: str) -> None:
+def record_trial(path: Path, task: str, *, has_evidence: bool = True) -> None:
     with open_recording(path) as recording:
-        recorder = TrialRecorder(recording, task)
+        recorder = TrialRecorder(recording, task, has_evidence=has_evidence)
         for episode in range(NUM_EPISODES):
             recorder.episode(episode)

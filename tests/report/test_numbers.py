@@ -89,6 +89,9 @@ def test_a_number_that_is_not_there_is_a_dash():
         ("duration", 0.0, "0\u202fµs"),
         ("plain", 0.0877, "0.0877"),
         ("plain", 12345.6, "12346"),
+        ("angle", 0.00312, "3.12\u202fmrad"),
+        ("angle", 1e-11, "0\u202fmrad"),
+        ("exact", 1234567, "1234567"),
     ],
 )
 def test_numbers_as_people_write_them(form, value, text):

@@ -14,6 +14,7 @@ from sim2real.cli import main
 from sim2real.contract.errors import BadInput
 from sim2real.report.shown import pointer
 from sim2real.report.write import write_report
+from tests.report.conftest import TASKS, record_trial, recording_name
 from tests.report.page_reader import read_page
 
 
@@ -101,6 +102,18 @@ def test_without_recordings_it_says_so(make_evaluation):
 
     assert "Nothing was recorded" in page.text
     assert "motion-data" not in page.embedded
+
+
+def test_where_nothing_became_evidence_no_belief_is_drawn(evaluation):
+    for path in list((evaluation / "recordings").iterdir()):
+        path.unlink()
+        task = next(task for task in TASKS if recording_name(task) == path.name)
+        record_trial(path, task, has_evidence=False)
+
+    page = read_page(write_report(evaluation))
+
+    assert "nothing became evidence" in page.text
+    assert "csv-belief" not in page.embedded and "csv-motion" in page.embedded
 
 
 def test_a_recording_that_is_gone_is_named(evaluation):
