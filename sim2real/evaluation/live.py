@@ -48,14 +48,14 @@ class LiveView:
 
     def __init__(self, console: Console, *, num_episodes: int = 0) -> None:
         self.num_episodes, self._num_ended = num_episodes, 0
-        self._console = console
+        self.console = console
         self._rows: deque[Sequence[str]] = deque(maxlen=MAX_ROWS)
         self._running: _Running | None = None
         self._task: BenchTask | None = None
         self._live = Live(console=console, get_renderable=self.renderable, refresh_per_second=4)
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self.console.is_terminal:
             self._live.start()
         return self
 
@@ -71,8 +71,8 @@ class LiveView:
 
     def task_begins(self, task: BenchTask) -> None:
         self._task, self._running = task, None
-        if not self._console.is_terminal:
-            self._console.print(described(task.name, task.parameters), markup=False)
+        if not self.console.is_terminal:
+            self.console.print(described(task.name, task.parameters), markup=False)
 
     def step_taken(
         self,
@@ -93,8 +93,8 @@ class LiveView:
         self._num_ended += record.is_completed
         self._running = None
         self._rows.append(row_of(record))
-        if not self._console.is_terminal:
-            self._console.print(line_of(record), markup=False)
+        if not self.console.is_terminal:
+            self.console.print(line_of(record), markup=False)
 
     # ---- how it looks --------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.evaluation.direct import DirectSession
 from sim2real.evaluation.from_recordings import recompute_results
 from sim2real.evaluation.journal import JOURNAL, read_journal
-from training.evaluation.evaluate_bundle import Options, evaluate
+from training.evaluation.evaluate_bundle import evaluate
+from training.evaluation.options import Options
 
 SPEC = load_robot_spec()
 EPISODES = ("--num-episodes", "3", "--num-trials", "2")

@@ -28,8 +28,9 @@ from training.algorithms.registry import ALGORITHMS
 from training.algorithms.rl2 import Rl2Config
 from training.algorithms.sac import SacConfig
 from training.evaluation.bench import bench_task, claw_family
-from training.evaluation.evaluate_bundle import Options, evaluate
+from training.evaluation.evaluate_bundle import evaluate
 from training.evaluation.meta_test import MetaTestProtocol, meta_test
+from training.evaluation.options import Options
 from training.export.adaptation_curve import CURVE
 from training.export.export_run import as_trained, card_files, export_run, flat_results
 from training.export.make_bundle import Origin, ParityError, make_draft

@@ -111,3 +111,13 @@ class Bench:
         if self.robot == "emulated":
             return emulated_hand(self.spec, task, self.rate_hz, self.faults, self.realtime_priority)
         return nullcontext(serial_hand(self.spec, self.port, self.unit, self.rate_hz))
+
+
+def ask_whether_clear(port: str) -> None:
+    """Raise `BadInput` unless a person says that the hand may move."""
+    try:
+        answer = input(f"The hand at {port} will move. Is its workspace clear? [yes/no] ")
+    except EOFError:
+        answer = ""
+    if answer.strip() != "yes":
+        raise BadInput("workspace", "answer", found=answer, expected="yes", remedy="or give --yes")

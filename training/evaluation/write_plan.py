@@ -14,7 +14,7 @@ from sim2real.runtime.bundle import MANIFEST, TASKS
 from sim2real.runtime.verify import load_bundle
 from training.evaluation.bench import claw_family
 from training.evaluation.benches import choose_tasks
-from training.evaluation.evaluate_bundle import require_counts
+from training.evaluation.options import require_counts
 
 
 def plan(

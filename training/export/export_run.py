@@ -17,7 +17,8 @@ from sim2real.runtime.bundle import MODEL_CARD, write_bundle
 from sim2real.runtime.verify import load_bundle
 from training.algorithms.learner import ExportParts
 from training.evaluation.bench import claw_family
-from training.evaluation.evaluate_bundle import measure, require_counts
+from training.evaluation.measure import measure
+from training.evaluation.options import require_counts
 from training.export.adaptation_curve import CURVE, adaptation_curve
 from training.export.make_bundle import Origin, make_draft
 from training.export.model_card import model_card
