@@ -57,11 +57,11 @@ def demo(
     folder = (out or Path("runs/demo") / datetime.now().strftime("%Y-%m-%dT%H-%M-%S")).resolve()
     results = folder / "evaluation"
     console = Console(highlight=False, soft_wrap=True)
+    plan(bundle, folder / "plan.json", num_tasks=num_tasks, num_episodes=num_episodes, seed=seed)
     console.print(
         f"{bundle.name}: {num_tasks} valves that it has never turned, {num_episodes} episodes each;"
         " then once more without evidence, and believing in another valve."
     )
-    plan(bundle, folder / "plan.json", num_tasks=num_tasks, num_episodes=num_episodes, seed=seed)
     try:
         environment = ros_environment()
     except BadInput as error:
