@@ -44,6 +44,7 @@ def test_every_number_about_the_gap_is_the_one_in_the_file(with_gap):
         assert pointer("replay", "policy", "b", "per_joint", index, "rmse_rad") in shown
     assert pointer("identification", "tasks", "test/0", "parameters", 0, "estimate") in shown
     assert page.embedded["gap"] == gap
+    assert "succeeds in 90\u202f% (simulation) and in 85\u202f% (emulated bus)" in page.text
 
 
 @pytest.mark.parametrize("name", FIGURES)
