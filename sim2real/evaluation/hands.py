@@ -16,6 +16,7 @@ from sim2real.bringup.tether import tethered
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.evaluation.hand import Hand
 from sim2real.evaluation.session import BenchTask, EpisodeFault
+from sim2real.hardware.registry import RobotPlace, open_robot
 from sim2real.runtime.pacing import Pacer
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def emulated_hand(
     tied = tethered(command, os.getpid(), realtime_priority)
     with subprocess.Popen(tied, stdout=subprocess.PIPE, text=True) as process:
         try:
-            yield serial_hand(spec, _port_of(process), "emulated", rate_hz)
+            place = RobotPlace(kind="emulated", port=_port_of(process), unit="emulated")
+            yield Hand(robot=open_robot(spec, place), rate_hz=rate_hz)
         finally:
             process.terminate()
             try:
@@ -110,10 +112,9 @@ def _object_names(spec: RobotSpec) -> tuple[str, ...]:
 
 
 def serial_hand(spec: RobotSpec, port: str, unit: str, rate_hz: float) -> Hand:
-    """A hand of servos on a serial port. Raises `BadInput` for its calibration."""
-    from sim2real.hardware.dynamixel.driver import DynamixelRobot
-
-    return Hand(robot=DynamixelRobot.on_serial(port, spec, unit), rate_hz=rate_hz)
+    """A real hand on a serial port. Raises `BadInput` for its calibration."""
+    place = RobotPlace(kind="serial", port=port, unit=unit)
+    return Hand(robot=open_robot(spec, place), rate_hz=rate_hz)
 
 
 def _port_of(process: subprocess.Popen[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -117,8 +118,18 @@ def test_one_task_starts_as_it_does_among_all_of_its_set(folder, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num_lines", [2, 5])
-def test_a_killed_evaluation_goes_on_and_ends_as_if_nothing_had_been(folder, tmp_path, num_lines):
+@pytest.mark.parametrize(
+    ("number", "num_lines", "code"),
+    [
+        (signal.SIGKILL, 2, -signal.SIGKILL),
+        (signal.SIGKILL, 5, -signal.SIGKILL),
+        (signal.SIGTERM, 3, 130),
+        (signal.SIGINT, 3, 130),
+    ],
+)
+def test_an_interrupted_evaluation_goes_on_and_ends_as_if_nothing_had_been(
+    folder, tmp_path, number, num_lines, code
+):
     command = [sys.executable, "-m", "sim2real.cli", "evaluate", str(folder), *EPISODES]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
@@ -130,8 +141,9 @@ def test_a_killed_evaluation_goes_on_and_ends_as_if_nothing_had_been(folder, tmp
             assert process.poll() is None, "it was done before it could be killed"
             assert time.monotonic() < deadline
             time.sleep(0.002)
-        process.kill()
-    assert not (killed / "results.json").exists()
+        process.send_signal(number)
+        assert process.wait(60.0) == code
+    assert (killed / "results.json").exists() == (code == 130)
     before = read_journal(journal)[1]
     assert len(before) >= num_lines
     subprocess.run([*command, "--out", str(killed), "--resume"], check=True, capture_output=True)
@@ -183,13 +195,13 @@ def test_a_real_hand_does_not_move_before_somebody_said_that_it_may(
     assert "workspace" in capsys.readouterr().err
 
 
-def test_a_port_that_is_not_there_is_bad_input(folder, tmp_path, capsys):
+def test_an_emulated_hand_is_not_passed_off_as_a_real_one(folder, tmp_path, capsys):
     port = str(tmp_path / "port")
     robot = ["--robot", "serial", "--port", port, "--unit", "emulated", "--yes", "--quiet"]
 
     assert main(["evaluate", str(folder), *robot]) == 2
 
-    assert port in capsys.readouterr().err
+    assert "unit" in capsys.readouterr().err
 
 
 def test_nothing_of_training_is_needed():
