@@ -154,10 +154,12 @@ class Bench:
         """
         client = self._clients.get(name) or self.node.create_client(kind, name)
         self._clients[name] = client
-        self.wait_for(client.service_is_ready, f"somebody who serves {name}")
         futures: list[Any] = []
 
         def answer() -> Any:
+            self._require_life()
+            if not client.service_is_ready():
+                return None
             if not futures or time.monotonic() - futures[-1][0] > ASK_AGAIN_S:
                 futures.append((time.monotonic(), client.call_async(request)))
             return next((future for _, future in futures if future.done()), None)
@@ -199,17 +201,19 @@ class Bench:
         self.wait_for(lambda: publisher.get_subscription_count() > 0, f"a listener to {topic.name}")
         return publisher
 
-    def wait_for(
-        self, condition: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S
-    ) -> Any:
-        """Until it holds; what it returned then. Fails at once when a node has failed."""
+    @staticmethod
+    def wait_for(condition: Callable[[], Any], what: str, timeout_s: float = PATIENCE_S) -> Any:
+        """Until it holds; what it returned then."""
         deadline = time.monotonic() + timeout_s
         while not (found := condition()):
-            for process in self.processes:
-                assert process.process.poll() in (None, 0, -signal.SIGKILL), process.log
             assert time.monotonic() < deadline, f"waited {timeout_s} s in vain for {what}"
             time.sleep(0.005)
         return found
+
+    def _require_life(self) -> None:
+        """Fails at once where a node has failed."""
+        for process in self.processes:
+            assert process.process.poll() in (None, 0, -signal.SIGKILL), process.log
 
     # ---- what most tests do --------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ NONSENSE = {
         "driver",
         f"{SIMULATED} -p realtime_priority:=99",
     ),
-    "driver: rate: found 'a parameter', expected port, rate_hz": (
+    "driver: rate: found 'a parameter', expected patience_s, port": (
         "driver",
         f"{SIMULATED} -p rate:=5.0",
     ),
