@@ -7,7 +7,7 @@ publishes   episode_start      EpisodeStart     reliable, latched, last 10
 publishes   trial_result       TrialResult      reliable, latched, last 10
 publishes   bundle_info        BundleInfo       reliable, latched, last 1
 publishes   diagnostics        DiagnosticArray  reliable, last 10
-subscribes  hand_reading       HandReading      best effort, last 1
+subscribes  hand_reading       HandReading      best effort, last 5
 serves      begin_trial        BeginTrial       forget the task: a new one is on the bench
 serves      begin_episode      BeginEpisode     start from where hand and valve are now
 serves      end_episode        EndEpisode       end the episode before its last step
