@@ -6,8 +6,8 @@ both ends of a topic agree.
 * A publisher offers as much as any subscriber may want (reliable); a subscriber that must not wait
   for a repeated message asks for less (best effort).
 * Of `joint_targets` the newest matters, so its depth is one. `hand_reading` is asked for with five:
-  with one, a policy on a busy machine lost 3 to 10 of 1000 readings to the next one, and each may be
-  the one that it would have acted on; with five it lost none, reliable or not.
+  with one, a policy on a busy machine lost 3 to 10 of 1000 readings to the next one, each of which
+  may be the one that it would have acted on; with five it lost none, reliable or not.
 * `joint_targets` are promised every control period or two, and live as long; the driver asks for
   no deadline, since its safety ladder counts ages itself and whoever promises nothing could then
   not reach it at all.
