@@ -172,11 +172,12 @@ class SessionRecorder:
         self, topic: str, message: Callable[[int], Values], clock_ns: int | None = None
     ) -> None:
         """Record a message whose moment is `clock_ns` on the clock of the readings; None: now."""
-        if self._recording is None:
+        recording = self._recording  # once: another thread may begin the next trial
+        if recording is None:
             return
         now_ns = time.time_ns()
         stamp_ns = now_ns if clock_ns is None else clock_ns + self._clock_offset_ns
-        self._recording.write(topic, message(stamp_ns), now_ns)
+        recording.write(topic, message(stamp_ns), now_ns)
 
 
 def free_name(folder: Path, labels: TrialLabels) -> str:
