@@ -7,6 +7,7 @@ up, which switches torque off, and the node is unconfigured again.
 
 from __future__ import annotations
 
+import gc
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -56,7 +57,12 @@ class ManagedNode(LifecycleNode):
     # ---- transitions ---------------------------------------------------------------------------
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        return self._upwards("configure", lambda part: part.configure(), lambda p: p.cleanup())
+        outcome = self._upwards("configure", lambda part: part.configure(), lambda p: p.cleanup())
+        # What exists by now stays. The collector would look at it again and again, 30 ms each time,
+        # in which no thread does anything else.
+        gc.collect()
+        gc.freeze()
+        return outcome
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         outcome = self._upwards("activate", lambda part: part.activate(), lambda p: p.deactivate())

@@ -8,7 +8,6 @@ Exit codes: 0 after SIGINT or SIGTERM, 2 for arguments that make no sense, 1 for
 
 from __future__ import annotations
 
-import gc
 import inspect
 import os
 import signal
@@ -88,9 +87,6 @@ def _serve(make_node: Callable[[], ManagedNode], stopping: threading.Event) -> i
         finally:
             stopping.set()
 
-    # What exists by now stays; the collector need not look at it again and again.
-    gc.collect()
-    gc.freeze()
     thread = threading.Thread(target=spin, name="executor")
     thread.start()
     stopping.wait()
