@@ -49,11 +49,17 @@ class TargetInbox:
     """
 
     def __init__(
-        self, joint_names: Sequence[str], clock_ns: Callable[[], int] = time.monotonic_ns
+        self,
+        joint_names: Sequence[str],
+        *,
+        longest_life_s: float,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
+        """`longest_life_s` caps every lifespan: the robot's own limit."""
         self.counts: Counter[str] = Counter()
         self.is_open = False
         self._joint_names, self._clock_ns = tuple(joint_names), clock_ns
+        self._longest_life_s = longest_life_s
         self._order = {name: index for index, name in enumerate(joint_names)}
         self._latest_ns = self._opened_ns = 0
         self._command: Command | None = None
@@ -112,8 +118,9 @@ class TargetInbox:
         if age_s < 0.0:
             detail = f"answers what will be measured in {-age_s:.3f} s"
             return Refusal(cause="from_the_future", detail=detail)
-        if age_s > targets.lifespan_s:
-            detail = f"{age_s:.3f} s old, lives {targets.lifespan_s:.3f} s"
+        life_s = min(targets.lifespan_s, self._longest_life_s)
+        if age_s > life_s:
+            detail = f"{age_s:.3f} s old, lives {life_s:.3f} s"
             return Refusal(cause="expired", detail=detail)
         if targets.reading_ns < self._opened_ns:
             return Refusal(cause="overruled", detail="the hand was told to hold since that reading")

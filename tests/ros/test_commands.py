@@ -21,6 +21,8 @@ from tests.ros.graph import HOME, Bench, bench_in, patient_robot, targets
 pytestmark = pytest.mark.realtime
 
 PERIOD_S = 0.05
+LIMP_AFTER_S = 2.0
+"""of the patient robot"""
 
 
 class Hand:
@@ -139,14 +141,23 @@ def test_a_command_past_its_lifespan_is_not_executed(active):
     assert not active.answered(reading.reading_ns)
 
 
+def test_nobody_is_believed_longer_than_the_robot_allows(active):
+    before = active.refused("expired")
+    reading = active.next_reading()
+    time.sleep(LIMP_AFTER_S + 0.2)
+    active.send(targets(reading, offset_rad=0.1, lifespan_s=60.0))
+    active.await_refusal("expired", before + 1)
+    assert not active.answered(reading.reading_ns)
+
+
 def test_a_duplicate_and_an_older_answer_are_not_executed(active):
     older, newer = active.next_reading(), active.next_reading()
     duplicates, reordered = active.refused("duplicate"), active.refused("reordered")
-    active.send(targets(newer, offset_rad=0.01, lifespan_s=10.0))
+    active.send(targets(newer, offset_rad=0.01, lifespan_s=LIMP_AFTER_S))
     active.bench.wait_for(lambda: active.answered(newer.reading_ns), "the newer to be applied")
-    active.send(targets(newer, offset_rad=0.1, lifespan_s=10.0))
+    active.send(targets(newer, offset_rad=0.1, lifespan_s=LIMP_AFTER_S))
     active.await_refusal("duplicate", duplicates + 1)
-    active.send(targets(older, offset_rad=0.1, lifespan_s=10.0))
+    active.send(targets(older, offset_rad=0.1, lifespan_s=LIMP_AFTER_S))
     active.await_refusal("reordered", reordered + 1)
     assert not active.answered(older.reading_ns)
     largest = max(max(np.abs(tick.applied_rad), default=0.0) for tick in active.ticks[-40:])

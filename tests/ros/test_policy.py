@@ -7,6 +7,7 @@ import shutil
 import pytest
 
 from sim2real.runtime.bundle import MANIFEST, read_bundle
+from taskbelief_hardware.interfaces import DIAGNOSTICS
 from taskbelief_policy.interfaces import (
     BEGIN_EPISODE,
     BEGIN_TRIAL,
@@ -102,7 +103,7 @@ def test_services_refuse_what_comes_too_early_and_say_why(unconfigured):
 
 
 def test_an_episode_is_told_from_start_to_result(policy, hand):
-    told = [len(policy.steps), len(policy.results)]
+    told, diagnostics = [len(policy.steps), len(policy.results)], policy.bench.listen(DIAGNOSTICS)
     info = policy.bench.listen(BUNDLE_INFO)
     begun = policy.bench.call(BEGIN_EPISODE, **GOAL)
     assert begun.success, begun.message
@@ -122,6 +123,10 @@ def test_an_episode_is_told_from_start_to_result(policy, hand):
     assert (start.episode_seed, start.trial_seed) == (3, 7)
     assert list(start.goal_centre) == [1.0]
     assert info[0].digest == belief.bundle_digest == start.bundle_digest
+    policy.bench.wait_for(lambda: diagnostics, "diagnostics")
+    rows = {row.name: row for row in diagnostics[-1].status}
+    assert {"policy: bundle", "policy: policy", "policy: belief"} <= set(rows)
+    assert info[0].digest in rows["policy: bundle"].message
 
 
 def test_commands_answer_readings_and_live_for_two_periods(policy, hand):

@@ -30,7 +30,7 @@ class Clock:
 
 def opened(clock: Clock) -> TargetInbox:
     """An inbox that was opened long ago."""
-    inbox = TargetInbox(NAMES, clock)
+    inbox = TargetInbox(NAMES, longest_life_s=0.3, clock_ns=clock)
     clock.now_ns = 0
     inbox.open()
     clock.now_ns = NOW_NS
@@ -77,6 +77,7 @@ def test_positions_go_by_name_in_any_order(order):
         ("from_the_future", {"reading_ns": NOW_NS + 1}),
         ("expired", {"reading_ns": NOW_NS - 100_000_001}),
         ("expired", {"reading_ns": 0}),
+        ("expired", {"reading_ns": NOW_NS - 300_000_001, "lifespan_s": 60.0}),
     ],
 )
 def test_whatever_does_not_fit_is_refused_and_counted(inbox, cause, changed):
@@ -109,7 +110,7 @@ def test_the_newest_wins_and_is_handed_out_once(inbox):
 
 
 def test_nothing_is_followed_before_opening_and_nothing_of_before_afterwards(clock):
-    inbox = TargetInbox(NAMES, clock)
+    inbox = TargetInbox(NAMES, longest_life_s=0.3, clock_ns=clock)
     assert inbox.offer(FRESH).cause == "not_active"
     assert inbox.take() is None
 

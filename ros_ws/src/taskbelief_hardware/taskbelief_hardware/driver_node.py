@@ -88,7 +88,8 @@ class DriverNode(ManagedNode):
         parameters = declare(self, DRIVER.parameters)
         spec = robot_spec(parameters)
         telemetry = HandTelemetry(self, spec, Stamps(self.get_clock()))
-        commander = TopicCommander(self, TargetInbox(spec.joint_names), telemetry)
+        inbox = TargetInbox(spec.joint_names, longest_life_s=spec.safety.limp_after_s)
+        commander = TopicCommander(self, inbox, telemetry)
         self.parts = (Hand(self, parameters, spec, telemetry, commander),)
 
 
