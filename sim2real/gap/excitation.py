@@ -101,10 +101,8 @@ def excitation_record(task: str, parameters: Mapping[str, tuple[float, ...]]) ->
 
 
 def excited_task(recording: RecordingData) -> tuple[str, dict[str, tuple[float, ...]]]:
-    """The task on the bench and what is known of its parameters; nothing, where nobody said."""
-    record = recording.more.get(RECORD)
-    if record is None:
-        return "", {}
+    """The task on the bench, and what was known of its parameters."""
+    record = recording.more[RECORD]
     known = json.loads(record["parameters"])
     return record["task"], {name: tuple(map(float, value)) for name, value in known.items()}
 

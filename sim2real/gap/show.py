@@ -37,6 +37,8 @@ def show_gap(console: Console, document: Mapping[str, Any]) -> None:
             console.print(table)
     for note in document["notes"]:
         console.print(f"note: {note}")
+    for task, reason in (document["identification"] or {}).get("left_out", {}).items():
+        console.print(f"{task}: not identified: {reason}")
     for section, reason in document["left_out"].items():
         console.print(f"{section.replace('_', ' ')}: left out: {reason}")
 
@@ -218,7 +220,7 @@ def _identified(found: Mapping[str, Any] | None) -> list[Table]:
         before, after = (1e3 * fit[f"rmse_{when}_rad"] for when in ("before", "after"))
         title = f"identified on B, {task}: replays of windows {before:.1f} → {after:.1f} mrad"
         table = Table(title=title, title_justify="left")
-        for name in ("parameter", "unit", "value", "95 % interval", "assumed", "family"):
+        for name in ("parameter", "unit", "value, 95 % interval", "assumed"):
             is_text = name in ("parameter", "unit")
             table.add_column(name, justify="left" if is_text else "right", no_wrap=True)
         for row in fit["parameters"]:
@@ -226,10 +228,8 @@ def _identified(found: Mapping[str, Any] | None) -> list[Table]:
             table.add_row(
                 row["parameter"],
                 row["unit"],
-                f"{row['estimate']:.3g}",
-                f"{row['low']:.3g} to {row['high']:.3g}",
+                f"{row['estimate']:.3g}  ({row['low']:.3g} to {row['high']:.3g})",
                 f"{row['assumed']:.3g}{mark}",
-                f"{row['family_low']:.3g} to {row['family_high']:.3g}",
             )
         table.caption = "* what was assumed lies outside the interval"
         tables.append(table)

@@ -11,7 +11,7 @@ from sim2real.evaluation.header import Header
 from sim2real.evaluation.recorder import HEADER_RECORD
 from sim2real.gap.beliefs import BeliefPath, Paths
 from sim2real.gap.closed_loop import Outcome, Outcomes
-from sim2real.gap.excitation import CONDITION, excited_task
+from sim2real.gap.excitation import CONDITION, RECORD, excited_task
 from sim2real.gap.latency import Ticks
 from sim2real.gap.motion import Motion, PairKey
 from sim2real.gap.recorded_motion import goals_of_ticks, motion_of, stretches, ticks_of
@@ -119,11 +119,11 @@ class _Gathered:
         header = recording.more.get(HEADER_RECORD)
         if header is not None:
             self.tasks.update(Header.from_json(header["header"], str(recording.path)).tasks)
-        if recording.counts.get("episode_start"):
+        if RECORD in recording.more:
+            self._add_script(recording)
+        else:
             for episode in episodes(recording):
                 self._add_episode(episode)
-        else:
-            self._add_script(recording)
 
     def belief_paths(self) -> Paths:
         """Trials put together from their episodes."""
@@ -158,9 +158,11 @@ class _Gathered:
             self.beliefs.setdefault((start.task, start.trial), {})[start.episode] = path
 
     def _add_script(self, recording: RecordingData) -> None:
-        """A recording without a policy: whatever moves in it without a pause."""
+        """What a script moved without a pause."""
         task, parameters = excited_task(recording)
-        self.tasks.update({task: parameters} if parameters else {})
+        self.tasks.setdefault(task, parameters)
+        if not recording.counts.get("hand_reading"):
+            return
         columns = recording.columns("control_tick")
         ticks = ticks_of(columns)
         self.ticks.append(ticks)

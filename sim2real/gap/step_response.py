@@ -77,15 +77,16 @@ def steps_of(goal_time_s: Float, goal_rad: Float, motion: Motion) -> list[tuple[
 
 
 def _response(motion: Motion, joint: int, start_s: float, end_s: float) -> Response | None:
-    """None where there are too few readings, or where the joint hardly moved."""
+    """None where readings are missing, or where the joint hardly moved."""
     inside = (motion.time_s >= start_s) & (motion.time_s <= end_s)
     before = (motion.time_s >= start_s - MIN_REST_S / 2.0) & (motion.time_s <= start_s)
-    if inside.sum() < READINGS_PER_STEP or not before.any():
+    tail = inside & (motion.time_s >= end_s - TAIL * (end_s - start_s))
+    if inside.sum() < READINGS_PER_STEP or not before.any() or not tail.any():
         return None
     time_s = motion.time_s[inside] - start_s
     position = motion.position_rad[inside, joint]
     first = float(motion.position_rad[before, joint].mean())
-    last = float(position[time_s >= (1.0 - TAIL) * (end_s - start_s)].mean())
+    last = float(motion.position_rad[tail, joint].mean())
     goal = float(motion.goals_at(np.array([start_s]))[0, joint])
     way = last - first
     if abs(way) < MIN_STEP_RAD / 2.0:

@@ -90,7 +90,22 @@ def test_a_recording_in_which_nothing_moved_is_bad_input(tmp_path):
     with Recording(tmp_path / "empty.mcap", metadata):
         pass
 
-    with pytest.raises(BadInput, match="control_tick"):
+    with pytest.raises(BadInput, match="completed episodes"):
+        read_side(tmp_path)
+
+
+def test_a_hand_that_was_only_put_in_place_is_no_motion(simulated_folder, tmp_path):
+    """As a trial leaves it that ends in a fault before its first episode."""
+    whole = simulated_folder / "recordings" / "test-0.adapted.0.mcap"
+    metadata = RecordingMetadata.of(SPEC, robot="simulated")
+    with Recording(tmp_path / "placed.mcap", metadata) as copy:
+        for record in records(whole):
+            if isinstance(record, Raw):
+                topic = record.channel.topic.strip("/")
+                if topic in ("hand_reading", "control_tick"):
+                    copy.write_cdr(topic, record.message.data, record.message.log_time)
+
+    with pytest.raises(BadInput, match="completed episodes"):
         read_side(tmp_path)
 
 

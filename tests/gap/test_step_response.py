@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -100,3 +102,16 @@ def test_small_jumps_are_no_steps():
     motion = stepping(lambda since: np.minimum(since / 0.05, 1.0), step_rad=0.01)
 
     assert joint_responses([motion]) == [[]]
+
+
+def test_a_step_of_which_the_end_was_not_read_is_not_judged():
+    whole = stepping(lambda since: 1.0 - np.exp(-since / 0.03), num_steps=3)
+    is_read = (whole.time_s < 1.7) | (whole.time_s > 2.001)
+    fields = ("time_s", "position_rad", "velocity_rad_s")
+    objects = ("object_position_rad", "object_velocity_rad_s")
+    holey = replace(whole, **{name: getattr(whole, name)[is_read] for name in (*fields, *objects)})
+
+    (responses,) = joint_responses([holey])
+
+    assert len(responses) == 1
+    assert np.isfinite(responses[0].steady_error_rad)
