@@ -56,11 +56,6 @@ class NodeSpec:
         return f"{self.namespace}/{self.name}"
 
     @property
-    def realtime_priority(self) -> int:
-        """Of all its threads, SCHED_FIFO; 0: none."""
-        return int(self.parameters.get("realtime_priority", 0))
-
-    @property
     def arguments(self) -> list[str]:
         """What its process is started with."""
         remaps = ["-r", f"__node:={self.name}"]

@@ -24,7 +24,7 @@ RECORDER = NodeInterface(
     publishes=(),
     subscribes=tuple(TAPPED.values()),
     services=(),
-    parameters=(FOLDER, _ROBOT, _UNIT, ROBOT_CONFIG),
+    parameters=(FOLDER, _ROBOT, _UNIT, ROBOT_CONFIG, REALTIME_PRIORITY),
 )
 PLAN = Parameter(
     name="plan",

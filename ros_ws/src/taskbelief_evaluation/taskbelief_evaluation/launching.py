@@ -52,7 +52,8 @@ def actions_of(graph: Graph) -> list[Action]:
     """Everything that a graph runs, on a tether, and who takes it through its transitions."""
     hand = []
     if graph.emulator is not None:
-        command = tethered(graph.emulator.command, os.getpid())
+        priority = graph.emulator.realtime_priority
+        command = tethered(graph.emulator.command, os.getpid(), priority)
         hand = [ExecuteProcess(cmd=command, name="hand", output="screen", on_exit=_needed("hand"))]
     nodes = [_node(node) for node in graph.nodes]
     return [*hand, *nodes, *([_conductor(graph)] if graph.transitions else [])]
@@ -68,7 +69,7 @@ def _node(node: NodeSpec) -> Node:
         parameters=[dict(node.parameters)],
         exec_name=node.name,
         ros_arguments=["--enclave", node.full_name],
-        prefix=shlex.join(tethered([], os.getpid(), node.realtime_priority)),
+        prefix=shlex.join(tethered([], os.getpid())),
         output="screen",
         on_exit=_needed(node.full_name) if ends_all else None,
     )

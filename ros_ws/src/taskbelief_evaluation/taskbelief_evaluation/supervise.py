@@ -92,7 +92,6 @@ class Supervisor:
             node_command(node, self._environment),
             environment=self._environment,
             log=None if node.is_main else self._log(node.name),
-            realtime_priority=0 if node.is_main else node.realtime_priority,
         )
         self._children.append((node, child))
         say(f"{node.full_name}: {node.package}/{node.executable}, process {child.pid}")
