@@ -53,6 +53,7 @@ def require_standing_by(bench) -> None:
     assert bench.wait_for(held, "the hand to hold")[-1].cause == "no_command"
 
 
+@pytest.mark.slow
 def test_episodes_over_two_processes_and_an_emulated_bus(bench, patient, tmp_path):
     with emulated_hand() as port:
         driver, policy = bench.graph(port=port, **EMULATED | patient)
@@ -69,6 +70,7 @@ def test_episodes_over_two_processes_and_an_emulated_bus(bench, patient, tmp_pat
         assert driver.stop() == 0
 
 
+@pytest.mark.slow
 def test_episodes_in_one_process_with_readings_between_the_steps(bench, patient, tmp_path):
     node = bench.start("direct", robot="simulated", rate_hz=50.0, **patient)
     ticks = bench.listen(CONTROL_TICK)

@@ -9,7 +9,7 @@ from taskbelief_hardware.interfaces import CONTROL_TICK, DIAGNOSTICS, HAND_READI
 from taskbelief_policy.interfaces import POLICY_STEP, TRIAL_RESULT
 from tests.ros.graph import EMULATED, SPEC, patient_robot
 
-pytestmark = pytest.mark.realtime
+pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 
 
 @pytest.fixture
