@@ -79,7 +79,7 @@ print(os.environ["LD_LIBRARY_PATH"], os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"]
 
 def run(install: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     # The wheels' own restart is over for this process: what follows is ours.
-    environment = {"PATH": os.environ["PATH"], "_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"} | variables
+    environment = {"_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"} | variables
     command = [sys.executable, "-c", SCRIPT, str(install), "and more"]
     return subprocess.run(command, env=environment, capture_output=True, text=True)
 

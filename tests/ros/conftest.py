@@ -17,8 +17,10 @@ def _why_not() -> str:
         environment = ros_environment()
     except BadInput as error:
         return str(error)
-    if environment.get("LD_LIBRARY_PATH") != os.environ.get("LD_LIBRARY_PATH"):
-        return "the workspace is built but not in this environment: source ros_ws/install/setup.sh"
+    is_complete = environment.get("LD_LIBRARY_PATH") == os.environ.get("LD_LIBRARY_PATH")
+    if "ROS_DISTRO" in os.environ and not is_complete:
+        # With wheels nothing needs to be sourced: there the tests run, and say what is broken.
+        return "the workspace is built but not sourced: . ros_ws/install/setup.sh"
     os.environ.update(environment)
     return ""
 
