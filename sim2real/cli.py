@@ -64,12 +64,12 @@ VERBS: dict[str, Verb] = {
     "excite": Verb(
         function="training.gap.excite:excite",
         purpose="move every joint by a script and record how it follows, for `gap`",
-        extra="training,robot,ros",
+        extra="sim,robot",
     ),
     "gap": Verb(
         function="training.gap.command:gap",
         purpose="measure what lies between two robots, or a robot and its simulation",
-        extra="training,ros",
+        extra="sim,recording",
     ),
     "plan": Verb(
         function="training.evaluation.write_plan:plan",

@@ -164,10 +164,19 @@ def _replays(a: Side, b: Side, spec: RobotSpec, model_of: ModelOf, dynamics: str
     """By kind of motion, a policy's and a script's: errors of both sides and their difference."""
     document: Document = {}
     for kind in ("policy", "script"):
-        sides = [_errors(side, kind, spec, model_of) for side in (a, b)]
+        motions = _chosen(*(side.acted if kind == "policy" else side.excited for side in (a, b)))
+        sides = [
+            replay_errors(chosen, replay_side(side, chosen, spec, model_of))
+            for side, chosen in zip((a, b), motions)
+        ]
         if not any(sides):
             continue
-        shown = [replay_summary(side, spec.joint_names) if side else None for side in sides]
+        shown = [
+            {**replay_summary(errors, spec.joint_names), "num_unstable": len(chosen) - len(errors)}
+            if errors
+            else None
+            for errors, chosen in zip(sides, motions)
+        ]
         document[kind] = {
             "dynamics": dynamics,
             "a": shown[0],
@@ -180,9 +189,18 @@ def _replays(a: Side, b: Side, spec: RobotSpec, model_of: ModelOf, dynamics: str
     return document
 
 
-def _errors(side: Side, kind: str, spec: RobotSpec, model_of: ModelOf) -> list[ReplayError]:
-    motions = thinned(side.acted if kind == "policy" else side.excited)
-    return replay_errors(motions, replay_side(side, motions, spec, model_of))
+def _chosen(a: Sequence[Motion], b: Sequence[Motion]) -> list[list[Motion]]:
+    """The motions to replay: those that both sides have, if there are any; evenly thinned out."""
+    shared = {motion.key for motion in a} & {motion.key for motion in b}
+    chosen = []
+    for side in (a, b):
+        ordered = sorted(side, key=lambda motion: motion.key)
+        paired = [motion for motion in ordered if motion.key in shared] or ordered
+        count = min(len(paired), MAX_REPLAYS)
+        chosen.append(
+            [paired[index] for index in np.linspace(0, len(paired) - 1, count).astype(int)]
+        )
+    return chosen
 
 
 def replay_side(
@@ -191,12 +209,6 @@ def replay_side(
     """Every motion in the model of its task."""
     models = {motion.key.task: model_of(side, motion.key.task) for motion in motions}
     return replay(motions, [models[motion.key.task] for motion in motions], spec)
-
-
-def thinned(motions: Sequence[Motion]) -> list[Motion]:
-    """At most `MAX_REPLAYS` of them, evenly."""
-    count = min(len(motions), MAX_REPLAYS)
-    return [motions[index] for index in np.linspace(0, len(motions) - 1, count).astype(int)]
 
 
 def _excess(spec: RobotSpec, a: Sequence[ReplayError], b: Sequence[ReplayError]) -> list[Document]:
