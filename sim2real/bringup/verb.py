@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
-
-import tyro
+from typing import Literal
 
 from sim2real.bringup.graph import Graph, RobotKind, Topology, dclaw_graph, evaluation_graph
 from sim2real.bringup.processes import executable_path
@@ -16,7 +14,7 @@ from sim2real.ros_environment import ros_environment
 
 
 def bringup(
-    bundle: Annotated[Path, tyro.conf.Positional],
+    bundle: Path,
     robot: RobotKind,
     unit: str = "",
     port: str = "",
@@ -32,7 +30,7 @@ def bringup(
     show: Literal["nothing", "belief"] = "nothing",
     logs: Path | None = None,
 ) -> None:
-    """Bring up the hand's nodes with BUNDLE, torque on, until SIGINT or SIGTERM.
+    """Bring up the hand's nodes with a bundle, torque on, until SIGINT or SIGTERM.
 
     Nothing moves yet: an episode begins when the service `begin_episode` is called. Torque goes off
     before anything else ends, also when a node dies or this command is killed.

@@ -206,10 +206,13 @@ def test_two_hands_in_two_namespaces_on_one_machine(bench, tmp_path):
 
 
 def test_bad_input_is_one_line_before_anything_runs(tmp_path):
-    command = [sys.executable, "-m", "sim2real.cli", "bringup", str(tmp_path / "nowhere")]
+    command = [sys.executable, "-m", "sim2real.cli", "bringup", "--robot", "emulated"]
     began = time.monotonic()
     outcome = subprocess.run(
-        [*command, "--robot", "emulated"], capture_output=True, text=True, check=False
+        [*command, "--bundle", str(tmp_path / "nowhere")],
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert outcome.returncode == 2

@@ -26,6 +26,7 @@ from sim2real.evaluation.schedule import Role
 from sim2real.evaluation.session import Condition
 from sim2real.evaluation.summary import show_results
 from sim2real.recording.metadata import git_commit
+from sim2real.report.write import write_report
 from sim2real.runtime.bundle import MANIFEST, TASKS, Bundle
 from sim2real.runtime.realtime import require_realtime
 from sim2real.runtime.verify import load_bundle
@@ -75,6 +76,8 @@ def evaluate(
     if evaluation.missing():
         print(f"taskbelief evaluate: {_what_is_missing(evaluation, options)}", file=sys.stderr)
         return 1
+    if options.out is not None:
+        view.console.print(f"report: {write_report(options.out)}")
     return 0
 
 
