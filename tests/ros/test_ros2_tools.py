@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from itertools import chain
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from taskbelief_evaluation import security_policy
+from taskbelief_evaluation.interfaces import BENCH, EVALUATOR, RECORDER
 from taskbelief_evaluation.security_policy import policy
 from taskbelief_hardware.interfaces import DRIVER
 from taskbelief_policy.interfaces import DIRECT, POLICY
@@ -28,6 +30,14 @@ def entry_points() -> dict[str, list[str]]:
     [call] = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     [groups] = [word.value for word in call.keywords if word.arg == "entry_points"]
     return ast.literal_eval(groups)
+
+
+@pytest.mark.parametrize(
+    ("module", "interface"),
+    [("recorder_node", RECORDER), ("evaluate_node", EVALUATOR), ("bench_node", BENCH)],
+)
+def test_a_nodes_docstring_has_the_table_of_its_interface(module, interface):
+    assert interface.table() in importlib.import_module(f"taskbelief_evaluation.{module}").__doc__
 
 
 @pytest.mark.parametrize("group", GROUPS)
@@ -59,7 +69,8 @@ def test_nothing_else_asks_for_ros2cli():
 
 
 @pytest.mark.parametrize(
-    ("node", "interface"), [("driver", DRIVER), ("policy", POLICY), ("direct", DIRECT)]
+    ("node", "interface"),
+    [("driver", DRIVER), ("policy", POLICY), ("direct", DIRECT), ("recorder", RECORDER)],
 )
 def test_a_node_may_do_what_it_does_and_nothing_else(node, interface):
     profile = policy("/left").find(f"enclaves/enclave[@path='/left/{node}']//profile")
@@ -73,7 +84,7 @@ def test_a_node_may_do_what_it_does_and_nothing_else(node, interface):
     assert allowed("topic", "publish") == {topic.name for topic in interface.publishes}
     assert allowed("topic", "subscribe") == {topic.name for topic in interface.subscribes}
     assert allowed("service", "reply") == {service.name for service in interface.services}
-    assert allowed("service", "request") == set()
+    assert allowed("service", "request") == {service.name for service in interface.calls}
 
 
 def test_the_policy_is_printed_as_xml(capsys, monkeypatch):

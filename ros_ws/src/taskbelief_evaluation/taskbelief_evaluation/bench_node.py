@@ -2,6 +2,14 @@
 
 It waits until the policy takes a trial, runs episodes for `seconds`, and writes what the ticks said
 to the JSON file `out`. Ticks between two episodes do not count, nor does the first moment of each.
+
+subscribes  control_tick   ControlTick   reliable, last 10
+subscribes  trial_result   TrialResult   reliable, latched, last 10
+calls       begin_trial    BeginTrial    forget the task: a new one is on the bench
+calls       begin_episode  BeginEpisode  start from where hand and valve are now
+parameter   seconds        20.0          how long, s
+parameter   period_s       0.1           the policy's, s
+parameter   out            ''            JSON file to write
 """
 
 from __future__ import annotations

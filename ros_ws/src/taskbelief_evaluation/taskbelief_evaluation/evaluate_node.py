@@ -6,6 +6,42 @@ every trial, and notes each episode before the next one begins. Started again wi
 folder it goes on with what is missing. Ends with 0 when nothing is, 1 when something is, 2 for
 input that makes no sense, 130 when it was told to stop (SIGINT). SIGTERM says that something of the
 graph has died: it is noted as a fault of the episode that runs.
+
+subscribes  joint_targets      JointTargets     reliable, last 1
+subscribes  belief             TaskBelief       reliable, latched, last 1
+subscribes  policy_step        PolicyStep       reliable, last 10
+subscribes  episode_start      EpisodeStart     reliable, latched, last 10
+subscribes  trial_result       TrialResult      reliable, latched, last 10
+subscribes  bundle_info        BundleInfo       reliable, latched, last 1
+subscribes  diagnostics        DiagnosticArray  reliable, last 10
+subscribes  hand_reading       HandReading      best effort, last 5
+subscribes  joint_states       JointState       reliable, last 10
+subscribes  servo_states       ServoStateArray  best effort, last 5
+subscribes  control_tick       ControlTick      reliable, last 10
+subscribes  safety_event       SafetyEvent      reliable, latched, last 10
+subscribes  robot_description  String           reliable, latched, last 1
+calls       place_hand         PlaceHand        bring hand and valve to where an episode starts
+calls       begin_trial        BeginTrial       forget the task: a new one is on the bench
+calls       begin_episode      BeginEpisode     start from where hand and valve are now
+calls       freeze_belief      FreezeBelief     let nothing become evidence, or let it again
+calls       get_belief         GetBelief        all that is carried about the task
+calls       set_belief         SetBelief        go on from what was remembered about a task
+parameter   plan               ''               JSON file of tasks and episodes, as `taskbelief
+                                                plan` writes it; has to be given
+parameter   out                ''               folder for journal, results and recordings; goes on
+                                                with what it holds
+parameter   bundle             ''               folder of the bundle
+parameter   topology           'two_processes'  which nodes are there: driver and policy, or both in
+                                                one
+parameter   faults             ''               YAML plan of faults of the emulated hands; empty:
+                                                none
+parameter   max_faults         1                faults after which it stops
+parameter   robot              ''               which kind of robot
+parameter   unit               'emulated'       whose calibration to use; a serial robot's own has
+                                                to be given
+parameter   port               ''               serial port of the hand; none where it is simulated
+parameter   robot_config       ''               path of a robot.yaml; empty: the D'Claw's
+parameter   realtime_priority  0                SCHED_FIFO priority of the process; 0: as any other
 """
 
 from __future__ import annotations

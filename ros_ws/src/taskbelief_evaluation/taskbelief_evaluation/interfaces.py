@@ -7,10 +7,19 @@ from taskbelief_hardware.declarations import NodeInterface, Parameter
 from taskbelief_hardware.interfaces import (
     CONTROL_TICK,
     DRIVER_PARAMETERS,
+    PLACE_HAND,
     REALTIME_PRIORITY,
     ROBOT_CONFIG,
 )
-from taskbelief_policy.interfaces import BUNDLE, TRIAL_RESULT
+from taskbelief_policy.interfaces import (
+    BEGIN_EPISODE,
+    BEGIN_TRIAL,
+    BUNDLE,
+    FREEZE_BELIEF,
+    GET_BELIEF,
+    SET_BELIEF,
+    TRIAL_RESULT,
+)
 
 _ROBOT, _UNIT, _PORT = (
     next(parameter for parameter in DRIVER_PARAMETERS if parameter.name == name)
@@ -55,6 +64,10 @@ EVALUATOR = NodeInterface(
     publishes=(),
     subscribes=tuple(TAPPED.values()),
     services=(),
+    calls=(
+        *(PLACE_HAND, BEGIN_TRIAL, BEGIN_EPISODE),
+        *(FREEZE_BELIEF, GET_BELIEF, SET_BELIEF),
+    ),
     parameters=(
         *(PLAN, OUT, BUNDLE, TOPOLOGY, FAULTS, MAX_FAULTS),
         *(_ROBOT, _UNIT, _PORT, ROBOT_CONFIG, REALTIME_PRIORITY),
@@ -64,6 +77,7 @@ BENCH = NodeInterface(
     publishes=(),
     subscribes=(CONTROL_TICK, TRIAL_RESULT),
     services=(),
+    calls=(BEGIN_TRIAL, BEGIN_EPISODE),
     parameters=(
         Parameter(name="seconds", default=20.0, purpose="how long, s", low=1.0, high=1e6),
         Parameter(name="period_s", default=0.1, purpose="the policy's, s", low=1e-4, high=10.0),

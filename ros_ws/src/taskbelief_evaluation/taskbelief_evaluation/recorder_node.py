@@ -4,7 +4,25 @@ The file is named after the moment and lies in `folder`. While it grows it is ca
 and what is older than a second survives the death of this process. Messages that never came are
 counted and said at the end.
 
-{interface}
+subscribes  joint_targets      JointTargets     reliable, last 1
+subscribes  belief             TaskBelief       reliable, latched, last 1
+subscribes  policy_step        PolicyStep       reliable, last 10
+subscribes  episode_start      EpisodeStart     reliable, latched, last 10
+subscribes  trial_result       TrialResult      reliable, latched, last 10
+subscribes  bundle_info        BundleInfo       reliable, latched, last 1
+subscribes  diagnostics        DiagnosticArray  reliable, last 10
+subscribes  hand_reading       HandReading      best effort, last 5
+subscribes  joint_states       JointState       reliable, last 10
+subscribes  servo_states       ServoStateArray  best effort, last 5
+subscribes  control_tick       ControlTick      reliable, last 10
+subscribes  safety_event       SafetyEvent      reliable, latched, last 10
+subscribes  robot_description  String           reliable, latched, last 1
+parameter   folder             ''               folder for recordings; has to be given
+parameter   robot              ''               which kind of robot
+parameter   unit               'emulated'       whose calibration to use; a serial robot's own has
+                                                to be given
+parameter   robot_config       ''               path of a robot.yaml; empty: the D'Claw's
+parameter   realtime_priority  0                SCHED_FIFO priority of the process; 0: as any other
 """
 
 from __future__ import annotations

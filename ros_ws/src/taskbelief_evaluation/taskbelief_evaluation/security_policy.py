@@ -11,13 +11,13 @@ import sys
 from collections.abc import Iterable
 from xml.etree import ElementTree
 
-from taskbelief_evaluation.interfaces import EVALUATOR, RECORDER
+from taskbelief_evaluation.interfaces import BENCH, EVALUATOR, RECORDER
 from taskbelief_hardware.declarations import NodeInterface
 from taskbelief_hardware.interfaces import DRIVER
 from taskbelief_policy.interfaces import BELIEF, DIRECT, POLICY
 
 MANAGED = {"driver": DRIVER, "policy": POLICY, "direct": DIRECT}
-PLAIN = {"recorder": RECORDER, "evaluator": EVALUATOR}
+PLAIN = {"recorder": RECORDER, "evaluator": EVALUATOR, "bench": BENCH}
 CONDUCTORS = ("supervisor", "conductor")
 """who takes the managed nodes through their lifecycle"""
 PARAMETER_SERVICES = (
@@ -44,8 +44,7 @@ def policy(namespace: str = "/") -> ElementTree.Element:
         _of(_profile(enclaves, namespace, node), interface)
     evaluator = enclaves.find("enclave/profiles/profile[@node='evaluator']")
     assert evaluator is not None
-    called = (*DRIVER.services, *POLICY.services)
-    _services(evaluator, "request", [*lifecycle, *(service.name for service in called)])
+    _services(evaluator, "request", lifecycle)
     for node in CONDUCTORS:
         profile = _profile(enclaves, namespace, node)
         _services(profile, "request", lifecycle)
@@ -68,6 +67,7 @@ def _of(profile: ElementTree.Element, interface: NodeInterface) -> None:
     _topics(profile, "publish", [topic.name for topic in interface.publishes])
     _topics(profile, "subscribe", [topic.name for topic in interface.subscribes])
     _services(profile, "reply", [service.name for service in interface.services])
+    _services(profile, "request", [service.name for service in interface.calls])
 
 
 def _topics(profile: ElementTree.Element, verb: str, names: Iterable[str]) -> None:
