@@ -1,7 +1,8 @@
 """The lag of measured positions behind applied goals, by cross-correlation, per joint.
 
-Changes of goals are correlated with changes of positions on a uniform grid; the lag is where the
-correlation over all pieces is largest, between samples on the parabola through the three largest.
+Changes of goals are correlated with changes of positions from period to period; the lag is where
+the correlation over all pieces is largest, between periods on the parabola through the three
+largest.
 It holds everything between goal and motion: transport, delay and the response of the servo.
 """
 
@@ -17,6 +18,8 @@ from sim2real.gap.motion import Float, Motion
 
 PIECE_S = 1.5
 """motions are cut into pieces of about this length, which are what the bootstrap draws from"""
+SUBDIVISION = 10
+"""points at which positions are taken within a period, for their mean"""
 MAX_LAG_S = 0.5
 """no servo of this kind answers later"""
 
@@ -34,10 +37,10 @@ class Lag(NamedTuple):
 def joint_lags(
     motions: Sequence[Motion], period_s: float, *, num_resamples: int = 1000, seed: int = 0
 ) -> list[Lag | None]:
-    """One lag per joint, on a grid of `period_s`; None for a joint that was given no motion.
+    """One lag per joint, in periods of `period_s`; None for a joint that was given no motion.
 
-    Two changes within one period cannot be told apart: where goals change only as readings are
-    taken, no lag below the period is resolved.
+    What happens between two readings is taken to be a straight line: lags well below the time
+    between readings are not resolved.
     """
     pieces = [piece for motion in motions for piece in motion.windows(PIECE_S)]
     num_lags = round(MAX_LAG_S / period_s) + 1
@@ -68,9 +71,16 @@ def peak(correlation: Float) -> Float:
 
 
 def _changes(piece: Motion, period_s: float) -> tuple[Float, Float]:
-    """(N, J) changes of goals and of positions from one grid point to the next."""
-    grid = np.arange(0.0, piece.duration_s + 1e-9, period_s)
-    return np.diff(piece.goals_at(grid + 1e-9), axis=0), np.diff(piece.positions_at(grid), axis=0)
+    """(N, J) changes of goals and of positions from one period to the next.
+
+    Both are means over periods: sampled at instants, goals that come right after a sample would
+    seem to be a whole period later than those that come right before it.
+    """
+    count = int(piece.duration_s / period_s + 1e-9)
+    fine = (np.arange(count * SUBDIVISION) + 0.5) * (period_s / SUBDIVISION)
+    position = piece.positions_at(fine).reshape(count, SUBDIVISION, -1).mean(axis=1)
+    goal = piece.mean_goals(count, period_s)
+    return np.diff(goal, axis=0), np.diff(position, axis=0)
 
 
 def _sums(goal: Float, position: Float, num_lags: int) -> Float:

@@ -68,6 +68,20 @@ class Motion:
         index = np.searchsorted(self.goal_time_s, time_s, side="right") - 1
         return self.goal_rad[np.maximum(index, 0)]
 
+    def mean_goals(self, num_steps: int, step_s: float, delay_s: float = 0.0) -> Float:
+        """(num_steps, J) the mean of the goals in force during each step, all `delay_s` later."""
+        borders = np.arange(num_steps + 1) * step_s - delay_s
+        gone = np.diff(self.goal_time_s)[:, None] * self.goal_rad[:-1]
+        integral = np.concatenate([np.zeros((1, gone.shape[1])), np.cumsum(gone, axis=0)])
+        index = np.maximum(np.searchsorted(self.goal_time_s, borders, side="right") - 1, 0)
+        since = borders - self.goal_time_s[index]
+        at_borders = integral[index] + since[:, None] * self.goal_rad[index]
+        mean = np.diff(at_borders, axis=0) / step_s
+        # Where no goal comes within a step, the goal itself and not a rounded mean of it.
+        is_whole = index[:-1] == index[1:]
+        mean[is_whole] = self.goal_rad[index[:-1][is_whole]]
+        return np.asarray(mean)
+
     def positions_at(self, time_s: Float) -> Float:
         """(N, J) measured positions at (N,) times, on straight lines between readings."""
         return interpolated(self.time_s, self.position_rad, time_s)

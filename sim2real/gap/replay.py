@@ -63,9 +63,10 @@ class Replayer:
         num_steps = max(self._steps(motion) for motion in motions)
         control = np.zeros((len(motions), num_steps, self._num_actuators))
         for row, motion in enumerate(motions):
-            control[row][:, self._actuators] = held_goals(
-                motion, num_steps, self._dt, float(delay_s[row])
-            )
+            # A goal that arrives within a step counts for the rest of the step, so that a replay
+            # changes smoothly with the delay.
+            goals = motion.mean_goals(num_steps, self._dt, float(delay_s[row]))
+            control[row][:, self._actuators] = goals
         start = qpos[:, self._qpos].copy()
         record = batch.rollout(num_steps, control, record=("qpos",))["qpos"]
         path = np.concatenate([start[:, None], record[:, :, self._qpos]], axis=1)
@@ -102,22 +103,3 @@ def model_delay_s(model: mujoco.MjModel) -> float:
     index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_NUMERIC, _DELAY_NUMERIC)
     steps = 0.0 if index < 0 else float(model.numeric(_DELAY_NUMERIC).data[0])
     return steps * float(model.opt.timestep)
-
-
-def held_goals(motion: Motion, num_steps: int, dt: float, delay_s: float) -> Float:
-    """(num_steps, J) what the servos track in each physics step: the mean of the goals during it.
-
-    A goal that arrives within a step counts for the rest of the step, so that a replay changes
-    smoothly with the delay.
-    """
-    borders = np.arange(num_steps + 1) * dt - delay_s
-    gone = np.diff(motion.goal_time_s)[:, None] * motion.goal_rad[:-1]
-    integral = np.concatenate([np.zeros((1, gone.shape[1])), np.cumsum(gone, axis=0)])
-    index = np.maximum(np.searchsorted(motion.goal_time_s, borders, side="right") - 1, 0)
-    since = borders - motion.goal_time_s[index]
-    at_borders = integral[index] + since[:, None] * motion.goal_rad[index]
-    mean = np.diff(at_borders, axis=0) / dt
-    # Where no goal arrives within a step, the goal itself and not a rounded mean of it.
-    is_whole = index[:-1] == index[1:]
-    mean[is_whole] = motion.goal_rad[index[:-1][is_whole]]
-    return np.asarray(mean)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -53,6 +55,23 @@ def test_steps_lag_by_their_delay():
     (lag,) = joint_lags([motion], PERIOD_S, num_resamples=10)
 
     assert lag.lag_s == pytest.approx(0.05, abs=PERIOD_S)
+
+
+def test_when_goals_come_between_two_readings_makes_no_difference():
+    """Goals right at the readings, as in a simulation, or 3 ms later, as over a bus."""
+    lags = []
+    for offset_s in (0.0, 0.003, 0.012):
+        motion = tracked(swinging(1), delay_s=0.06, period_s=0.02, num_readings=601)
+        goal_time_s = np.arange(-1.0, 12.0, 0.02) + offset_s
+        motion = replace(
+            motion,
+            goal_time_s=goal_time_s,
+            # A held goal lags by half a period on average.
+            goal_rad=swinging(1)(goal_time_s + 0.01)[:, None],
+        )
+        lags.append(joint_lags([motion], 0.02, num_resamples=10)[0].lag_s)
+
+    np.testing.assert_allclose(lags, 0.06, atol=0.002)
 
 
 def test_a_joint_that_is_given_no_motion_has_no_lag():

@@ -152,3 +152,45 @@ def test_pauses_and_torque_off_cut_a_recording():
     found = [len(part["reading_ns"]) for part in stretches(columns)]
 
     assert found == [3, 1, 5]
+
+
+def jumping(times, levels) -> Motion:
+    nothing = np.zeros((2, 1))
+    return Motion(
+        key=KEY,
+        time_s=np.array([0.0, 1.0]),
+        position_rad=nothing,
+        velocity_rad_s=nothing,
+        object_position_rad=nothing[:, 0],
+        object_velocity_rad_s=nothing[:, 0],
+        goal_time_s=np.array([-1.0, *times]),
+        goal_rad=np.array([0.0, *levels])[:, None],
+    )
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    times=st.lists(st.floats(0.0, 0.9), min_size=1, max_size=6, unique=True),
+    delay=st.floats(0.0, 0.05),
+    seed=st.integers(0, 99),
+)
+def test_held_goals_are_the_means_of_the_delayed_goals(times, delay, seed):
+    dt, count = 0.01, 100
+    levels = np.random.default_rng(seed).uniform(-1.0, 1.0, len(times))
+    motion = jumping(sorted(times), levels)
+
+    held = motion.mean_goals(count, dt, delay)[:, 0]
+
+    fine = (np.arange(count * 400) + 0.5) * dt / 400
+    expected = motion.goals_at(fine - delay)[:, 0].reshape(count, 400).mean(axis=1)
+    np.testing.assert_allclose(held, expected, atol=0.02)
+    assert np.abs(held).max() <= np.abs(motion.goal_rad).max() + 1e-9
+
+
+def test_a_delay_of_whole_steps_shifts_goals_by_whole_steps():
+    motion = jumping([0.1, 0.3], [1.0, -1.0])
+
+    prompt, late = (motion.mean_goals(60, 0.01, steps * 0.01)[:, 0] for steps in (0, 7))
+
+    np.testing.assert_allclose(late[7:], prompt[:-7], atol=1e-9)
+    assert set(np.round(prompt, 9)) == {0.0, 1.0, -1.0}

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from sim2real.gap.motion import Motion
-from sim2real.gap.replay import held_goals, replay
+from sim2real.gap.replay import replay
 from sim2real.gap.replay_error import (
     JOINT_THRESHOLD_RAD,
     replay_difference,
@@ -16,7 +13,7 @@ from sim2real.gap.replay_error import (
     replay_summary,
 )
 from sim2real.hardware.physics_model import load_physics_model
-from tests.gap.conftest import KEY, simulated_motion, wander
+from tests.gap.conftest import simulated_motion, wander
 from training.families.dynamics import CUSTOM_NUMERICS
 from training.gap.unknowns import with_dynamics
 
@@ -110,45 +107,3 @@ def test_nothing_lies_between_a_side_and_itself(motions, base, spec):
 
     assert gap["joint_rmse_rad"]["difference"] == gap["object_rmse_rad"]["difference"] == 0.0
     assert replay_difference(errors, []) is None
-
-
-def jumping(times, levels) -> Motion:
-    nothing = np.zeros((2, 1))
-    return Motion(
-        key=KEY,
-        time_s=np.array([0.0, 1.0]),
-        position_rad=nothing,
-        velocity_rad_s=nothing,
-        object_position_rad=nothing[:, 0],
-        object_velocity_rad_s=nothing[:, 0],
-        goal_time_s=np.array([-1.0, *times]),
-        goal_rad=np.array([0.0, *levels])[:, None],
-    )
-
-
-@settings(max_examples=50, deadline=None)
-@given(
-    times=st.lists(st.floats(0.0, 0.9), min_size=1, max_size=6, unique=True),
-    delay=st.floats(0.0, 0.05),
-    seed=st.integers(0, 99),
-)
-def test_held_goals_are_the_means_of_the_delayed_goals(times, delay, seed):
-    dt, count = 0.01, 100
-    levels = np.random.default_rng(seed).uniform(-1.0, 1.0, len(times))
-    motion = jumping(sorted(times), levels)
-
-    held = held_goals(motion, count, dt, delay)[:, 0]
-
-    fine = (np.arange(count * 400) + 0.5) * dt / 400
-    expected = motion.goals_at(fine - delay)[:, 0].reshape(count, 400).mean(axis=1)
-    np.testing.assert_allclose(held, expected, atol=0.02)
-    assert np.abs(held).max() <= np.abs(motion.goal_rad).max() + 1e-9
-
-
-def test_a_delay_of_whole_steps_shifts_goals_by_whole_steps():
-    motion = jumping([0.1, 0.3], [1.0, -1.0])
-
-    prompt, late = (held_goals(motion, 60, 0.01, steps * 0.01)[:, 0] for steps in (0, 7))
-
-    np.testing.assert_allclose(late[7:], prompt[:-7], atol=1e-9)
-    assert set(np.round(prompt, 9)) == {0.0, 1.0, -1.0}
