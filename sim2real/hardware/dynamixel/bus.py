@@ -151,6 +151,7 @@ class Bus:
             self._send(packet)
             answers = collect(len(packet), length, motor_ids)
             if len(answers) == len(motor_ids):
+                self._is_unsettled = attempt > 0  # this may be the first attempt's answer
                 break
             self.counts["incomplete"] += 1
             self._is_unsettled = True

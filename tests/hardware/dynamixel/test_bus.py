@@ -208,6 +208,24 @@ def test_a_second_answer_to_a_repeated_question_is_not_taken_for_the_next_one(
     assert not late
 
 
+@pytest.mark.parametrize("fast", [True, False])
+def test_the_same_when_all_servos_were_asked_at_once(bus: Bus, wire: Any, fast: bool) -> None:
+    """Else every answer from now on would be taken for the next question's: old by a period."""
+    given: list[bytes] = []
+    wire.disturb = lambda answer: given.append(answer) or answer
+    bus.sync_read(132, 4, IDS, fast=fast)
+    late = [b"".join(given)]
+    wire.disturb = once(DISTURBANCES["dropped"])
+    bus.sync_read(132, 4, IDS, fast=fast)
+    for motor_id in IDS:
+        wire.poke(motor_id, table.PRESENT_POSITION, 1234)
+    receive_at_once = wire.receive
+    wire.receive = lambda wait_s: late.pop() if late and wait_s > 0 else receive_at_once(wait_s)
+    for status in bus.sync_read(132, 4, IDS, fast=fast).values():
+        assert table.PRESENT_POSITION.decode(status.data) == 1234
+    assert not late
+
+
 def test_noise_before_a_fast_reply_is_skipped(bus: Bus, wire: Any) -> None:
     wire.disturb = lambda answer: b"\x00\xff\xff" + answer
     assert set(bus.sync_read(132, 4, IDS, fast=True)) == set(IDS)
