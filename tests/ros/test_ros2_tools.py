@@ -93,3 +93,11 @@ def test_the_policy_is_printed_as_xml(capsys, monkeypatch):
     security_policy.main()
 
     assert '<enclave path="/left/evaluator">' in capsys.readouterr().out
+
+
+def test_the_page_about_ros_names_everything_that_nodes_offer():
+    page = (PACKAGE.parents[2] / "docs" / "ros.md").read_text()
+
+    for interface in (DRIVER, POLICY, DIRECT, RECORDER, EVALUATOR):
+        named = (*interface.publishes, *interface.services, *interface.parameters)
+        assert [item.name for item in named if f"`{item.name}`" not in page] == []
