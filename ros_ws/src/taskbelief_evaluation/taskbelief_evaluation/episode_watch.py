@@ -35,8 +35,6 @@ class EpisodeWatch:
         """of the policy that is loaded"""
         self._show = show
         self._keeper = TallyKeeper()
-        self._tally: Tally | None = None
-        """of the episode that has ended"""
         self._start: Any = None
         self._last_step: Any = None
         self._belief: Any = None
@@ -61,8 +59,7 @@ class EpisodeWatch:
     def trial_begins(self) -> None:
         with self.changed:
             self._keeper.trial_begins()
-            self._keeper.take()  # what happened since is in the recording of the one before
-            self._tally = self._belief = None
+            self._belief = None
 
     def expect_episode(self) -> None:
         """Forget the one before."""
@@ -71,10 +68,9 @@ class EpisodeWatch:
             self._rewards, self._successes = [], []
 
     def take_tally(self) -> Tally:
-        """Up to the episode's result, as whoever reads the recording counts it."""
+        """Of the episode that ended last, as whoever reads the recording counts it."""
         with self.changed:
-            tally, self._tally = self._tally, None
-            return self._keeper.take() if tally is None else tally
+            return self._keeper.take()
 
     def so_far(self) -> dict[str, Any]:
         """The fields of an outcome, of an episode that will have no result."""
@@ -107,7 +103,6 @@ class EpisodeWatch:
     def _trial_result(self, result: Any) -> None:
         self.result = result
         self._keeper.episode_ends()
-        self._tally = self._keeper.take()
 
     def _policy_step(self, step: Any) -> None:
         self._keeper.step(step, is_evidence=not step.rejection)
