@@ -190,8 +190,10 @@ class Bench:
                 self.node.create_subscription(
                     topic.type, topic.name, take, topic.recorded, raw=True
                 )
-            yield counts
-            is_on = False
+            try:
+                yield counts
+            finally:
+                is_on = False
 
     def publisher(self, topic: Topic, namespace: str = "") -> Any:
         """To a topic that somebody listens to already."""
