@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from sim2real.contract.errors import BadInput
@@ -38,6 +39,15 @@ def ros_environment(install: Path = INSTALL) -> dict[str, str]:
     _prepend(environment, "LD_LIBRARY_PATH", install / "lib")
     environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     return environment
+
+
+def in_own_domain(environment: Mapping[str, str]) -> dict[str, str]:
+    """The same in a domain of this process's own, unless ROS_DOMAIN_ID names one already.
+
+    Nodes of the same names may run beside it, and neither hears the other. Domains above 101 would
+    need ports that Linux hands out by itself.
+    """
+    return {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100), **environment}
 
 
 def ensure_ros(install: Path = INSTALL) -> None:

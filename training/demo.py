@@ -22,7 +22,7 @@ from sim2real.bringup.tether import tethered
 from sim2real.bringup.verb import supervisor_command
 from sim2real.contract.errors import BadInput
 from sim2real.report.write import write_report
-from sim2real.ros_environment import ros_environment
+from sim2real.ros_environment import in_own_domain, ros_environment
 from sim2real.runtime.realtime import may_use_realtime
 from training.evaluation.evaluate_bundle import evaluate
 from training.evaluation.options import Options
@@ -63,7 +63,7 @@ def demo(
         " then once more without evidence, and believing in another valve."
     )
     try:
-        environment = ros_environment()
+        environment = in_own_domain(ros_environment())
     except BadInput as error:
         console.print(f"Without ROS 2, in one process: {error}")
         options = Options(

@@ -185,6 +185,19 @@ def test_what_a_node_refuses_is_said_and_nothing_has_torque(bus, on_the_bus, tmp
     assert not any(servo.torque_is_on for servo in servos(bus))
 
 
+def test_a_second_hand_of_the_same_name_is_refused(tmp_path, ros_domain_id):
+    graph = dclaw_graph(robot="simulated", bundle=str(BUNDLE), rate_hz=20.0)
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+    with running(graph, tmp_path / "first") as first:
+        first.await_word("up after")
+        with running(graph, tmp_path / "second") as second:
+            assert second.end() == 2
+        assert "/driver: found" in second.said
+        assert "--namespace" in second.said
+        assert first.process.poll() is None, "the first is none the worse"
+
+
 def test_two_hands_in_two_namespaces_on_one_machine(bench, tmp_path):
     graphs = [
         dclaw_graph(robot="simulated", bundle=str(BUNDLE), rate_hz=20.0, namespace=name)

@@ -20,7 +20,7 @@ from sim2real.bringup.graph import Graph, NodeSpec, Topology, dclaw_graph
 from sim2real.bringup.tether import tethered
 from sim2real.bringup.verb import supervisor_command
 from sim2real.contract.errors import BadInput
-from sim2real.ros_environment import ros_environment
+from sim2real.ros_environment import in_own_domain, ros_environment
 from training.export.rehearsal import Rehearsal, write_rehearsal
 
 SLOW_BAUD, FAST_BAUD = 1_000_000, 4_000_000
@@ -60,7 +60,7 @@ def bench_ros(
     rates: Sequence[float], seconds: float, soak_s: float = 0.0, priority: int = 0
 ) -> Iterator[Record]:
     """One JSON-ready record per figure. Raises `BadInput` for a rate that physics cannot step."""
-    environment = ros_environment()
+    environment = in_own_domain(ros_environment())
     with tempfile.TemporaryDirectory(prefix="taskbelief-bench-") as folder:
         for rate in rates:
             files = _rehearsal(Path(folder) / f"{rate:g}", rate)

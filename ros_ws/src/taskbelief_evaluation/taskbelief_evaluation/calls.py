@@ -39,6 +39,11 @@ class Caller:
         self._node, self.check = node, check
         self._clients: dict[str, Any] = {}
 
+    def node_names(self) -> set[str]:
+        """Full names of all nodes that are seen, this one too."""
+        found = self._node.get_node_names_and_namespaces()
+        return {f"{namespace.rstrip('/')}/{name}" for name, namespace in found}
+
     def call(self, kind: type, name: str, request: Any, *, timeout_s: float = ANSWER_S) -> Any:
         """The response. Raises `CallFailed` when the service is not there or does not answer."""
         client = self._clients.get(name)

@@ -30,6 +30,8 @@ from taskbelief_evaluation.spinning import spinning
 from taskbelief_evaluation.tap import TAPPED
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
+DISCOVERY_S = 1.0
+"""how long nodes that run already may take to be seen"""
 NOTE_S = 4.0
 """how long an evaluation may take to write down what has died"""
 
@@ -54,8 +56,11 @@ class Supervisor:
 
         Raises `Died` or `CallFailed` with the reason, `Told` when it is to stop.
         """
+        began = time.monotonic()
         if self._graph.emulator is not None:
             self._start_hand(self._graph.emulator)
+        time.sleep(max(began + DISCOVERY_S - time.monotonic(), 0.0))
+        self._refuse_twins(caller.node_names())
         for node in self._graph.nodes:
             self._start(node)
         for step in self._graph.transitions:
@@ -80,6 +85,19 @@ class Supervisor:
                 if node.is_main and child.exit_code is not None:
                     return FAILED if child.exit_code < 0 else child.exit_code
             time.sleep(POLL_S)
+
+    def _refuse_twins(self, running: set[str]) -> None:
+        """Two nodes of one name would both answer, and neither hand do as it is told."""
+        for node in self._graph.nodes:
+            if node.full_name in running:
+                domain = os.environ.get("ROS_DOMAIN_ID", "0")
+                raise BadInput(
+                    "ROS 2 graph",
+                    node.full_name,
+                    found=f"it runs already in domain {domain}",
+                    expected="nobody of that name",
+                    remedy="choose another --namespace, or another ROS_DOMAIN_ID",
+                )
 
     def _start_hand(self, spec: EmulatorSpec) -> None:
         self._hand = EmulatedHand(spec, environment=self._environment, log=self._log("hand"))
