@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -220,7 +219,6 @@ def test_two_hands_in_two_namespaces_on_one_machine(bench, tmp_path):
 
 def test_bad_input_is_one_line_before_anything_runs(tmp_path):
     command = [sys.executable, "-m", "sim2real.cli", "bringup", "--robot", "emulated"]
-    began = time.monotonic()
     outcome = subprocess.run(
         [*command, "--bundle", str(tmp_path / "nowhere")],
         capture_output=True,
@@ -231,4 +229,3 @@ def test_bad_input_is_one_line_before_anything_runs(tmp_path):
     assert outcome.returncode == 2
     assert outcome.stdout == ""
     assert outcome.stderr.count("\n") == 1
-    assert time.monotonic() - began < PATIENCE_S
