@@ -134,7 +134,12 @@ def test_an_interrupted_evaluation_goes_on_and_ends_as_if_nothing_had_been(
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     subprocess.run([*command, "--out", str(whole)], check=True, capture_output=True)
 
-    with subprocess.Popen([*command, "--out", str(killed)], stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        [*command, "--out", str(killed)],
+        stdout=subprocess.DEVNULL,
+        # Whoever runs the tests in the background has SIGINT ignored, and so would this child.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         journal = killed / JOURNAL
         deadline = time.monotonic() + 300.0
         while not journal.exists() or journal.read_bytes().count(b"\n") <= num_lines:
