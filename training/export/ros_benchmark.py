@@ -124,6 +124,8 @@ class _Run:
             print(f"{self.case}: no figures: {said}", file=sys.stderr, flush=True)
             return {"times_s": {}, "counts": {}, "fault": said}
         found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+        if found["fault"]:
+            print(f"{self.case}: {found['fault']}", file=sys.stderr, flush=True)
         return found
 
     @staticmethod
