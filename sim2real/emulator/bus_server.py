@@ -148,6 +148,11 @@ class EmulatedBus:
         if not self._advanced.wait(STOP_S + 60.0 * seconds):
             raise RuntimeError(f"the emulated bus did not advance: {self._failure!r}")
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether `check` would raise."""
+        return self._failure is not None
+
     def check(self) -> None:
         """Raise `RuntimeError` if the server has failed."""
         if self._failure is not None:

@@ -6,13 +6,10 @@ import contextlib
 import fcntl
 import json
 import os
-import signal
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import TextIO
 
 from sim2real.contract.errors import BadInput
@@ -20,9 +17,8 @@ from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.emulator.bus_server import PORT_FOLDER, EmulatedBus
 from sim2real.emulator.faults import FaultPlan, load_fault_plan
 from sim2real.emulator.plant import TaskDynamics
+from sim2real.stop_signal import POLL_S, stop_signal
 
-POLL_S = 0.2
-"""signals are looked at at least this often"""
 LINGER_S = 2.0
 """how long a hand stays for a driver that was told to stop at the same moment to let go of it"""
 CONFIRM_S = 0.5
@@ -47,25 +43,16 @@ def emulate(
     Raises `BadInput` for a fault plan or a model that does not fit, or a link that is taken.
     """
     plan = FaultPlan(seed=seed) if faults is None else load_fault_plan(faults)
-    stopping = threading.Event()
-
-    def stop(_signal: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    earlier = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        with (
-            EmulatedBus(spec, baud=baud, faults=plan, seed=seed, dynamics=dynamics) as bus,
-            _linked(link, bus.port) as port,
-        ):
-            place = {"port": port, "baud": bus.line.options.baud, "ids": list(bus.ids)}
-            print(json.dumps(place), file=output, flush=True)
-            while not stopping.wait(POLL_S):
-                bus.check()
-            _linger(bus)
-    finally:
-        for number, handler in earlier.items():
-            signal.signal(number, handler)
+    with (
+        stop_signal() as stop,
+        EmulatedBus(spec, baud=baud, faults=plan, seed=seed, dynamics=dynamics) as bus,
+        _linked(link, bus.port) as port,
+    ):
+        place = {"port": port, "baud": bus.line.options.baud, "ids": list(bus.ids)}
+        print(json.dumps(place), file=output, flush=True)
+        stop.wait(lambda: bus.has_failed)
+        bus.check()
+        _linger(bus)
 
 
 def _linger(bus: EmulatedBus) -> None:
@@ -75,7 +62,7 @@ def _linger(bus: EmulatedBus) -> None:
     while is_powered and time.monotonic() < min(powered + CONFIRM_S, began + LINGER_S):
         if any(servo.torque_is_on for servo in bus.line.servos):
             powered = time.monotonic()
-        time.sleep(POLL_S / 10)
+        time.sleep(POLL_S)
 
 
 @contextlib.contextmanager

@@ -7,12 +7,9 @@ the reason when one refuses: whoever launched it shuts everything down then.
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import threading
 import time
 from pathlib import Path
-from types import FrameType
 
 import rclpy
 from rclpy.node import Node
@@ -21,6 +18,7 @@ from rclpy.utilities import remove_ros_args
 
 from sim2real.bringup.graph import EmulatorSpec, Graph
 from sim2real.bringup.processes import EMULATOR_S
+from sim2real.stop_signal import stop_signal
 from taskbelief_evaluation.calls import POLL_S, Caller, CallFailed
 from taskbelief_evaluation.spinning import spinning
 
@@ -34,21 +32,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("graph", help="a graph as JSON")
     graph = Graph.from_json(parser.parse_args(remove_ros_args(sys.argv)[1:]).graph)
-    told = threading.Event()
+    with stop_signal() as stop:
 
-    def tell(_number: int, _frame: FrameType | None) -> None:
-        told.set()
+        def check() -> None:
+            if stop.is_given:
+                raise Told
 
-    def check() -> None:
-        if told.is_set():
-            raise Told
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, tell)
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    node = Node("conductor", namespace=graph.nodes[0].namespace)
-    with spinning(node):
-        sys.exit(_conduct(graph, Caller(node, check)))
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        node = Node("conductor", namespace=graph.nodes[0].namespace)
+        with spinning(node):
+            code = _conduct(graph, Caller(node, check))
+    sys.exit(code)
 
 
 def _conduct(graph: Graph, caller: Caller) -> int:

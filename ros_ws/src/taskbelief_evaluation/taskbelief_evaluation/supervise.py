@@ -11,10 +11,9 @@ import argparse
 import os
 import signal
 import sys
-import threading
 import time
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Self
 
 import rclpy
@@ -24,6 +23,7 @@ from rclpy.signals import SignalHandlerOptions
 from sim2real.bringup.graph import EmulatorSpec, Graph, NodeSpec
 from sim2real.bringup.processes import Child, Died, EmulatedHand, node_command
 from sim2real.contract.errors import BadInput
+from sim2real.stop_signal import StopSignal, stop_signal
 from taskbelief_evaluation.belief_echo import BeliefEcho
 from taskbelief_evaluation.calls import POLL_S, Caller, CallFailed
 from taskbelief_evaluation.spinning import spinning
@@ -43,13 +43,13 @@ class Told(Exception):
 class Supervisor:
     """The processes of a graph, from the first start to the last end. A context manager."""
 
-    def __init__(self, graph: Graph, environment: dict[str, str], logs: Path | None) -> None:
+    def __init__(
+        self, graph: Graph, environment: dict[str, str], logs: Path | None, stop: StopSignal
+    ) -> None:
         self._graph, self._environment, self._logs = graph, environment, logs
         self._hand: EmulatedHand | None = None
         self._children: list[tuple[NodeSpec, Child]] = []
-        self._told = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._tell)
+        self._stop = stop
 
     def bring_up(self, caller: Caller) -> None:
         """Start everything and take it through its transitions.
@@ -69,7 +69,7 @@ class Supervisor:
 
     def check(self) -> None:
         """Raise `Died` if something that is needed has ended, `Told` if all shall."""
-        if self._told.is_set():
+        if self._stop.is_given:
             raise Told
         if self._hand is not None and self._hand.child.exit_code is not None:
             raise Died(self._hand.child.ending)
@@ -117,9 +117,6 @@ class Supervisor:
     def _log(self, name: str) -> Path | None:
         return None if self._logs is None else self._logs / f"{name}.log"
 
-    def _tell(self, _number: int, _frame: FrameType | None) -> None:
-        self._told.set()
-
     def __enter__(self) -> Self:
         return self
 
@@ -136,7 +133,7 @@ class Supervisor:
         """
         main = [child for node, child in self._children if node.is_main]
         for child in main:
-            child.signal(signal.SIGINT if self._told.is_set() else signal.SIGTERM)
+            child.signal(signal.SIGINT if self._stop.is_given else signal.SIGTERM)
         for child in [child for node, child in self._children if not node.is_main]:
             child.stop()
         for child in main:
@@ -167,7 +164,11 @@ def main() -> None:
     node = Node("supervisor", namespace=graph.nodes[0].namespace)
     if options.show == "belief":
         BeliefEcho(node, say)
-    with spinning(node), Supervisor(graph, dict(os.environ), options.logs) as supervisor:
+    with (
+        stop_signal() as stop,
+        spinning(node),
+        Supervisor(graph, dict(os.environ), options.logs, stop) as supervisor,
+    ):
         code = _run(supervisor, node, graph)
     sys.exit(code)
 

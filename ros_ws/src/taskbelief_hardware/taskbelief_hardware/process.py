@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import inspect
 import os
-import signal
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from types import FrameType
 
 import rclpy
 from rclpy.exceptions import InvalidHandle
@@ -25,6 +23,7 @@ from rclpy.utilities import remove_ros_args
 
 from sim2real.contract.errors import BadInput
 from sim2real.runtime.realtime import hurry_process
+from sim2real.stop_signal import StopSignal, stop_signal
 from taskbelief_hardware.interfaces import REALTIME_PRIORITY
 from taskbelief_hardware.managed import ManagedNode
 
@@ -49,21 +48,15 @@ def run(make_node: Callable[[], ManagedNode], arguments: Sequence[str] | None = 
     # A hand is nobody's business on the network, unless somebody says how far nodes shall talk.
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
-    stopping = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
-    rclpy.init(args=given, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        return _serve(make_node, stopping)
-    finally:
-        rclpy.try_shutdown()
+    with stop_signal() as stop:
+        rclpy.init(args=given, signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            return _serve(make_node, stop)
+        finally:
+            rclpy.try_shutdown()
 
 
-def _serve(make_node: Callable[[], ManagedNode], stopping: threading.Event) -> int:
+def _serve(make_node: Callable[[], ManagedNode], stop: StopSignal) -> int:
     try:
         node = make_node()
         priority = node.get_parameter(REALTIME_PRIORITY.name).value
@@ -84,12 +77,10 @@ def _serve(make_node: Callable[[], ManagedNode], stopping: threading.Event) -> i
         except BaseException as error:
             traceback.print_exc()
             failures.append(error)
-        finally:
-            stopping.set()
 
     thread = threading.Thread(target=spin, name="executor")
     thread.start()
-    stopping.wait()
+    stop.wait(lambda: not thread.is_alive())
     node.halt()
     executor.shutdown(JOIN_S)
     thread.join(JOIN_S)
