@@ -17,7 +17,7 @@ from rich.console import Console
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
 from sim2real.evaluation.evaluate import Evaluation
-from sim2real.evaluation.header import Header
+from sim2real.evaluation.header import TRUE_TASK_UNKNOWN, Header
 from sim2real.evaluation.journal import Journal
 from sim2real.evaluation.live import LiveSteps, LiveView
 from sim2real.evaluation.recorder import RECORDINGS, RecordingPlace
@@ -25,7 +25,6 @@ from sim2real.evaluation.results import results_document, write_results
 from sim2real.evaluation.schedule import Role
 from sim2real.evaluation.session import Condition
 from sim2real.evaluation.summary import show_results
-from sim2real.recording.metadata import git_commit
 from sim2real.report.write import write_report
 from sim2real.runtime.bundle import MANIFEST, TASKS, Bundle
 from sim2real.runtime.realtime import require_realtime
@@ -146,39 +145,29 @@ def _header(
     spec: RobotSpec,
     chosen: Chosen,
 ) -> Header:
-    evaluated = bundles["evaluated"]
-    provenance = {
-        "recipe": evaluated.manifest.provenance.recipe,
-        "task_set_sha256": chosen.sha256,
-        "trained_on_sha256": evaluated.manifest.provenance.task_set_sha256,
-        "robot_fingerprint": spec.fingerprint,
-        "unit": options.unit,
-        "robust": bundles["robust"].digest if "robust" in bundles else "",
-        "oracle": "" if options.oracle is None else str(options.oracle),
-    }
-    return Header(
-        bundle_name=evaluated.manifest.name,
-        bundle_digest=evaluated.digest,
+    return Header.of(
+        bundles["evaluated"],
+        spec,
+        tasks={task.name: task.parameters for task in chosen.tasks},
         robot=robot,
+        unit=options.unit,
         num_trials=options.num_trials,
         num_episodes=options.num_episodes,
         seed=options.seed,
-        tasks={task.name: task.parameters for task in chosen.tasks},
-        not_available=_not_available(robot, options, len(chosen.tasks)),
-        provenance=provenance,
-        git_commit=git_commit(),
+        task_set_sha256=chosen.sha256,
+        not_available=_not_available(robot, options),
+        robust=bundles["robust"].digest if "robust" in bundles else "",
+        oracle="" if options.oracle is None else str(options.oracle),
     )
 
 
-def _not_available(robot: RobotKind, options: Options, num_tasks: int) -> dict[str, str]:
-    """Conditions that are not measured, and why."""
-    reasons: dict[str, str] = {}
-    if num_tasks < 2:
-        reasons[Condition.WRONG_TASK] = "there is one task only"
+def _not_available(robot: RobotKind, options: Options) -> dict[Condition, str]:
+    """Conditions that these options do not measure, and why."""
+    reasons: dict[Condition, str] = {}
     if options.robust is None:
         reasons[Condition.ROBUST] = "no --robust BUNDLE was given"
     if robot != "simulated":
-        reasons[Condition.ORACLE] = "it is told the true task, which is known in simulation only"
+        reasons[Condition.ORACLE] = TRUE_TASK_UNKNOWN
     elif options.oracle is None:
         reasons[Condition.ORACLE] = "no --oracle RUN was given"
     return reasons

@@ -61,7 +61,7 @@ from sim2real.bringup.graph import EmulatorSpec
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.evaluation.evaluate import Evaluation
-from sim2real.evaluation.header import Header
+from sim2real.evaluation.header import TRUE_TASK_UNKNOWN, Header
 from sim2real.evaluation.journal import Journal
 from sim2real.evaluation.live import LiveView
 from sim2real.evaluation.plan_file import EvaluationPlan, read_plan
@@ -71,7 +71,6 @@ from sim2real.evaluation.session import Condition, EpisodeFault
 from sim2real.evaluation.summary import show_results
 from sim2real.recording import messages
 from sim2real.recording.cdr import encode
-from sim2real.recording.metadata import git_commit
 from sim2real.recording.topics import TOPICS
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.policy_runner import EpisodeOutcome, TrialLabels
@@ -230,29 +229,18 @@ def header_of(node: EvaluateNode) -> Header:
 
 
 def _header(robot: str, unit: str, bundle: Bundle, spec: RobotSpec, plan: EvaluationPlan) -> Header:
-    not_available = {
-        Condition.ROBUST.value: "the graph has one bundle loaded",
-        Condition.ORACLE.value: "it is told the true task, which is known in simulation only",
-    }
-    if len(plan.tasks) < 2:
-        not_available[Condition.WRONG_TASK.value] = "there is one task only"
-    return Header(
-        bundle_name=bundle.manifest.name,
-        bundle_digest=bundle.digest,
+    return Header.of(
+        bundle,
+        spec,
+        tasks={task.name: task.parameters for task in plan.tasks},
         robot=robot,
+        unit=unit,
         num_trials=plan.num_trials,
         num_episodes=plan.num_episodes,
         seed=plan.seed,
-        tasks={task.name: task.parameters for task in plan.tasks},
-        not_available=not_available,
-        provenance={
-            "recipe": bundle.manifest.provenance.recipe,
-            "task_set_sha256": plan.task_set_sha256,
-            "trained_on_sha256": bundle.manifest.provenance.task_set_sha256,
-            "robot_fingerprint": spec.fingerprint,
-            "unit": unit,
-            "robust": "",
-            "oracle": "",
+        task_set_sha256=plan.task_set_sha256,
+        not_available={
+            Condition.ROBUST: "the graph has one bundle loaded",
+            Condition.ORACLE: TRUE_TASK_UNKNOWN,
         },
-        git_commit=git_commit(),
     )
