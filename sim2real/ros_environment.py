@@ -19,7 +19,6 @@ from sim2real.contract.errors import BadInput
 
 INSTALL = Path(__file__).resolve().parents[1] / "ros_ws" / "install"
 INTERFACES = "taskbelief_interfaces"
-RESTARTED = "_TASKBELIEF_ROS_RESTARTED"
 
 
 def ros_environment(install: Path = INSTALL) -> dict[str, str]:
@@ -48,30 +47,6 @@ def in_own_domain(environment: Mapping[str, str]) -> dict[str, str]:
     need ports that Linux hands out by itself.
     """
     return {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100), **environment}
-
-
-def ensure_ros(install: Path = INSTALL) -> None:
-    """Complete this process's environment; start it again, once, if the linker must know more.
-
-    To be called before rclpy is imported and before anything is done that must not be done twice.
-    """
-    environment = ros_environment(install)
-    is_complete = environment.get("LD_LIBRARY_PATH") == os.environ.get("LD_LIBRARY_PATH")
-    if not is_complete and RESTARTED in os.environ:
-        # Linux does this to a Python that has capabilities, as for real-time scheduling.
-        raise BadInput(
-            sys.executable,
-            "LD_LIBRARY_PATH",
-            found=os.environ.get("LD_LIBRARY_PATH"),
-            expected=f"{install / 'lib'} in it",
-            remedy="this Python's environment is cleared as it starts; "
-            "take its capabilities away (setcap -r) or list the folder in /etc/ld.so.conf.d",
-        )
-    if not is_complete:
-        sys.stdout.flush()  # what is still buffered would be lost
-        command = [sys.executable, *sys.orig_argv[1:]]
-        os.execve(sys.executable, command, environment | {RESTARTED: "1"})
-    os.environ.update(environment)
 
 
 def _is_sourced(environment: dict[str, str]) -> bool:

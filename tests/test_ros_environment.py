@@ -1,9 +1,8 @@
-"""A process gets what ROS 2 needs, is started again at most once, or hears what to do."""
+"""A process gets what ROS 2 needs, or hears what to do."""
 
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 
 from ros_ws.build_workspace import relocate_exported_paths
 from sim2real.contract.errors import BadInput
-from sim2real.ros_environment import INTERFACES, RESTARTED, ros_environment
+from sim2real.ros_environment import INTERFACES, ros_environment
 
 needs_rclpy = pytest.mark.skipif(find_spec("rclpy") is None, reason="rclpy is not installed")
 
@@ -61,50 +60,6 @@ def test_a_sourced_workspace_is_left_alone(install, unsourced, monkeypatch):
     monkeypatch.setenv("LD_LIBRARY_PATH", f"{install / 'lib'}:/opt/ros/jazzy/lib")
 
     assert ros_environment(Path("/not/built")) == dict(os.environ)
-
-
-SCRIPT = """
-import os, sys
-from pathlib import Path
-from sim2real.contract.errors import BadInput
-from sim2real.ros_environment import ensure_ros
-print("started with", *sys.argv[1:])
-try:
-    ensure_ros(Path(sys.argv[1]))
-except BadInput as error:
-    sys.exit(str(error))
-print(os.environ["LD_LIBRARY_PATH"], os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"])
-"""
-
-
-def run(install: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    # The wheels' own restart is over for this process: what follows is ours.
-    environment = {"_ROS_WHEELS_BOOTSTRAP_COMPLETE": "1"} | variables
-    command = [sys.executable, "-c", SCRIPT, str(install), "and more"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True)
-
-
-@needs_rclpy
-def test_python_is_started_again_once_with_its_arguments(install):
-    lines = run(install).stdout.splitlines()
-
-    assert lines == [f"started with {install} and more"] * 2 + [f"{install / 'lib'} LOCALHOST"]
-
-
-@needs_rclpy
-def test_python_is_not_started_again_where_all_is_well(install):
-    lines = run(install, LD_LIBRARY_PATH=str(install / "lib")).stdout.splitlines()
-
-    assert lines == [f"started with {install} and more", f"{install / 'lib'} LOCALHOST"]
-
-
-@needs_rclpy
-def test_a_linker_that_forgets_is_no_endless_loop(install):
-    # As glibc does it to a Python with capabilities: restarted, and the variable is gone.
-    stopped = run(install, **{RESTARTED: "1"})
-
-    assert stopped.returncode == 1
-    assert "setcap -r" in stopped.stderr
 
 
 def test_paths_of_the_wheels_builder_become_ours_and_stay_so(tmp_path):

@@ -1,15 +1,12 @@
-"""Time: absolute deadlines, a slot that holds the newest value, and histograms of fixed size."""
+"""Time: absolute deadlines, and histograms of fixed size."""
 
 from __future__ import annotations
 
 import math
-import threading
 import time
 from array import array
 from collections.abc import Callable, Iterable
-from typing import Generic, NamedTuple, TypeVar
-
-T = TypeVar("T")
+from typing import NamedTuple
 
 SUB_BUCKETS = 32
 """per factor of two: a quantile is exact within 1/32"""
@@ -104,31 +101,6 @@ class Pacer:
         return self._first_ns + number * self.period_ns
 
 
-class LatestCell(Generic[T]):
-    """A slot for one value between threads: the newest wins, and each is taken once."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._value: T | None = None
-        self._is_full = False
-        self.num_overwritten = 0
-        """values that nobody took"""
-
-    def put(self, value: T) -> None:
-        with self._changed:
-            self.num_overwritten += self._is_full
-            self._value, self._is_full = value, True
-            self._changed.notify()
-
-    def take(self, timeout_s: float = 0.0) -> T | None:
-        """The value, waiting up to `timeout_s` for one; None: there was none."""
-        with self._changed:
-            if not self._is_full and timeout_s > 0.0:
-                self._changed.wait_for(lambda: self._is_full, timeout_s)
-            value, self._value, self._is_full = self._value, None, False
-            return value
-
-
 class Histogram:
     """Durations in nanoseconds, in memory of a fixed size; quantiles are exact within 1/32."""
 
@@ -153,13 +125,6 @@ class Histogram:
             if count and seen >= wanted:
                 return min(_largest(index), self.max)
         return self.max
-
-    def merge(self, other: Histogram) -> None:
-        """Add all that the other one has counted."""
-        for index, count in enumerate(other._buckets):
-            self._buckets[index] += count
-        self.count += other.count
-        self.max = max(self.max, other.max)
 
     def as_dict(self) -> dict[str, float]:
         """p50, p99, p99.9 and max in *seconds*, and count: an entry of `latency_s`."""
