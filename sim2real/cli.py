@@ -54,7 +54,7 @@ VERBS: dict[str, Verb] = {
     ),
     "inspect": Verb(
         function="sim2real.inspection:inspect",
-        purpose="show what a bundle, a trace or a recording holds",
+        purpose="show what a bundle or a recording holds",
     ),
     "evaluate": Verb(
         function="training.evaluation.evaluate_bundle:evaluate",

@@ -1,4 +1,4 @@
-"""`taskbelief inspect`: a bundle, a trace or a recording, whichever it is."""
+"""`taskbelief inspect`: a bundle or a recording, whichever it is."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import tyro
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import DCLAW
-from sim2real.runtime import inspection as bundles_and_traces
+from sim2real.runtime import inspection as bundles
 
 RECORDING_SUFFIXES = (".mcap", ".mcap.part")
 
@@ -17,15 +17,15 @@ RECORDING_SUFFIXES = (".mcap", ".mcap.part")
 def inspect(
     path: Annotated[Path, tyro.conf.Positional], json: bool = False, robot_config: Path = DCLAW
 ) -> int:
-    """Show what a bundle, a trace or a recording holds, and whether a bundle verifies.
+    """Show what a bundle or a recording holds, and whether a bundle verifies.
 
     Args:
-        path: the folder of a bundle, or the file of a trace or of a recording (.mcap, .mcap.part).
+        path: the folder of a bundle, or the file of a recording (.mcap, .mcap.part).
         json: print JSON instead of tables.
         robot_config: the robot.yaml that the bundle is held to.
     """
     if not path.name.endswith(RECORDING_SUFFIXES):
-        return bundles_and_traces.inspect(path, json, robot_config)
+        return bundles.inspect(path, json, robot_config)
     # Bundles are inspected where nothing can read recordings.
     try:
         from sim2real.recording.reader import read_recording

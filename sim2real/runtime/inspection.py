@@ -1,4 +1,4 @@
-"""`taskbelief inspect`: what a bundle or a trace is, for a person or as JSON."""
+"""What a bundle is, for a person or as JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import tyro
 from rich.console import Console
 from rich.markup import escape
@@ -18,7 +17,6 @@ from sim2real.contract.manifest import Manifest
 from sim2real.contract.robot_spec import DCLAW, load_robot_spec
 from sim2real.runtime.bundle import Bundle, read_bundle, require_robot
 from sim2real.runtime.golden import require_golden
-from sim2real.runtime.trace import Trace, read_trace
 
 Rows = list[tuple[str, str]]
 
@@ -29,14 +27,10 @@ def inspect(
     """Show what a bundle observes, does, was trained on, how it scored, and whether it verifies.
 
     Args:
-        path: the folder of a bundle, or the file of a trace.
+        path: the folder of a bundle.
         json: print JSON instead of tables.
         robot_config: the robot.yaml that the bundle is held to.
     """
-    if path.is_file():
-        trace = read_trace(path)
-        print(json_format.dumps(_trace_document(trace), indent=1)) if json else _show_trace(trace)
-        return 0
     try:
         bundle = read_bundle(path)
     except BadInput as refused:
@@ -173,40 +167,3 @@ def _interval_text(results: Any, name: str) -> str:
         return ""
     mean, low, high = (results[f"{name}{end}"] for end in ("", "/low", "/high"))
     return f"{mean:.2f}  [{low:.2f}, {high:.2f}]".replace("[", r"\[")
-
-
-# ---- a trace -----------------------------------------------------------------------------------
-
-
-def _trace_document(trace: Trace) -> dict[str, Any]:
-    columns = trace.columns
-    busy_s = (columns["finished_ns"] - columns["started_ns"]) * 1e-9
-    is_timed = len(trace) > 0 and bool((busy_s > 0).any())
-    return {
-        "bundle_digest": trace.bundle_digest,
-        "ticks": len(trace),
-        "episodes": len(np.unique(columns["episode"])),
-        "duration_s": float(np.ptp(columns["stamp_ns"]) * 1e-9) if len(trace) else 0.0,
-        "evidence": int((columns["rejection"] == 0).sum()),
-        "rejected": trace.causes(),
-        "final_kl_from_prior": float(columns["kl_from_prior"][-1]) if len(trace) else 0.0,
-        "mean_reward": float(columns["reward"].mean()) if len(trace) else 0.0,
-        "tick_p50_s": float(np.percentile(busy_s, 50)) if is_timed else None,
-        "tick_p99_s": float(np.percentile(busy_s, 99)) if is_timed else None,
-        "columns": {name: list(column.shape[1:]) for name, column in columns.items()},
-    }
-
-
-def _show_trace(trace: Trace) -> None:
-    document = _trace_document(trace)
-    table = Table(
-        title=f"trace of bundle {trace.bundle_digest}", show_header=False, title_justify="left"
-    )
-    table.add_column(style="bold")
-    table.add_column()
-    for name, value in document.items():
-        if isinstance(value, dict):
-            value = ", ".join(f"{key} {count}" for key, count in value.items() if count)
-        text = f"{value:.6g}" if isinstance(value, float) else str(value)
-        table.add_row(name.replace("_", " "), escape(text))
-    Console(highlight=False).print(table)

@@ -11,7 +11,6 @@ from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import DCLAW
 from sim2real.runtime.bundle import read_bundle, write_bundle
 from sim2real.runtime.inspection import inspect
-from sim2real.runtime.trace import TraceRing, write_trace
 
 
 @pytest.mark.parametrize("kind", ["none", "gaussian_belief", "recurrent_belief"])
@@ -82,18 +81,6 @@ def test_a_damaged_bundle_is_refused_and_in_json_not_verified(bundle_copy, capsy
     document = json.loads(capsys.readouterr().out)
     assert document["verified"] is False
     assert "policy.onnx" in document["problem"]
-
-
-def test_a_trace_is_summarised(exported_bundles, tmp_path, capsys):
-    bundle = read_bundle(exported_bundles("gaussian_belief"))
-    ring = TraceRing(bundle.manifest, capacity=4, bundle_digest=bundle.digest)
-    write_trace(tmp_path / "trace.npz", ring.trace())
-
-    assert inspect(tmp_path / "trace.npz", json=True) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert (document["bundle_digest"], document["ticks"]) == (bundle.digest, 0)
-    assert inspect(tmp_path / "trace.npz") == 0
-    assert bundle.digest in capsys.readouterr().out
 
 
 def test_nothing_there_is_refused(tmp_path):
