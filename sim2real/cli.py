@@ -47,6 +47,16 @@ VERBS: dict[str, Verb] = {
         purpose="draw a family's task set from a seed and save it",
         extra="sim",
     ),
+    "meta-test": Verb(
+        function="training.evaluation.compare_runs:meta_test_runs",
+        purpose="meta-test runs side by side on the same held-out tasks",
+        extra="training",
+    ),
+    "plot": Verb(
+        function="training.evaluation.plot_runs:plot",
+        purpose="draw the learning curves of a recipe's seeds in one picture",
+        extra="training",
+    ),
     "export": Verb(
         function="training.export.export_run:export_run",
         purpose="export a run to a bundle that verifies itself",

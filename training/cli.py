@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import torch
 import tyro
 from rich.console import Console
-from rich.table import Table
 
 from sim2real.contract.errors import BadInput
+from training.evaluation.tables import run_table
 from training.recipes import with_settings
 from training.runs.health import TrainingFailed
 from training.runs.run import Interrupted
@@ -95,18 +95,7 @@ def _print_outcome(directory: Path, seconds: float) -> None:
     """Returns and success per episode of a trial on held-out tasks, with 95 % intervals."""
     summary = json.loads((directory / "eval.json").read_text(encoding="utf-8"))
     title = f"{directory}: {summary['tasks']} held-out tasks, {summary['trials']} trials each"
-    table = Table("", "return", "success", title=title, title_justify="left")
-    episodes = enumerate(summary["adapted_by_episode"])
-    rows = {f"episode {index}": metrics for index, metrics in episodes}
-    others = ("frozen_prior", "wrong_task")
-    rows |= {f"last episode, {name}": summary["conditions"][name] for name in others}
-    for label, metrics in rows.items():
-        table.add_row(label, *(_shown(metrics[name]) for name in ("return", "success")))
     console = Console()
-    console.print(table)
+    console.print(run_table(title, summary))
     steps = summary["environment_steps"]
     console.print(f"{steps:,} environment steps, {seconds:.0f} s", highlight=False)
-
-
-def _shown(interval: dict[str, float]) -> str:
-    return f"{interval['mean']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from training.algorithms.pearl import PearlConfig
 from training.algorithms.rl2 import Rl2Config
 from training.algorithms.sac import SacConfig
 from training.recipes import Recipe
+from training.runs.start import start_run
 
 CONFIGS: dict[str, Any] = {
     "pearl": PearlConfig(
@@ -59,17 +61,27 @@ CONFIGS: dict[str, Any] = {
 }
 
 
+def recipe_of(algorithm: str = "pearl", **changes: Any) -> Recipe:
+    return Recipe(
+        algorithm=algorithm,
+        family="point_robot",
+        config=dataclasses.replace(CONFIGS[algorithm], **changes),
+        num_train_tasks=6,
+        num_test_tasks=3,
+        num_evaluation_trials=2,
+    )
+
+
 @pytest.fixture
 def make_recipe() -> Any:
-    def make(algorithm: str = "pearl", **changes: Any) -> Recipe:
-        config = dataclasses.replace(CONFIGS[algorithm], **changes)
-        return Recipe(
-            algorithm=algorithm,
-            family="point_robot",
-            config=config,
-            num_train_tasks=6,
-            num_test_tasks=3,
-            num_evaluation_trials=2,
-        )
+    return recipe_of
 
-    return make
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A short finished run of every algorithm, on the same tasks; not to be written to."""
+    folder = tmp_path_factory.mktemp("runs")
+    for algorithm in CONFIGS:
+        recipe = recipe_of(algorithm, num_iterations=1)
+        start_run(recipe, name=algorithm, seed=3, directory=folder / algorithm, is_quiet=True)
+    return {algorithm: folder / algorithm for algorithm in CONFIGS}

@@ -31,7 +31,7 @@ def test_training_ends_with_a_table_of_returns_per_episode(
     assert run(tmp_path / "run") == 0
     shown = capsys.readouterr().out
 
-    for word in ("episode 0", "episode 1", "wrong_task", "environment steps"):
+    for word in ("episode 0", "episode 1", "wrong task", "environment steps"):
         assert word in shown
     assert read_run(tmp_path / "run")[0].config.hidden_sizes == (8, 8)
 

@@ -30,6 +30,7 @@ from training.worlds.vector_world import VectorWorld
 Condition = Literal["adapted", "frozen_prior", "wrong_task"]
 CONDITIONS: tuple[Condition, ...] = ("adapted", "frozen_prior", "wrong_task")
 METRICS = ("return", "dense_return", "success", "success_fraction")
+CSV_COLUMNS = ("condition", "task", "trial", "episode", "metric", "value")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +95,12 @@ class MetaTestResult:
         beside = path.with_name(path.name + ".part")
         with beside.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
-            writer.writerow(["condition", "task", "trial", "episode", "metric", "value"])
-            writer.writerows(self._lines())
+            writer.writerow(CSV_COLUMNS)
+            writer.writerows(self.lines())
         beside.replace(path)
 
-    def _lines(self) -> Iterator[tuple[Any, ...]]:
+    def lines(self) -> Iterator[tuple[Any, ...]]:
+        """Every value with its place, in the order of `CSV_COLUMNS`."""
         for condition, metrics in self.episodes.items():
             for metric, values in metrics.items():
                 for (task, trial, episode), value in np.ndenumerate(values):

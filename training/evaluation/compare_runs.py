@@ -1,0 +1,124 @@
+"""`taskbelief meta-test`: runs side by side on the same held-out tasks, by the one protocol."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from rich.console import Console
+
+from sim2real.contract.errors import BadInput
+from training.evaluation.meta_test import (
+    CONDITIONS,
+    CSV_COLUMNS,
+    MetaTestProtocol,
+    MetaTestResult,
+    meta_test,
+)
+from training.evaluation.options import require_counts
+from training.evaluation.tables import comparison_table
+from training.families.registry import FAMILIES
+from training.families.task import TaskFamily, TaskSet, load_task_set
+from training.runs.start import load_learner, read_run
+
+
+def meta_test_runs(
+    runs: Annotated[tuple[Path, ...], tyro.conf.Positional],
+    tasks: Path | None = None,
+    num_trials: int = 4,
+    num_episodes: int | None = None,
+    seed: int = 0,
+    out: Path | None = None,
+) -> None:
+    """Meta-test the latest checkpoints of RUNS on the same held-out tasks and show them together.
+
+    Args:
+        runs: run directories of one family.
+        tasks: a task set as `taskbelief tasks` draws it; its held-out tasks are used. By default
+            those that the runs hold out.
+        num_trials: trials per task, with starting points and latents of their own.
+        num_episodes: episodes of a trial, the last one being the adapted one; by default as many
+            as each run's recipe has.
+        seed: of starting points and latents.
+        out: a CSV file for every single value; none is written by default.
+    """
+    require_counts(num_trials=num_trials, num_episodes=num_episodes)
+    task_set = _common_tasks(runs, tasks)
+    family = FAMILIES[task_set.family]
+    torch.set_num_threads(1)  # small batches: more threads cost more than they bring
+    protocol = MetaTestProtocol(num_trials=num_trials, seed=seed)
+    results = {
+        str(run): _meta_test_run(run, family, task_set, protocol, num_episodes) for run in runs
+    }
+    if out is not None:
+        _write_csv(out, results)
+    summaries = {run: result.summary() for run, result in results.items()}
+    where = f"{len(task_set.test)} held-out tasks of {family.name}, {num_trials} trials each"
+    for metric in ("return", "success"):
+        Console().print(comparison_table(f"{metric} on {where}", summaries, metric))
+
+
+def _common_tasks(runs: tuple[Path, ...], tasks: Path | None) -> TaskSet:
+    """The task set asked for, or the one of all runs; met by none of them in training."""
+    if not runs:
+        raise BadInput("command line", "RUNS", found="none", expected="a run directory or more")
+    own = {run: read_run(run)[3] for run in runs}
+    first = own[runs[0]]
+    chosen = first if tasks is None else load_task_set(tasks)
+    for run, task_set in own.items():
+        if task_set.family != chosen.family:
+            raise BadInput(str(run), "family", found=task_set.family, expected=chosen.family)
+        if tasks is None and task_set.test != first.test:
+            raise BadInput(
+                str(run),
+                "held-out tasks",
+                found="others",
+                expected=f"those of {runs[0]}",
+                remedy="name one set for all with --tasks",
+            )
+        _check_held_out(run, task_set, chosen)
+    return chosen
+
+
+def _check_held_out(run: Path, trained: TaskSet, chosen: TaskSet) -> None:
+    """A task of training says nothing about tasks that were never met."""
+    if FAMILIES[chosen.family].num_distinct_tasks is not None:
+        return  # the papers that defined such a family test on the tasks of training
+    met = [task.parameters for task in trained.train]
+    for task in chosen.test:
+        if task.parameters in met:
+            expected = "no task that the run was trained on"
+            raise BadInput(str(run), "tasks", found=task.name, expected=expected)
+
+
+def _meta_test_run(
+    run: Path,
+    family: TaskFamily,
+    task_set: TaskSet,
+    protocol: MetaTestProtocol,
+    num_episodes: int | None,
+) -> MetaTestResult:
+    learner = load_learner(run)
+    adapts = learner.export_parts().adaptation != "none"
+    protocol = replace(
+        protocol,
+        num_episodes=num_episodes or read_run(run)[0].config.num_trial_episodes,
+        conditions=CONDITIONS if adapts else ("adapted",),
+    )
+    return meta_test(learner.make_adapter, family, task_set.test, protocol)
+
+
+def _write_csv(path: Path, results: Mapping[str, MetaTestResult]) -> None:
+    """One value a line, of all runs; written beside, then renamed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".part")
+    with beside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["run", *CSV_COLUMNS])
+        writer.writerows([run, *line] for run, each in results.items() for line in each.lines())
+    beside.replace(path)
