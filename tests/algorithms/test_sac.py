@@ -104,6 +104,18 @@ def test_equal_seeds_repeat_bit_for_bit(point_robot: TaskFamily) -> None:
     assert not any(map(torch.equal, weights(0), weights(1)))
 
 
+def test_learning_rate_falls_over_the_run_where_asked(point_robot: TaskFamily) -> None:
+    rates = []
+    for final in (None, 1e-4):
+        learner = build(point_robot, learning_rate=1e-3, final_learning_rate=final)
+        learner.collect(60)
+        learner.improve(progress=0.5)
+        optimizers = (learner.critic_optimizer, learner.actor_optimizer)
+        rates.append([optimizer.param_groups[0]["lr"] for optimizer in optimizers])
+
+    assert rates == [[1e-3] * 2, [pytest.approx(5.5e-4)] * 2]
+
+
 @pytest.mark.slow
 def test_oracle_learns_to_reach_the_goal(point_robot: TaskFamily) -> None:
     learner = build(

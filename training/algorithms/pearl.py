@@ -46,6 +46,7 @@ from training.parts.policies import TanhGaussianPolicy
 from training.parts.replay import Batch, TaskReplay, TransitionLayout
 from training.parts.rollout import Collected, Step, collect_episodes
 from training.parts.running_stats import RunningStats
+from training.parts.schedule import set_learning_rate
 from training.runs.health import LossLog
 from training.runs.run import Run
 from training.worlds.vector_world import Bool, Float
@@ -323,10 +324,8 @@ class Pearl:
         a loss is not finite or the critics diverge.
         """
         config = self.config
-        if config.final_learning_rate is not None:
-            change = config.final_learning_rate - config.learning_rate
-            for optimizer in (self.judge_optimizer, self.actor_optimizer):
-                optimizer.param_groups[0]["lr"] = config.learning_rate + progress * change
+        for optimizer in (self.judge_optimizer, self.actor_optimizer):
+            set_learning_rate(optimizer, config.learning_rate, config.final_learning_rate, progress)
         log = LossLog(
             config.num_gradient_steps, self.device, max_critic_value=config.max_critic_value
         )

@@ -38,6 +38,7 @@ from training.parts.encoders import RecurrentBelief
 from training.parts.networks import Mlp, frozen_copy
 from training.parts.policies import DiagonalGaussianPolicy
 from training.parts.running_stats import RunningStats
+from training.parts.schedule import set_learning_rate
 from training.runs.health import LossLog
 from training.runs.run import Run
 from training.worlds.vector_world import Bool, Float
@@ -238,8 +239,9 @@ class Rl2:
         Raises `TrainingFailed` where a loss is not finite.
         """
         config = self.config
-        first, last = config.learning_rate, config.final_learning_rate
-        self.optimizer.param_groups[0]["lr"] = first + progress * (last - first)
+        set_learning_rate(
+            self.optimizer, config.learning_rate, config.final_learning_rate, progress
+        )
         old_log_density, advantage, target = self.judge(trials)
         num_steps = config.num_epochs * config.num_minibatches
         log = LossLog(num_steps, self.device, max_critic_value=float("inf"))

@@ -32,6 +32,7 @@ from training.parts.policies import TanhGaussianPolicy
 from training.parts.replay import Batch, TaskReplay, TransitionLayout
 from training.parts.rollout import Collected, Step, collect_episodes
 from training.parts.running_stats import RunningStats
+from training.parts.schedule import set_learning_rate
 from training.runs.health import LossLog
 from training.runs.run import Run
 from training.worlds.vector_world import Bool, Float
@@ -67,6 +68,8 @@ class SacConfig:
     """transitions in a gradient step"""
     learning_rate: float = 3e-4
     """of Adam, for every network"""
+    final_learning_rate: float | None = None
+    """it falls to this linearly over the run; None: it stays"""
     discount: float = 0.99
     """per step"""
     target_update_rate: float = 0.005
@@ -195,12 +198,15 @@ class Sac:
 
     # ---- improving -----------------------------------------------------------------------------
 
-    def improve(self) -> dict[str, float]:
+    def improve(self, progress: float = 0.0) -> dict[str, float]:
         """One iteration's gradient steps; the means of their losses.
 
-        Raises `TrainingFailed` where a loss is not finite or the critics diverge.
+        `progress` in [0, 1] through the run sets the learning rate. Raises `TrainingFailed` where
+        a loss is not finite or the critics diverge.
         """
         config = self.config
+        for optimizer in (self.critic_optimizer, self.actor_optimizer):
+            set_learning_rate(optimizer, config.learning_rate, config.final_learning_rate, progress)
         log = LossLog(
             config.num_gradient_steps, self.device, max_critic_value=config.max_critic_value
         )
@@ -352,7 +358,8 @@ def train(
     def iterate(iteration: int) -> dict[str, float]:
         num_steps = config.num_initial_steps if iteration == 0 else config.num_steps
         collected = learner.collect(num_steps)
-        return {"train_return": collected.mean_return, **learner.improve()}
+        losses = learner.improve(progress=iteration / config.num_iterations)
+        return {"train_return": collected.mean_return, **losses}
 
     run.repeat(iterate, learner, num_iterations=config.num_iterations)
     return learner
