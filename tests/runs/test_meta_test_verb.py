@@ -22,12 +22,16 @@ def read(path: Path) -> list[dict[str, str]]:
 
 
 def test_runs_are_met_on_equal_tasks_and_shown_together(
-    runs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runs: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "300")  # of a terminal that is wide enough for a path in a row
     meta_test_runs(tuple(runs.values()), num_trials=2, out=tmp_path / "all.csv")
     shown, lines = capsys.readouterr().out, read(tmp_path / "all.csv")
 
-    for word in ("episode 0", "adapted", "frozen prior", "wrong task", *map(str, runs)):
+    for word in ("episode 0", "adapted", "frozen prior", "wrong task", *map(str, runs.values())):
         assert word in shown
     conditions = {
         name: {line["condition"] for line in lines if line["run"] == str(run)}
