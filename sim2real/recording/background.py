@@ -1,7 +1,7 @@
 """Recording beside a loop that may not wait for a disk: on a thread of its own.
 
-What the disk cannot keep up with is dropped and counted, never waited for; that a recording has
-failed is raised at the next call, whichever it is.
+What the disk cannot keep up with is dropped, never waited for, and the file says how much is
+missing; that a recording has failed is raised at the next call, whichever it is.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ class BackgroundRecording:
 
     def __init__(self, recording: Recording, *, max_waiting: int = MAX_WAITING) -> None:
         self.recording = recording
-        self.num_dropped = 0
-        """messages that were not recorded because too many were waiting"""
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._max_waiting = max_waiting
         self._error: BaseException | None = None
@@ -39,7 +37,7 @@ class BackgroundRecording:
         """As `Recording.write`, later. Raises what an earlier message ended in."""
         self._raise()
         if self._jobs.qsize() >= self._max_waiting:
-            self.num_dropped += 1
+            self.recording.miss(topic)
         else:
             self._jobs.put(lambda: self.recording.write(topic, message, log_ns))
 

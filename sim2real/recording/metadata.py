@@ -16,6 +16,8 @@ from sim2real.runtime.bundle import Bundle
 
 RECORD = "taskbelief"
 """name of the MCAP metadata record that holds it"""
+GAPS = "gaps"
+"""name of the record that says, by topic, how many messages are missing; none where all are here"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from mcap_ros2.decoder import DecoderFactory
 
 from sim2real.contract.errors import BadInput
 from sim2real.recording.columns import Columns, columns_of
-from sim2real.recording.metadata import RECORD, RecordingMetadata
+from sim2real.recording.metadata import GAPS, RECORD, RecordingMetadata
 from sim2real.recording.records import End, Raw, records
 from sim2real.recording.schemas import OURS
 from sim2real.recording.topics import TOPICS
@@ -51,6 +51,11 @@ class RecordingData:
     """of the robot's topics, as in "/robot1/" """
     more: Mapping[str, Mapping[str, str]]
     """further metadata records by name"""
+
+    @property
+    def missing(self) -> dict[str, int]:
+        """Messages that whoever recorded knows to be missing, by relative topic."""
+        return {topic: int(count) for topic, count in self.more.get(GAPS, {}).items()}
 
     def messages(self, *topics: str) -> Iterator[Recorded]:
         """The messages of these topics (of all of them, if none is named) as they came in."""

@@ -51,6 +51,7 @@ def summary(recording: RecordingData) -> dict[str, Any]:
             }
             for name, count in recording.counts.items()
         },
+        "missing": recording.missing,
         "episodes": _episodes(recording),
         "rejections": _rejections(recording),
         "safety_events": _safety_events(recording),
@@ -147,6 +148,8 @@ def _overview(document: dict[str, Any]) -> Table:
         ("readings", _counts_text(document["rejections"])),
         ("safety", _counts_text(document["safety_events"]) or "no events"),
     ]
+    if document["missing"]:
+        rows.append(("missing", _counts_text(document["missing"])))
     if timing:
         rows += [
             ("ticks", f"{timing['ticks']}, {timing['missed']} deadlines missed, "

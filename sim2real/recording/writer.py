@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +22,7 @@ from mcap.writer import Writer as McapWriter
 
 from sim2real.contract.errors import BadInput
 from sim2real.recording.cdr import Values, encode
-from sim2real.recording.metadata import RECORD, RecordingMetadata
+from sim2real.recording.metadata import GAPS, RECORD, RecordingMetadata
 from sim2real.recording.schemas import full_name, schema
 from sim2real.recording.topics import TOPICS, offered_qos_profiles
 
@@ -53,6 +54,8 @@ class Recording:
         `more` are further metadata records by name.
         """
         self.path, self.metadata = path, metadata
+        self.missing: Counter[str] = Counter()
+        """messages that should be in the file and are not, by relative topic"""
         self.part = path.with_name(path.name + PART)
         self._prefix = f"/{namespace.strip('/')}/" if namespace.strip("/") else "/"
         self._clock_s, self._lock = clock_s, threading.Lock()
@@ -104,6 +107,11 @@ class Recording:
             if self._clock_s() - self._flushed_s >= FLUSH_AFTER_S:
                 self._flush()
 
+    def miss(self, topic: str, count: int = 1) -> None:
+        """Note that messages of a topic never came or were dropped: the file will say so."""
+        with self._lock:
+            self.missing[topic] += count
+
     def flush(self) -> None:
         """What was written so far survives the death of the process."""
         with self._lock, self._errors():
@@ -127,6 +135,9 @@ class Recording:
                 return
             try:
                 self._require_open()
+                if self.missing:
+                    gaps = {topic: str(count) for topic, count in self.missing.items()}
+                    self._writer.add_metadata(GAPS, gaps)
                 self._writer.finish()  # type: ignore[no-untyped-call]
                 self._file.flush()
                 os.fsync(self._file.fileno())

@@ -85,11 +85,17 @@ class Scripted:
         self.callbacks[name](b"", {"source_timestamp": published_ns, "received_timestamp": 99})
 
 
+def no_loss(*_: object) -> None:
+    pytest.fail("nothing was lost")
+
+
 def test_messages_are_handed_on_as_they_were_said_and_not_as_they_came(monkeypatch):
     now = SimpleNamespace(ns=1_000_000_000)
     monkeypatch.setattr("taskbelief_evaluation.tap.time.time_ns", lambda: now.ns)
     node, taken = Scripted(), []
-    tap = Tap(node, lambda name, _message, published_ns: taken.append((name, published_ns)))
+    tap = Tap(
+        node, lambda name, _message, published_ns: taken.append((name, published_ns)), no_loss
+    )
 
     node.hear("trial_result", 900_000_003)
     node.hear("policy_step", 900_000_001)
@@ -106,15 +112,30 @@ def test_messages_are_handed_on_as_they_were_said_and_not_as_they_came(monkeypat
     tap.drain()
     assert taken[-1] == ("policy_step", 900_000_000)
     assert tap.num_disordered == 1
+    assert tap.complaint == "1 came too late to be put in order"
 
 
 def test_what_never_came_is_counted():
     node = Scripted()
-    tap = Tap(node, lambda *_: None)
+    told = []
+    tap = Tap(node, lambda *_: None, lambda *what: told.append(what))
 
     tap._losing("control_tick")(SimpleNamespace(total_count_change=3))
 
     assert tap.lost == {"control_tick": 3}
+    assert told == [("control_tick", 3)]
+    assert tap.complaint == "3 control_tick never came"
+
+
+def test_a_file_says_what_never_came_while_it_was_written(recorder, tmp_path):
+    recorder.lose("belief", 9)  # before: of no file
+    recorder.begin(tmp_path / "one.mcap")
+    recorder.lose("control_tick", 3)
+    recorder.begin(tmp_path / "two.mcap")
+    recorder.close()
+
+    assert read_recording(tmp_path / "one.mcap").missing == {"control_tick": 3}
+    assert read_recording(tmp_path / "two.mcap").missing == {}
 
 
 def test_a_result_is_what_the_message_says():

@@ -183,7 +183,7 @@ def _run(node: EvaluateNode, journal: Journal) -> int:
         recorder.take(topic, message, published_ns)
         watch.take(topic, message)
 
-    tap = Tap(node, take)
+    tap = Tap(node, take, recorder.lose)
     caller = Caller(node, orders.check)
     bench = RosBench(
         caller,
@@ -218,6 +218,8 @@ def _run(node: EvaluateNode, journal: Journal) -> int:
     finally:
         tap.drain()
         recorder.close()
+        if tap.complaint:
+            node.get_logger().warning(tap.complaint)
         document = write_results(node.out, journal.header, journal.records)
     show_results(console, document)
     return 1 if evaluation.missing() else 0

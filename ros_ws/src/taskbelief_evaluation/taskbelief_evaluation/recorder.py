@@ -24,7 +24,7 @@ MAX_HELD = 20_000
 class Recorder:
     """Writes what `take` is given. A file is opened once the bundle is known that it belongs to.
 
-    `take` is called by one thread, `begin` and `close` by any.
+    `take` and `lose` are called by one thread, `begin` and `close` by any.
     """
 
     def __init__(self, spec: RobotSpec, *, robot: str, unit: str, namespace: str) -> None:
@@ -33,6 +33,7 @@ class Recorder:
         self._metadata = RecordingMetadata.of(spec, robot=robot, unit=unit)
         self._namespace = namespace
         self._lock = threading.RLock()
+        self._lost: Counter[str] = Counter()
         self._standing: dict[str, bytes] = {}
         self._held: list[tuple[str, bytes, int]] = []
         self._path: Path | None = None
@@ -69,6 +70,12 @@ class Recorder:
                 self._open()
             self._write_held()
 
+    def lose(self, name: str, count: int) -> None:
+        """Messages of a topic never came: the file that is being written says so."""
+        with self._lock:
+            if self._path is not None and name in TOPICS:
+                self._lost[name] += count
+
     def sync(self) -> None:
         """What has come survives a loss of power."""
         with self._lock:
@@ -84,6 +91,9 @@ class Recorder:
                 self._open()
             assert self._recording is not None
             self._write_held()
+            for name, count in self._lost.items():
+                self._recording.miss(name, count)
+            self._lost.clear()
             self._recording.close()
             self._recording = self._path = None
 

@@ -2,7 +2,7 @@
 
 The file is named after the moment and lies in `folder`. While it grows it is called NAME.mcap.part,
 and what is older than a second survives the death of this process. Messages that never came are
-counted and said at the end.
+counted, in the file and at the end.
 
 subscribes  joint_targets      JointTargets     reliable, last 1
 subscribes  belief             TaskBelief       reliable, latched, last 1
@@ -60,7 +60,7 @@ class RecorderNode(Node):  # type: ignore[misc]
         name = datetime.now(UTC).strftime("%Y-%m-%dT%H-%M-%S")
         self._path = Path(str(given["folder"])) / f"{name}{SUFFIX}"
         self._recorder.begin(self._path)
-        self._tap = Tap(self, self._recorder.take)
+        self._tap = Tap(self, self._recorder.take, self._recorder.lose)
 
     def halt(self) -> None:
         """Nothing here moves."""
@@ -75,9 +75,8 @@ class RecorderNode(Node):  # type: ignore[misc]
             return False
         count = sum(self._recorder.counts.values())
         self.get_logger().info(f"{count} messages in {self._path}")
-        if self._tap.lost:
-            lost = ", ".join(f"{name} {number}" for name, number in self._tap.lost.items())
-            self.get_logger().warning(f"lost: {lost}")
+        if self._tap.complaint:
+            self.get_logger().warning(self._tap.complaint)
         return True
 
 

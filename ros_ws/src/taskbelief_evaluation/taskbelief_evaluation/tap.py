@@ -25,6 +25,8 @@ TAPPED: dict[str, Topic] = {topic.name: topic for topic in (*POLICY.publishes, *
 """by name; of both topologies, which publish the same"""
 Take = Callable[[str, bytes, int], None]
 """topic, serialized message, ns since the epoch at which it was published"""
+Lose = Callable[[str, int], None]
+"""topic, and how many of its messages never came"""
 HELD_NS = 250_000_000
 """how much later than others a message may arrive and still find its place"""
 RELEASE_S = 0.02
@@ -39,14 +41,14 @@ class _Said(NamedTuple):
 
 
 class Tap:
-    """Subscribes to every topic on a node. `take` is called on the executor's thread."""
+    """Subscribes to every topic on a node. Calls come on the executor's thread."""
 
-    def __init__(self, node: Node, take: Take) -> None:
+    def __init__(self, node: Node, take: Take, lose: Lose) -> None:
         self.lost: Counter[str] = Counter()
         """messages that never came, by topic, as the middleware counts them"""
         self.num_disordered = 0
         """messages that came too late to be put in order"""
-        self._take = take
+        self._take, self._lose = take, lose
         self._held: list[_Said] = []
         self._numbers = itertools.count()
         self._released_ns = 0
@@ -65,6 +67,14 @@ class Tap:
         """Hand on whatever is held: nothing more will come. Not while the node is spun."""
         while self._held:
             self._pass_on(heapq.heappop(self._held))
+
+    @property
+    def complaint(self) -> str:
+        """What went wrong so far, for a log; empty where nothing did."""
+        wrong = [f"{count} {name} never came" for name, count in self.lost.items()]
+        if self.num_disordered:
+            wrong.append(f"{self.num_disordered} came too late to be put in order")
+        return ", ".join(wrong)
 
     def _taking(self, name: str) -> Callable[[bytes, dict[str, Any]], None]:
         def take(message: bytes, info: dict[str, Any]) -> None:
@@ -87,6 +97,7 @@ class Tap:
     def _losing(self, name: str) -> Callable[[QoSMessageLostInfo], None]:
         def lose(info: QoSMessageLostInfo) -> None:
             self.lost[name] += info.total_count_change
+            self._lose(name, info.total_count_change)
 
         return lose
 
