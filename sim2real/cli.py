@@ -2,12 +2,13 @@
 
 Only what a verb needs is imported, so that a robot's computer without torch or MuJoCo still
 inspects bundles and serves the bus. Exit codes: 0 done, 1 the work failed, 2 bad input,
-130 interrupted with everything saved.
+130 interrupted with everything saved, 141 nobody reads the output any more.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -152,6 +153,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadInput as error:
         print(f"taskbelief {name}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # the reader has had enough, as in `taskbelief inspect FILE | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still buffered
+        return 141
     except KeyboardInterrupt:
         print(f"taskbelief {name}: interrupted", file=sys.stderr)
         return 130

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -29,6 +32,18 @@ def test_help_lists_every_verb(capsys):
 def test_unknown_verb_is_bad_input(capsys):
     assert main(["juggle"]) == 2
     assert "usage" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_had_enough_is_no_crash(exported_bundles):
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, "-m", "sim2real.cli", "inspect", "--json"]
+    ended = subprocess.run(
+        [*command, str(exported_bundles("gaussian_belief"))], stdout=writer, stderr=subprocess.PIPE
+    )
+    os.close(writer)
+
+    assert (ended.returncode, ended.stderr) == (141, b"")
 
 
 def test_tasks_are_drawn_saved_and_hashed(tmp_path, capsys):

@@ -173,7 +173,7 @@ class RosSession:
         return self._recordings.name
 
     def _ask(self, service: Service, *, timeout_s: float | None = None, **values: Any) -> Any:
-        request = service.type.Request(**values)  # type: ignore[attr-defined]
+        request = service.type.Request(**values)
         limits = {} if timeout_s is None else {"timeout_s": timeout_s}
         try:
             return self._caller.ask(service.type, service.name, request, **limits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.qos import (
@@ -71,7 +72,8 @@ class Service:
     """A service. Its name is relative."""
 
     name: str
-    type: type
+    type: Any
+    """the class that rosidl generated, with `Request` and `Response`"""
     purpose: str
 
 

@@ -46,7 +46,7 @@ class Part(Protocol):
         """
 
 
-class ManagedNode(LifecycleNode):
+class ManagedNode(LifecycleNode):  # type: ignore[misc]
     """See above. `parts` is filled by whoever makes one, before it is spun."""
 
     def __init__(self, name: str) -> None:
