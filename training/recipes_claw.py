@@ -7,9 +7,8 @@ the oracle is told the task, the robust policy is told nothing, PEARL has to fin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from types import MappingProxyType
 from typing import Any, Literal
 
 from training.algorithms.pearl import PearlConfig
@@ -38,7 +37,7 @@ class _Sizing:
     kl_weight: float = 1e-3
     """Bellman errors fall to 0.1: with the paper's 0.1 the belief would stay at the prior"""
     target_entropy_per_action: float = -1.0
-    pearl_settings: Mapping[str, Any] = MappingProxyType({})
+    pearl_settings: Mapping[str, Any] = field(default_factory=dict)
     """what only PEARL has otherwise"""
 
 
