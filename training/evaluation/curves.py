@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -57,8 +58,8 @@ def draw_curve(
             axes.fill_between(steps, low, high, alpha=0.2, color=line.get_color(), linewidth=0)
     if not axes.lines:
         return
-    for label, level in (levels or {}).items():
-        axes.axhline(level, linestyle="--", color="black", linewidth=1, label=label)
+    for (label, level), style in zip((levels or {}).items(), itertools.cycle(("--", ":", "-."))):
+        axes.axhline(level, linestyle=style, color="black", linewidth=1, label=label)
     axes.set(xlabel="environment steps", ylabel=f"{metric} per episode, held-out tasks")
     axes.set_title(title or path.parent.name)
     axes.legend(fontsize="small")
