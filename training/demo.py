@@ -40,7 +40,7 @@ def demo(
     bundle: Path = BUNDLES / "valve_turn",
     out: Path | None = None,
     num_tasks: int = 4,
-    num_episodes: int = 3,
+    num_episodes: int = 5,
     seed: int = 0,
     rate: float = 50.0,
 ) -> int:
