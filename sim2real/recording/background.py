@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Self
@@ -27,6 +28,8 @@ class BackgroundRecording:
 
     def __init__(self, recording: Recording, *, max_waiting: int = MAX_WAITING) -> None:
         self.recording = recording
+        self._dropped: Counter[str] = Counter()
+        """by topic; told to the recording at its end, for its lock may be held by a slow write"""
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._max_waiting = max_waiting
         self._error: BaseException | None = None
@@ -37,7 +40,7 @@ class BackgroundRecording:
         """As `Recording.write`, later. Raises what an earlier message ended in."""
         self._raise()
         if self._jobs.qsize() >= self._max_waiting:
-            self.recording.miss(topic)
+            self._dropped[topic] += 1
         else:
             self._jobs.put(lambda: self.recording.write(topic, message, log_ns))
 
@@ -54,6 +57,8 @@ class BackgroundRecording:
         if self._thread.is_alive():
             self._jobs.put(None)
             self._thread.join()
+            for topic, count in self._dropped.items():
+                self.recording.miss(topic, count)
         self.recording.close()
         self._raise()
 

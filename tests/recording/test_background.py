@@ -38,6 +38,24 @@ def test_a_failure_is_raised_at_the_next_call_whichever_it_is(tmp_path, metadata
     recording.close()
 
 
+def test_nobody_waits_for_a_write_that_is_under_way(tmp_path, metadata):
+    recording = BackgroundRecording(Recording(tmp_path / "a.mcap", metadata), max_waiting=1)
+    has_come_back = threading.Event()
+
+    def write_more_than_fits() -> None:
+        for number in range(5):
+            recording.write(TOPIC, {"data": str(number)}, number)
+        has_come_back.set()
+
+    with recording.recording._lock:  # as a slow disk would hold it
+        threading.Thread(target=write_more_than_fits, daemon=True).start()
+        assert has_come_back.wait(10.0)
+    recording.close()
+
+    found = read_recording(tmp_path / "a.mcap")
+    assert found.counts[TOPIC] + found.missing[TOPIC] == 5
+
+
 def wait_for_it(recording: BackgroundRecording) -> None:
     done = threading.Event()
     recording._jobs.put(done.set)

@@ -11,9 +11,27 @@ import pytest
 
 from sim2real.contract.errors import BadInput
 from training.evaluation.compare_runs import meta_test_runs
+from training.evaluation.tables import comparison_table
 from training.families.draw import draw
 from training.families.task import TaskSet, load_task_set
 from training.runs.start import start_run
+
+
+def summary_of(num_episodes: int, *conditions: str) -> dict[str, Any]:
+    interval = {"mean": 0.5, "low": 0.0, "high": 1.0}
+    return {
+        "conditions": {name: {"return": interval} for name in ("adapted", *conditions)},
+        "adapted_by_episode": [{"return": interval}] * num_episodes,
+    }
+
+
+def test_runs_with_trials_of_different_length_share_the_columns_that_all_have() -> None:
+    others = ("frozen_prior", "wrong_task")
+    summaries = {"long": summary_of(5, *others), "short": summary_of(3, *others)}
+    table = comparison_table("", summaries | {"robust": summary_of(1)}, "return")
+
+    headers = [str(column.header) for column in table.columns]
+    assert headers == ["run", "episode 0", "episode 1", "adapted", "frozen prior", "wrong task"]
 
 
 def read(path: Path) -> list[dict[str, str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +17,7 @@ from training.evaluation.meta_test import (
     MetaTestProtocol,
     MetaTestResult,
     meta_test,
+    write_table,
 )
 from training.evaluation.options import require_counts
 from training.evaluation.tables import comparison_table
@@ -56,7 +55,9 @@ def meta_test_runs(
         str(run): _meta_test_run(run, family, task_set, protocol, num_episodes) for run in runs
     }
     if out is not None:
-        _write_csv(out, results)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        lines = ((run, *line) for run, result in results.items() for line in result.lines())
+        write_table(out, ("run", *CSV_COLUMNS), lines)
     summaries = {run: result.summary() for run, result in results.items()}
     where = f"{len(task_set.test)} held-out tasks of {family.name}, {num_trials} trials each"
     for metric in ("return", "success"):
@@ -111,14 +112,3 @@ def _meta_test_run(
         conditions=CONDITIONS if adapts else ("adapted",),
     )
     return meta_test(learner.make_adapter, family, task_set.test, protocol)
-
-
-def _write_csv(path: Path, results: Mapping[str, MetaTestResult]) -> None:
-    """One value a line, of all runs; written beside, then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    with beside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["run", *CSV_COLUMNS])
-        writer.writerows([run, *line] for run, each in results.items() for line in each.lines())
-    beside.replace(path)

@@ -13,7 +13,7 @@ If adaptation matters, both are worse than `adapted`.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -91,13 +91,8 @@ class MetaTestResult:
         }
 
     def write_csv(self, path: Path) -> None:
-        """Long form: one value a line. Written beside, then renamed."""
-        beside = path.with_name(path.name + ".part")
-        with beside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(CSV_COLUMNS)
-            writer.writerows(self.lines())
-        beside.replace(path)
+        """Long form: one value a line."""
+        write_table(path, CSV_COLUMNS, self.lines())
 
     def lines(self) -> Iterator[tuple[Any, ...]]:
         """Every value with its place, in the order of `CSV_COLUMNS`."""
@@ -106,6 +101,16 @@ class MetaTestResult:
                 for (task, trial, episode), value in np.ndenumerate(values):
                     name = self.task_names[task]
                     yield condition, name, trial, episode, metric, repr(float(value))
+
+
+def write_table(path: Path, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
+    """A CSV file with a header. Written beside, then renamed."""
+    beside = path.with_name(path.name + ".part")
+    with beside.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(lines)
+    beside.replace(path)
 
 
 def _interval(values: NDArray[np.float64]) -> dict[str, float]:

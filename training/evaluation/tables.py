@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 MAX_COLUMNS = 5
-"""episodes of a trial that a row shows; of longer trials it shows the first and the last"""
+"""episodes of the shortest trial that a row shows; of longer ones it shows first and last"""
 OTHERS = {"frozen_prior": "frozen prior", "wrong_task": "wrong task"}
 
 Summary = Mapping[str, Any]
@@ -21,9 +21,7 @@ def run_table(title: str, summary: Summary) -> Table:
     episodes = enumerate(summary["adapted_by_episode"])
     rows = {f"episode {index}": metrics for index, metrics in episodes}
     rows |= {
-        f"last episode, {label}": summary["conditions"][name]
-        for name, label in OTHERS.items()
-        if name in summary["conditions"]
+        f"last episode, {label}": summary["conditions"][name] for name, label in OTHERS.items()
     }
     for label, metrics in rows.items():
         table.add_row(label, *(_shown(metrics[name]) for name in ("return", "success")))
@@ -33,7 +31,7 @@ def run_table(title: str, summary: Summary) -> Table:
 def comparison_table(title: str, summaries: Mapping[str, Summary], metric: str) -> Table:
     """Several runs, one metric: a run a row. A policy that does not adapt has one figure."""
     adapting = [each for each in summaries.values() if "frozen_prior" in each["conditions"]]
-    length = max((len(each["adapted_by_episode"]) for each in adapting), default=1)
+    length = min((len(each["adapted_by_episode"]) for each in adapting), default=1)
     shown = range(length - 1) if length <= MAX_COLUMNS else range(1)
     columns = [f"episode {index}" for index in shown]
     others = OTHERS.values() if adapting else ()
