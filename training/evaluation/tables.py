@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.table import Table
+from rich.table import Column, Table
 
 MAX_COLUMNS = 5
 """episodes of the shortest trial that a row shows; of longer ones it shows first and last"""
@@ -35,7 +35,8 @@ def comparison_table(title: str, summaries: Mapping[str, Summary], metric: str) 
     shown = range(length - 1) if length <= MAX_COLUMNS else range(1)
     columns = [f"episode {index}" for index in shown]
     others = OTHERS.values() if adapting else ()
-    table = Table("run", *columns, "adapted", *others, title=title, title_justify="left")
+    run = Column("run", overflow="fold")  # where a terminal is narrow, still the whole name
+    table = Table(run, *columns, "adapted", *others, title=title, title_justify="left")
     for name, summary in summaries.items():
         conditions, episodes = summary["conditions"], summary["adapted_by_episode"]
         adapted = _shown(conditions["adapted"][metric])
