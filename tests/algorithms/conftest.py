@@ -4,36 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from training.algorithms.pearl import Pearl, PearlConfig
+from training.algorithms.learner import TrainingSetup
+from training.algorithms.pearl import Pearl
+from training.algorithms.rl2 import Rl2
+from training.algorithms.sac import Sac
 from training.families.registry import FAMILIES
 from training.tasks.task import Parameter, Task, TaskFamily
 from training.tasks.task_set import draw_task_set
 from training.worlds.vector_world import StepResult
-
-TINY_PEARL = PearlConfig(
-    latent_size=2,
-    hidden_sizes=(16, 16),
-    encoder_hidden_sizes=(16,),
-    num_iterations=3,
-    num_initial_steps=20,
-    tasks_per_iteration=2,
-    num_prior_steps=40,
-    num_posterior_steps=20,
-    num_extra_steps=20,
-    num_gradient_steps=5,
-    meta_batch_size=4,
-    batch_size=8,
-    context_batch_size=8,
-    num_trial_episodes=2,
-    evaluation_interval=2,
-    checkpoint_interval=1,
-)
 
 
 class CountingWorld:
@@ -130,17 +115,26 @@ class NoisyLevelFamily(CountingFamily):
         return NoisyLevelWorld(num_worlds)
 
 
-def build_pearl(
+def build(
+    learner_type: type[Any],
     family: TaskFamily,
     *,
     seed: int = 0,
     num_train: int = 6,
+    num_trial_episodes: int = 2,
     device: str = "cpu",
     **changes: Any,
-) -> Pearl:
-    task_set = draw_task_set(family, seed=0, num_train=num_train, num_test=4)
-    config = dataclasses.replace(TINY_PEARL, **changes)
-    return Pearl(config, family, task_set, seed=seed, device=torch.device(device))
+) -> Any:
+    """A learner at its smallest, with `changes` to its settings."""
+    setup = TrainingSetup(
+        family=family,
+        task_set=draw_task_set(family, seed=0, num_train=num_train, num_test=4),
+        seed=seed,
+        device=torch.device(device),
+        num_trial_episodes=num_trial_episodes,
+    )
+    config = dataclasses.replace(learner_type.config_type.smallest(), **changes)
+    return learner_type(config, setup)
 
 
 @pytest.fixture
@@ -160,4 +154,14 @@ def point_robot() -> TaskFamily:
 
 @pytest.fixture
 def make_pearl() -> Callable[..., Pearl]:
-    return build_pearl
+    return partial(build, Pearl)
+
+
+@pytest.fixture
+def make_rl2() -> Callable[..., Rl2]:
+    return partial(build, Rl2)
+
+
+@pytest.fixture
+def make_sac() -> Callable[..., Sac]:
+    return partial(build, Sac)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from sim2real.contract.transition import Transition
+from training.algorithms.learner import deployed_actor
 from training.algorithms.pearl import Pearl, PearlConfig
 from training.evaluation.meta_test import MetaTestProtocol, meta_test
 from training.parts.encoders import Gaussian
@@ -32,7 +33,7 @@ def transitions(learner: Pearl, task: int) -> Any:
 
 def tensors_of(learner: Pearl) -> list[torch.Tensor]:
     return [
-        value for module in learner._modules().values() for value in module.state_dict().values()
+        value for module in learner.state.modules.values() for value in module.state_dict().values()
     ]
 
 
@@ -43,12 +44,12 @@ def test_p3_belief_without_context_is_exactly_the_prior(
     make_pearl: Make, point_robot: TaskFamily
 ) -> None:
     learner = make_pearl(point_robot)
-    adapter = learner.make_adapter(learner.tasks[:3])
+    adapter = learner.make_actor(learner.tasks[:3], is_deterministic=True)
     rng = np.random.default_rng(5)
     adapter.begin_trial(5)
 
     assert (adapter.belief.mean == 0).all() and (adapter.belief.variance == 1).all()
-    adapter.begin_episode()
+    adapter.begin_episode(np.ones(3, bool))
     np.testing.assert_array_equal(adapter.latent, rng.standard_normal((3, 2)).astype(np.float32))
 
 
@@ -192,7 +193,7 @@ def test_p8_every_step_is_stored_and_each_trajectory_whole(
     learner = make_pearl(counting, worlds_per_task=worlds_per_task)
     learner.collect_initial_pool()
 
-    assert learner.rl_buffer.size.sum() == learner.num_environment_steps
+    assert learner.rl_buffer.size.sum() == learner.state.num_environment_steps
     for task in range(6):
         length = 3 if task % 2 else 4
         ends = transitions(learner, task).next_observation[:, 1]  # counts the steps
@@ -208,7 +209,7 @@ def test_worlds_that_pad_the_last_group_store_nothing(
     learner.collect_initial_pool()
 
     assert learner.rl_buffer.size.tolist() == [24, 24, 24, 24, 24]  # 20 rounded up to episodes
-    assert learner.num_environment_steps == learner.rl_buffer.size.sum()
+    assert learner.state.num_environment_steps == learner.rl_buffer.size.sum()
 
 
 def test_p9_only_true_terminations_are_marked(make_pearl: Make, counting: TaskFamily) -> None:
@@ -231,7 +232,7 @@ def test_p10_sparse_reward_is_context_and_dense_reward_is_learnt_from(
         assert (transitions(learner, task).reward == task + 1000).all()
 
     rows = []
-    adapter = learner.make_adapter(learner.tasks[:2])
+    adapter = learner.make_actor(learner.tasks[:2], is_deterministic=True)
     encode = learner.encoder.forward
     learner.encoder.forward = lambda row: rows.append(row) or encode(row)  # type: ignore[method-assign]
     observe_one(adapter, reward=1000.0, sparse_reward=7.0)
@@ -401,7 +402,7 @@ def test_learning_rate_falls_over_the_run_where_asked(
 
 
 def test_a_bad_setting_is_refused() -> None:
-    with pytest.raises(ValueError, match="context comes from them"):
+    with pytest.raises(ValueError, match="an iteration with context"):
         PearlConfig(num_prior_steps=0, num_posterior_steps=0)
     with pytest.raises(ValueError, match="discount"):
         PearlConfig(discount=1.0)
@@ -417,8 +418,10 @@ def test_p11_trials_start_from_the_prior_and_do_not_influence_each_other(
 ) -> None:
     learner = make_pearl(point_robot)
     protocol = MetaTestProtocol(num_episodes=3, num_trials=2, conditions=("adapted",))
-    alone = meta_test(learner.make_adapter, point_robot, learner.tasks[:2], protocol)
-    used = learner.make_adapter([task for task in learner.tasks[:2] for _ in range(2)])
+    alone = meta_test(deployed_actor(learner), point_robot, learner.tasks[:2], protocol)
+    used = learner.make_actor(
+        [task for task in learner.tasks[:2] for _ in range(2)], is_deterministic=True
+    )
     for _ in range(5):
         observe_many(used)
     again = meta_test(lambda tasks: used, point_robot, learner.tasks[:2], protocol)
@@ -438,28 +441,28 @@ def test_p11_evaluation_acts_by_the_mean_on_the_latent_it_holds(
     make_pearl: Make, point_robot: TaskFamily
 ) -> None:
     learner = make_pearl(point_robot)
-    adapter = learner.make_adapter(learner.tasks[:3])
+    adapter = learner.make_actor(learner.tasks[:3], is_deterministic=True)
     adapter.begin_trial(0)
-    adapter.begin_episode()
+    adapter.begin_episode(np.ones(3, bool))
     observation = np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32)
     state = torch.from_numpy(np.concatenate([observation, adapter.latent], -1))
 
     expected = torch.tanh(learner.policy(state).mean).detach().numpy()
-    np.testing.assert_array_equal(adapter.act(observation), expected)
-    np.testing.assert_array_equal(adapter.act(observation), expected)
+    np.testing.assert_array_equal(adapter.act(observation).action, expected)
+    np.testing.assert_array_equal(adapter.act(observation).action, expected)
 
 
 def test_p11_exploration_is_from_the_prior_and_later_episodes_from_the_posterior(
     make_pearl: Make, point_robot: TaskFamily
 ) -> None:
     learner = make_pearl(point_robot, num_exploration_episodes=2, num_trial_episodes=3)
-    adapter = learner.make_adapter([learner.tasks[0]] * 4)
+    adapter = learner.make_actor([learner.tasks[0]] * 4, is_deterministic=True)
     adapter.begin_trial(0)
     for _ in range(500):  # so that the posterior is far surer than the prior
         observe_many(adapter)
     spread = []
     for _ in range(3):
-        adapter.begin_episode()
+        adapter.begin_episode(np.ones(4, bool))
         spread.append(np.abs(adapter.latent - adapter.belief.mean).max())
 
     assert spread[0] > 0.5 and spread[1] > 0.5
@@ -467,7 +470,7 @@ def test_p11_exploration_is_from_the_prior_and_later_episodes_from_the_posterior
 
 
 def test_two_contexts_give_two_posteriors(make_pearl: Make, point_robot: TaskFamily) -> None:
-    adapter = make_pearl(point_robot).make_adapter([None, None])  # type: ignore[list-item]
+    adapter = make_pearl(point_robot).make_actor([None, None], is_deterministic=True)
     zeros = np.zeros((2, 2), np.float32)
     reward = np.array([-1.0, 1.0], np.float32)
     transition = Transition(zeros, zeros, reward, zeros, np.zeros(2, bool), np.zeros(2, bool))
@@ -479,7 +482,7 @@ def test_two_contexts_give_two_posteriors(make_pearl: Make, point_robot: TaskFam
 def test_steps_behind_an_episodes_end_are_no_evidence(
     make_pearl: Make, point_robot: TaskFamily
 ) -> None:
-    adapter = make_pearl(point_robot).make_adapter([None, None])  # type: ignore[list-item]
+    adapter = make_pearl(point_robot).make_actor([None, None], is_deterministic=True)
     ones = np.ones((2, 2), np.float32)
     transition = Transition(ones, ones, ones[:, 0], ones, np.zeros(2, bool), np.zeros(2, bool))
     adapter.observe(transition, ones[:, 0], np.array([True, True]))
@@ -496,9 +499,9 @@ def test_exported_modules_take_raw_measurements_and_act_as_the_evaluation_does(
 ) -> None:
     learner = make_pearl(point_robot, normalizes_observations=True)
     learner.collect_initial_pool()
-    adapter = learner.make_adapter(learner.tasks[:3])
+    adapter = learner.make_actor(learner.tasks[:3], is_deterministic=True)
     adapter.begin_trial(0)
-    adapter.begin_episode()
+    adapter.begin_episode(np.ones(3, bool))
     rng = np.random.default_rng(0)
     draw = lambda *shape: rng.normal(size=shape).astype(np.float32)  # noqa: E731
     transition = Transition(
@@ -514,7 +517,9 @@ def test_exported_modules_take_raw_measurements_and_act_as_the_evaluation_does(
 
     np.testing.assert_allclose(adapter.belief.mean, mean.detach().numpy(), atol=1e-5)
     np.testing.assert_allclose(adapter.belief.variance, variance.detach().numpy(), rtol=1e-5)
-    np.testing.assert_allclose(adapter.act(row[:, :2].numpy()), action.detach().numpy(), atol=1e-6)
+    np.testing.assert_allclose(
+        adapter.act(row[:, :2].numpy()).action, action.detach().numpy(), atol=1e-6
+    )
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

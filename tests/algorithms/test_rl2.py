@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from training.algorithms.learner import deployed_actor
 from training.algorithms.rl2 import Rl2, Rl2Config
 from training.evaluation.meta_test import MetaTestProtocol, meta_test
 from training.tasks.task import Parameter, Task, TaskFamily
-from training.tasks.task_set import draw_task_set
 from training.worlds.vector_world import StepResult
 
-TINY = Rl2Config(
-    hidden_size=8,
-    hidden_sizes=(16,),
-    num_trials=6,
-    num_trial_episodes=2,
-    num_minibatches=2,
-    num_epochs=2,
-)
-
-
-def build(family: TaskFamily, *, seed: int = 0, **changes: Any) -> Rl2:
-    task_set = draw_task_set(family, seed=0, num_train=6, num_test=4)
-    config = dataclasses.replace(TINY, **changes)
-    return Rl2(config, family, task_set, seed=seed, device=torch.device("cpu"))
+Make = Callable[..., Rl2]
 
 
 class LastRewardWorld:
@@ -88,9 +74,9 @@ class LastRewardFamily:
         return LastRewardWorld(num_worlds)
 
 
-def test_r1_last_reward_of_the_first_episode_decides_the_second() -> None:
+def test_r1_last_reward_of_the_first_episode_decides_the_second(make_rl2: Make) -> None:
     family = LastRewardFamily()
-    learner = build(
+    learner = make_rl2(
         family,
         hidden_size=16,
         num_trials=64,
@@ -100,10 +86,10 @@ def test_r1_last_reward_of_the_first_episode_decides_the_second() -> None:
         final_learning_rate=5e-3,
     )
     for _ in range(40):
-        trials, _ = learner.collect()
+        trials = learner.collect()
         learner.improve(trials, progress=0.0)
     protocol = MetaTestProtocol(num_episodes=2, num_trials=4)
-    result = meta_test(learner.make_adapter, family, learner.tasks, protocol)
+    result = meta_test(deployed_actor(learner), family, learner.tasks, protocol)
 
     assert result.episodes["adapted"]["return"][:, :, 1].min() == 1.0  # right in every trial
     assert result.episodes["adapted"]["return"][:, :, 0].mean() == 0.0  # a guess
@@ -111,9 +97,11 @@ def test_r1_last_reward_of_the_first_episode_decides_the_second() -> None:
     assert result.last("frozen_prior", "return").mean() == 0.0
 
 
-def test_r2_reward_in_the_second_episode_only_credits_the_first(point_robot: TaskFamily) -> None:
-    learner = build(point_robot, gae_lambda=1.0)
-    trials, _ = learner.collect()
+def test_r2_reward_in_the_second_episode_only_credits_the_first(
+    make_rl2: Make, point_robot: TaskFamily
+) -> None:
+    learner = make_rl2(point_robot, gae_lambda=1.0)
+    trials = learner.collect()
     reward = torch.zeros_like(trials.reward)
     reward[30] = torch.arange(6.0)  # trials differ in the second episode alone
     learner.value = lambda state: torch.zeros(*state.shape[:-1], 1)  # type: ignore[assignment]
@@ -122,22 +110,25 @@ def test_r2_reward_in_the_second_episode_only_credits_the_first(point_robot: Tas
     assert (advantage[:20, 5] > advantage[:20, 0] + 0.5).all()
 
 
-def test_r3_beliefs_while_collecting_equal_those_of_the_update(point_robot: TaskFamily) -> None:
-    learner = build(point_robot)
+def test_r3_beliefs_while_collecting_equal_those_of_the_update(
+    make_rl2: Make, point_robot: TaskFamily
+) -> None:
+    learner = make_rl2(point_robot)
     carried = []
     step = learner.cell.step
     learner.cell.step = lambda row, hidden: carried.append(hidden) or step(row, hidden)  # type: ignore[method-assign]
-    trials, _ = learner.collect()
+    trials = learner.collect()
 
     beliefs = learner.beliefs(trials)
     torch.testing.assert_close(torch.stack(carried), beliefs, atol=1e-5, rtol=0)
 
 
 def test_r4_belief_is_zero_at_a_trials_start_and_survives_the_end_of_an_episode(
+    make_rl2: Make,
     point_robot: TaskFamily,
 ) -> None:
-    learner = build(point_robot)
-    trials, _ = learner.collect()
+    learner = make_rl2(point_robot)
+    trials = learner.collect()
     beliefs = learner.beliefs(trials)
 
     assert (beliefs[0] == 0).all()
@@ -146,9 +137,11 @@ def test_r4_belief_is_zero_at_a_trials_start_and_survives_the_end_of_an_episode(
     assert not torch.allclose(beliefs[20], fresh)
 
 
-def test_last_reward_and_episode_end_reach_the_belief(point_robot: TaskFamily) -> None:
-    learner = build(point_robot)
-    trials, _ = learner.collect()
+def test_last_reward_and_episode_end_reach_the_belief(
+    make_rl2: Make, point_robot: TaskFamily
+) -> None:
+    learner = make_rl2(point_robot)
+    trials = learner.collect()
     reward, ends = trials.context[..., 4], trials.context[..., 5]
 
     torch.testing.assert_close(reward, trials.reward)
@@ -160,12 +153,14 @@ def test_last_reward_and_episode_end_reach_the_belief(point_robot: TaskFamily) -
     )
 
 
-def test_r5_steps_behind_a_trials_end_change_no_update(counting: TaskFamily) -> None:
+def test_r5_steps_behind_a_trials_end_change_no_update(
+    make_rl2: Make, counting: TaskFamily
+) -> None:
     """Odd tasks fall early, so their trials are padded; the padding's content is arbitrary."""
 
     def updated(padding: float) -> list[torch.Tensor]:
-        learner = build(counting)
-        trials, _ = learner.collect()
+        learner = make_rl2(counting)
+        trials = learner.collect()
         invalid = trials.is_valid == 0
         assert invalid.any()
         trials.reward[invalid] = padding
@@ -179,23 +174,24 @@ def test_r5_steps_behind_a_trials_end_change_no_update(counting: TaskFamily) -> 
         torch.testing.assert_close(one, other, atol=1e-7, rtol=0)
 
 
-def test_every_trial_has_all_its_episodes(counting: TaskFamily) -> None:
-    learner = build(counting, num_trials=12)
-    trials, returns = learner.collect()
+def test_every_trial_has_all_its_episodes(make_rl2: Make, counting: TaskFamily) -> None:
+    learner = make_rl2(counting, num_trials=12)
+    trials = learner.collect()
+    returns = trials.episode_sums(trials.reward, 2).numpy()
     steps = trials.is_valid.sum(0)
 
     falls = trials.observation[0, :, 0].long() % 2 == 1
     assert torch.equal(steps, torch.where(falls, 6.0, 8.0))
-    assert learner.num_environment_steps == steps.sum()
+    assert learner.state.num_environment_steps == steps.sum()
     level = trials.observation[0, :, 0].numpy()
     np.testing.assert_allclose(returns[:, 1], (level + 1000) * np.where(falls, 3, 4))
 
 
-def test_equal_seeds_repeat_bit_for_bit(point_robot: TaskFamily) -> None:
+def test_equal_seeds_repeat_bit_for_bit(make_rl2: Make, point_robot: TaskFamily) -> None:
     def weights(seed: int) -> list[torch.Tensor]:
-        learner = build(point_robot, seed=seed, normalizes_observations=True)
+        learner = make_rl2(point_robot, seed=seed, normalizes_observations=True)
         for _ in range(2):
-            trials, _ = learner.collect()
+            trials = learner.collect()
             learner.improve(trials, progress=0.0)
         return list(learner._parameters)
 
@@ -203,10 +199,12 @@ def test_equal_seeds_repeat_bit_for_bit(point_robot: TaskFamily) -> None:
     assert not any(map(torch.equal, weights(0)[:3], weights(1)[:3]))
 
 
-def test_belief_moves_only_where_the_episode_still_runs(point_robot: TaskFamily) -> None:
-    learner = build(point_robot)
-    adapter = learner.make_adapter(learner.tasks[:2])
-    trials, _ = learner.collect()
+def test_belief_moves_only_where_the_episode_still_runs(
+    make_rl2: Make, point_robot: TaskFamily
+) -> None:
+    learner = make_rl2(point_robot)
+    adapter = learner.make_actor(learner.tasks[:2], is_deterministic=True)
+    trials = learner.collect()
     row = trials.context[0, :2].numpy()
     transition = _transition(row)
     adapter.observe(transition, transition.reward, np.array([True, False]))
@@ -224,22 +222,25 @@ def _transition(row: np.ndarray) -> Any:
     return Transition(row[:, :2], row[:, 2:4], row[:, 4], row[:, :2], ends, ends)
 
 
-def test_exported_modules_act_as_the_evaluation_does(point_robot: TaskFamily) -> None:
-    learner = build(point_robot, normalizes_observations=True)
-    trials, _ = learner.collect()
-    adapter = learner.make_adapter(learner.tasks[:2])
+def test_exported_modules_act_as_the_evaluation_does(
+    make_rl2: Make, point_robot: TaskFamily
+) -> None:
+    learner = make_rl2(point_robot, normalizes_observations=True)
+    trials = learner.collect()
+    adapter = learner.make_actor(learner.tasks[:2], is_deterministic=True)
     transition = _transition(trials.context[0, :2].numpy())
-    row = adapter.take_in(transition, transition.reward, np.ones(2, bool))
+    adapter.observe(transition, transition.reward, np.ones(2, bool))
+    row = learner.context_layout.row(transition)
     parts = learner.export_parts()
     hidden = parts.modules["recurrent"](torch.from_numpy(row), torch.zeros(2, 8))
     action = parts.modules["policy"](torch.from_numpy(transition.observation), hidden)
 
     torch.testing.assert_close(adapter.hidden, hidden)
     np.testing.assert_allclose(
-        adapter.act(transition.observation), action.detach().numpy(), atol=1e-6
+        adapter.act(transition.observation).action, action.detach().numpy(), atol=1e-6
     )
 
 
 def test_a_bad_setting_is_refused() -> None:
-    with pytest.raises(ValueError, match="divide"):
+    with pytest.raises(ValueError, match="divisor of num_trials"):
         Rl2Config(num_trials=10, num_minibatches=4)

@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from training.algorithms.sac import Sac, SacConfig
+from training.algorithms.sac import Sac
 from training.tasks.task import TaskFamily, task_vector
-from training.tasks.task_set import draw_task_set
 
-TINY = SacConfig(
-    hidden_sizes=(16, 16),
-    num_iterations=3,
-    num_worlds=4,
-    num_initial_steps=40,
-    num_steps=20,
-    num_gradient_steps=5,
-    batch_size=16,
-    num_trial_episodes=2,
-)
-
-
-def build(family: TaskFamily, *, seed: int = 0, **changes: Any) -> Sac:
-    task_set = draw_task_set(family, seed=0, num_train=6, num_test=4)
-    config = dataclasses.replace(TINY, **changes)
-    return Sac(config, family, task_set, seed=seed, device=torch.device("cpu"))
+Make = Callable[..., Sac]
 
 
 def stored(learner: Sac) -> Any:
     return learner.layout.split(learner.buffer.rows[0, : learner.buffer.size[0]])
 
 
-def test_oracle_sees_the_true_task_and_robust_sees_none(point_robot: TaskFamily) -> None:
-    oracle, robust = build(point_robot, view="oracle"), build(point_robot)
+def test_oracle_sees_the_true_task_and_robust_sees_none(
+    make_sac: Make, point_robot: TaskFamily
+) -> None:
+    oracle, robust = make_sac(point_robot, view="oracle"), make_sac(point_robot)
     oracle.collect(40)
     robust.collect(40)
 
@@ -47,40 +33,42 @@ def test_oracle_sees_the_true_task_and_robust_sees_none(point_robot: TaskFamily)
     assert stored(robust).observation.shape[-1] == 2
 
 
-def test_oracle_is_told_the_task_of_each_world(point_robot: TaskFamily) -> None:
-    learner = build(point_robot, view="oracle")
+def test_oracle_is_told_the_task_of_each_world(make_sac: Make, point_robot: TaskFamily) -> None:
+    learner = make_sac(point_robot, view="oracle")
     observation = np.zeros((2, 2), np.float32)
     forward, backward = learner.tasks[:2], learner.tasks[1::-1]
 
     np.testing.assert_allclose(
-        learner.make_adapter(forward).act(observation),
-        learner.make_adapter(backward).act(observation)[::-1],
+        learner.make_actor(forward, is_deterministic=True).act(observation).action,
+        learner.make_actor(backward, is_deterministic=True).act(observation).action[::-1],
         atol=1e-7,
     )
 
 
-def test_evidence_changes_nothing(point_robot: TaskFamily) -> None:
-    adapter = build(point_robot).make_adapter([None, None])  # type: ignore[list-item]
+def test_evidence_changes_nothing(make_sac: Make, point_robot: TaskFamily) -> None:
+    adapter = make_sac(point_robot).make_actor([None, None], is_deterministic=True)
     observation = np.ones((2, 2), np.float32)
-    before = adapter.act(observation)
+    before = adapter.act(observation).action
     adapter.observe(None, observation[:, 0], np.ones(2, bool))  # type: ignore[arg-type]
     adapter.exchange_beliefs(np.array([1, 0]))
 
-    np.testing.assert_array_equal(adapter.act(observation), before)
+    np.testing.assert_array_equal(adapter.act(observation).action, before)
 
 
-def test_every_step_is_stored_and_only_terminations_are_marked(counting: TaskFamily) -> None:
-    learner = build(counting)
+def test_every_step_is_stored_and_only_terminations_are_marked(
+    make_sac: Make, counting: TaskFamily
+) -> None:
+    learner = make_sac(counting)
     learner.collect(60)
     batch = stored(learner)
 
-    assert learner.buffer.size[0] == learner.num_environment_steps >= 60
+    assert learner.buffer.size[0] == learner.state.num_environment_steps >= 60
     falls = batch.observation[:, 0].long() % 2 == 1
     assert torch.equal(batch.terminated, (falls & (batch.next_observation[:, 1] == 3)).float())
 
 
-def test_s4_value_beyond_a_time_limit_counts(counting: TaskFamily) -> None:
-    learner = build(counting, discount=0.9, initial_temperature=1e-9)
+def test_s4_value_beyond_a_time_limit_counts(make_sac: Make, counting: TaskFamily) -> None:
+    learner = make_sac(counting, discount=0.9, initial_temperature=1e-9)
     learner.collect(60)
     batch = stored(learner)
     target = learner._bellman_target(batch)
@@ -93,9 +81,9 @@ def test_s4_value_beyond_a_time_limit_counts(counting: TaskFamily) -> None:
     assert (target != batch.reward)[ran_out_of_time].all()
 
 
-def test_equal_seeds_repeat_bit_for_bit(point_robot: TaskFamily) -> None:
+def test_equal_seeds_repeat_bit_for_bit(make_sac: Make, point_robot: TaskFamily) -> None:
     def weights(seed: int) -> list[torch.Tensor]:
-        learner = build(point_robot, seed=seed, view="oracle")
+        learner = make_sac(point_robot, seed=seed, view="oracle")
         for _ in range(2):
             learner.collect(40)
             learner.improve()
@@ -105,10 +93,12 @@ def test_equal_seeds_repeat_bit_for_bit(point_robot: TaskFamily) -> None:
     assert not any(map(torch.equal, weights(0), weights(1)))
 
 
-def test_learning_rate_falls_over_the_run_where_asked(point_robot: TaskFamily) -> None:
+def test_learning_rate_falls_over_the_run_where_asked(
+    make_sac: Make, point_robot: TaskFamily
+) -> None:
     rates = []
     for final in (None, 1e-4):
-        learner = build(point_robot, learning_rate=1e-3, final_learning_rate=final)
+        learner = make_sac(point_robot, learning_rate=1e-3, final_learning_rate=final)
         learner.collect(60)
         learner.improve(progress=0.5)
         optimizers = (learner.critic_optimizer, learner.actor_optimizer)
@@ -118,8 +108,8 @@ def test_learning_rate_falls_over_the_run_where_asked(point_robot: TaskFamily) -
 
 
 @pytest.mark.slow
-def test_oracle_learns_to_reach_the_goal(point_robot: TaskFamily) -> None:
-    learner = build(
+def test_oracle_learns_to_reach_the_goal(make_sac: Make, point_robot: TaskFamily) -> None:
+    learner = make_sac(
         point_robot,
         view="oracle",
         hidden_sizes=(32, 32),
@@ -138,8 +128,10 @@ def test_oracle_learns_to_reach_the_goal(point_robot: TaskFamily) -> None:
     assert after > 0.6 * before  # both are negative
 
 
-def test_exported_policy_acts_as_the_evaluation_does(point_robot: TaskFamily) -> None:
-    learner = build(point_robot, view="oracle", normalizes_observations=True)
+def test_exported_policy_acts_as_the_evaluation_does(
+    make_sac: Make, point_robot: TaskFamily
+) -> None:
+    learner = make_sac(point_robot, view="oracle", normalizes_observations=True)
     learner.collect(40)
     parts = learner.export_parts()
     observation = np.random.default_rng(0).normal(size=(2, 2)).astype(np.float32)
@@ -148,5 +140,7 @@ def test_exported_policy_acts_as_the_evaluation_does(point_robot: TaskFamily) ->
 
     assert parts.task_vector_size == 2
     np.testing.assert_allclose(
-        learner.make_adapter(learner.tasks[:2]).act(observation), action.detach(), atol=1e-6
+        learner.make_actor(learner.tasks[:2], is_deterministic=True).act(observation).action,
+        action.detach(),
+        atol=1e-6,
     )

@@ -222,13 +222,12 @@ def test_an_oracle_is_measured_by_the_code_that_trained_it(folder, tmp_path):
     from training.runs.start import start_run
 
     config = SacConfig(
-        view="oracle", hidden_sizes=(8,), num_iterations=1, num_worlds=2, num_initial_steps=60,
-        num_steps=60, num_gradient_steps=1, batch_size=8, num_trial_episodes=1,
-        evaluation_interval=1, checkpoint_interval=1,
+        view="oracle", hidden_sizes=(8,), num_worlds=2, num_initial_steps=60, num_steps=60,
+        num_gradient_steps=1, batch_size=8,
     )  # fmt: skip
     recipe = Recipe(
         algorithm="sac", family="valve_turn", config=config, num_train_tasks=2, num_test_tasks=2,
-        num_evaluation_trials=1,
+        num_iterations=1, num_trial_episodes=1, num_evaluation_trials=1,
     )  # fmt: skip
     run = tmp_path / "oracle"
     start_run(recipe, name="oracle", seed=0, directory=run, is_quiet=True)

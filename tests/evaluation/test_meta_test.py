@@ -13,6 +13,7 @@ import pytest
 from sim2real.contract.transition import Transition
 from sim2real.evaluation.metrics import bootstrap_interval
 from training.evaluation.meta_test import MetaTestProtocol, meta_test
+from training.parts.actor import Drawn
 from training.tasks.task import Task
 from training.worlds.vector_world import StepResult
 
@@ -71,11 +72,11 @@ class Told:
         self.trials.append(seed)
         self.belief = np.zeros_like(self.truth)
 
-    def begin_episode(self) -> None:
+    def begin_episode(self, starts: np.ndarray) -> None:
         self.held = self.belief.copy()
 
-    def act(self, observation: np.ndarray) -> np.ndarray:
-        return self.held[:, None]
+    def act(self, observation: np.ndarray) -> Drawn:
+        return Drawn(self.held[:, None])
 
     def observe(
         self, transition: Transition, sparse_reward: np.ndarray, is_running: np.ndarray

@@ -23,10 +23,9 @@ from sim2real.runtime.golden import ENDS_EPISODE, NUM_TICKS, read_golden
 from sim2real.runtime.graphs import Signature
 from sim2real.runtime.policy_runner import TrialLabels
 from sim2real.runtime.verify import load_bundle
+from training.algorithms.learner import TrainingSetup, deployed_actor
 from training.algorithms.pearl import Pearl, PearlConfig
 from training.algorithms.registry import ALGORITHMS
-from training.algorithms.rl2 import Rl2Config
-from training.algorithms.sac import SacConfig
 from training.benches.bench_tasks import bench_task, claw_family
 from training.benches.evaluate_bundle import evaluate
 from training.benches.options import Options
@@ -125,23 +124,12 @@ def test_a_module_of_another_shape_is_not_exported():
         to_onnx(nn.Linear(3, 4), signature)
 
 
-SMALL_CONFIGS = {
-    "pearl": PearlConfig(
-        hidden_sizes=(32, 32),
-        encoder_hidden_sizes=(32, 32),
-        tasks_per_iteration=1,
-        normalizes_observations=True,
-        num_exploration_episodes=2,
-    ),
-    "rl2": Rl2Config(hidden_size=16, hidden_sizes=(32,), num_trials=2, num_minibatches=1),
-    "sac": SacConfig(hidden_sizes=(32, 32), num_worlds=1),
-}
-
-
 def barely_trained_learner(algorithm: str, task_set: TaskSet):
     """Random weights, but large enough for actions to matter; statistics that are not 0 and 1."""
-    learner = ALGORITHMS[algorithm].learner_type(
-        SMALL_CONFIGS[algorithm], VALVE_TURN, task_set, seed=0, device=torch.device("cpu")
+    learner_type = ALGORITHMS[algorithm]
+    setup = TrainingSetup(family=VALVE_TURN, task_set=task_set, seed=0, device=torch.device("cpu"))
+    learner = learner_type(
+        replace(learner_type.config_type.smallest(), normalizes_observations=True), setup
     )
     with torch.no_grad():
         weights = [part for part in learner.policy.parameters() if part.dim() == 2]
@@ -162,7 +150,7 @@ def test_evaluation_through_the_bundle_is_evaluation_through_torch(algorithm):
     protocol = MetaTestProtocol(num_episodes=3, num_trials=1, conditions=("adapted",), seed=3)
 
     for task in task_set.test:
-        through_torch = meta_test(learner.make_adapter, VALVE_TURN, [task], protocol)
+        through_torch = meta_test(deployed_actor(learner), VALVE_TURN, [task], protocol)
         expected = through_torch.episodes["adapted"]
         *seeds, latent_seed = np.random.SeedSequence(3).generate_state(4).tolist()
         on_bench = bench_task(VALVE_TURN.scene, task, row=0)
@@ -261,7 +249,6 @@ def run_directory(tmp_path_factory):
     config = PearlConfig(
         hidden_sizes=(16,),
         encoder_hidden_sizes=(16,),
-        num_iterations=1,
         num_initial_steps=30,
         tasks_per_iteration=2,
         num_prior_steps=30,
@@ -270,9 +257,6 @@ def run_directory(tmp_path_factory):
         meta_batch_size=2,
         batch_size=8,
         context_batch_size=8,
-        num_trial_episodes=2,
-        evaluation_interval=1,
-        checkpoint_interval=1,
     )
     recipe = Recipe(
         algorithm="pearl",
@@ -280,7 +264,11 @@ def run_directory(tmp_path_factory):
         config=config,
         num_train_tasks=2,
         num_test_tasks=2,
+        num_iterations=1,
+        num_trial_episodes=2,
         num_evaluation_trials=1,
+        evaluation_interval=1,
+        checkpoint_interval=1,
     )
     start_run(recipe, name="tiny", seed=4, directory=directory, is_quiet=True)
     return directory
@@ -332,12 +320,13 @@ def test_a_bundle_is_compared_with_one_that_does_not_adapt(exported_bundles, tmp
 
 def test_the_card_names_the_command_that_trained():
     recipe = RECIPES["pearl-point-robot"]()
-    changed = replace(recipe, config=replace(recipe.config, num_iterations=3, hidden_sizes=(8, 8)))
+    config = replace(recipe.config, hidden_sizes=(8, 8))
+    changed = replace(recipe, num_iterations=3, config=config)
 
     assert as_trained("pearl-point-robot", recipe) == "pearl-point-robot"
     assert as_trained("home-made", recipe) == "home-made"
     command = as_trained("pearl-point-robot", changed)
-    assert command == "pearl-point-robot --settings hidden_sizes=8,8 num_iterations=3"
+    assert command == "pearl-point-robot --settings num_iterations=3 hidden_sizes=8,8"
     settings = command.split(" --settings ")[1].split()
     assert with_settings("pearl-point-robot", settings) == changed
 
@@ -357,12 +346,9 @@ def test_a_period_goes_with_periodic_samples_only(run_directory, tmp_path, optio
 
 
 def test_an_oracle_is_not_exported(run_directory, tmp_path, monkeypatch):
-    parts = Pearl.export_parts
-    monkeypatch.setattr(
-        Pearl, "export_parts", lambda learner: replace(parts(learner), task_vector_size=3)
-    )
+    monkeypatch.setattr(Pearl, "why_not_deployable", "it must be told the true task")
 
-    with pytest.raises(BadInput, match="oracle"):
+    with pytest.raises(BadInput, match="told the true task"):
         export_run(run_directory, tmp_path / "oracle")
 
     assert not (tmp_path / "oracle").exists()

@@ -68,9 +68,17 @@ def test_failure_is_one_line_and_exit_code_1(
     ("recipe", "settings", "message"),
     [
         ("perl", (), "recipe: found 'perl', expected one of pearl-point-robot"),
-        ("pearl-point-robot", ("speed=1",), "found 'speed', expected a field of PearlConfig"),
-        ("pearl-point-robot", ("discount=fast",), "discount: found 'fast', expected a value like"),
-        ("pearl-point-robot", ("discount=2",), "discount must lie in"),
+        ("pearl-point-robot", ("speed=1",), "found 'speed', expected one of num_train_tasks, "),
+        (
+            "pearl-point-robot",
+            ("discount=fast",),
+            "found 'fast', expected a number above 0",
+        ),
+        (
+            "pearl-point-robot",
+            ("discount=2",),
+            "found 2.0, expected a number above 0 and below 1",
+        ),
         ("pearl-point-robot", ("normalizes_observations=1",), "found '1'"),
     ],
 )

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
+from training.algorithms.registry import ALGORITHMS
 from training.runs.interrupt import Interrupted
 from training.runs.metrics import MetricsFile
 from training.runs.start import resume_run, start_run
 
-ALGORITHMS = pytest.mark.parametrize("algorithm", ["pearl", "sac", "rl2"])
+EVERY_ALGORITHM = pytest.mark.parametrize("algorithm", ALGORITHMS)
 
 
 def digests(directory: Path) -> dict[str, str]:
@@ -37,7 +38,7 @@ def begin(recipe: Any, directory: Path) -> Any:
     return start_run(recipe, name="tiny", seed=3, directory=directory, is_quiet=True)
 
 
-@ALGORITHMS
+@EVERY_ALGORITHM
 def test_p14_stopped_and_resumed_equals_uninterrupted(
     tmp_path: Path, make_recipe: Any, algorithm: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -45,7 +46,7 @@ def test_p14_stopped_and_resumed_equals_uninterrupted(
     whole, halved = tmp_path / "whole", tmp_path / "halved"
     learner = begin(recipe, whole)
     learner_type = type(learner)
-    original, calls = learner_type.improve, 0
+    original, calls = learner_type.iterate, 0
 
     def interrupted_in_the_third(self: Any, *arguments: Any, **options: Any) -> Any:
         nonlocal calls
@@ -54,7 +55,7 @@ def test_p14_stopped_and_resumed_equals_uninterrupted(
             signal.raise_signal(signal.SIGINT)
         return original(self, *arguments, **options)
 
-    monkeypatch.setattr(learner_type, "improve", interrupted_in_the_third)
+    monkeypatch.setattr(learner_type, "iterate", interrupted_in_the_third)
     with pytest.raises(Interrupted, match="saved after iteration 2"):
         begin(recipe, halved)
     assert digests(halved)["iteration"] == "0000003"
@@ -73,14 +74,10 @@ _PROGRAM = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {folder!r})
-from conftest import CONFIGS
-from training.recipes.registry import Recipe
+from conftest import recipe_of
 from training.runs.start import resume_run, start_run
 
-recipe = Recipe(
-    algorithm="pearl", family="point_robot", config=CONFIGS["pearl"],
-    num_train_tasks=6, num_test_tasks=3, num_evaluation_trials=2,
-)
+recipe = recipe_of()
 directory = Path(sys.argv[1])
 if (directory / "config.json").exists():
     resume_run(directory, is_quiet=True)

@@ -53,7 +53,7 @@ def test_a_loaded_learner_is_the_one_that_was_trained(tmp_path: Path, make_recip
     rows = torch.randn(5, 4)
 
     torch.testing.assert_close(loaded.policy.mode(rows), trained.policy.mode(rows))
-    assert loaded.num_environment_steps == trained.num_environment_steps
+    assert loaded.state.num_environment_steps == trained.state.num_environment_steps
     assert torch.equal(
         loaded.rl_buffer.rows[0, : loaded.rl_buffer.size[0]],
         trained.rl_buffer.rows[0, : trained.rl_buffer.size[0]],
@@ -93,7 +93,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     damaged = bytearray(tensors.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     tensors.write_bytes(damaged)
-    assert load_learner(tmp_path / "run").num_gradient_steps == 50
+    assert load_learner(tmp_path / "run").state.num_gradient_steps == 50
 
     (checkpoints / "0000005/counters.json").unlink()
     with pytest.raises(BadInput, match=r"checkpoints: found .*counters\.json"):
@@ -179,7 +179,7 @@ def test_a_full_disk_stops_the_run_and_leaves_the_last_checkpoint_whole(
         "0000001", "0000002",
     ]  # fmt: skip
     monkeypatch.undo()
-    assert resume_run(tmp_path / "run", is_quiet=True).num_gradient_steps == 60
+    assert resume_run(tmp_path / "run", is_quiet=True).state.num_gradient_steps == 60
 
 
 def test_loss_log_names_the_first_wrong_step() -> None:

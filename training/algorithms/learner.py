@@ -1,30 +1,22 @@
-"""What every algorithm hands to the run, to the evaluation and to the exporter."""
+"""What every algorithm is to the run, to the evaluation and to the exporter."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, ClassVar, Literal, Protocol
 
+import torch
 from torch import nn
 
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.normalizer import FrozenNormalizer
-from training.evaluation.adapter import Adapter
-from training.parts.replay import TaskReplay
-from training.tasks.task import Task
-
-
-@dataclass(frozen=True, kw_only=True)
-class Snapshot:
-    """A learner between two iterations: all that decides what it does next."""
-
-    tensors: dict[str, Any]
-    """weights, optimisers and random generators: nested dictionaries of tensors and numbers"""
-    counters: dict[str, Any]
-    """plain JSON: counts, statistics, the state of numpy's generator"""
-    replays: dict[str, TaskReplay] = field(default_factory=dict)
-    """saved block by block; blocks that did not change are not written again"""
+from training.parts.actor import Actor
+from training.parts.learner_state import LearnerState
+from training.tasks.task import Task, TaskFamily
+from training.tasks.task_set import TaskSet
+from training.worlds.vector_world import VectorWorld
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,22 +41,70 @@ class ExportParts:
     """episodes of a trial that act on a draw from the prior"""
 
 
+@dataclass(frozen=True, kw_only=True)
+class TrainingSetup:
+    """What a learner is given beside its own settings: on what, from which seed, and where."""
+
+    family: TaskFamily
+    task_set: TaskSet
+    seed: int
+    device: torch.device
+    num_trial_episodes: int = 3
+    """episodes of a trial, in the evaluation and wherever a learner collects whole trials"""
+    num_world_threads: int = 1
+    """threads that step the worlds; results do not depend on it"""
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """Those that are learnt from."""
+        return self.task_set.train
+
+    def make_worlds(self, num_worlds: int) -> VectorWorld:
+        """Worlds to learn in."""
+        worlds: VectorWorld = self.family.make_world(num_worlds, num_threads=self.num_world_threads)
+        return worlds
+
+
 class Learner(Protocol):
-    """An algorithm's state: it can stop, go on, be evaluated and be exported."""
+    """An algorithm at work: it iterates, and makes what acts and what is deployed.
 
-    num_environment_steps: int
-    """control steps of all worlds so far, the initial pool included"""
-    num_gradient_steps: int
-    """optimiser steps so far"""
+    Built as `learner_type(config, setup)`. It knows nothing of runs and their files: what it keeps
+    between two iterations is in `state`, which a run saves and restores.
+    """
 
-    def snapshot(self) -> Snapshot:
-        """Everything needed to go on bit for bit."""
+    config_type: ClassVar[type[Any]]
+    """its settings"""
+    adapts: ClassVar[bool]
+    """whether evidence about a task changes its behaviour"""
 
-    def restore(self, tensors: Mapping[str, Any], counters: Mapping[str, Any]) -> None:
-        """Take over a snapshot; its replays have been filled already."""
+    @property
+    def state(self) -> LearnerState:
+        """All that decides what the next iteration does."""
 
-    def make_adapter(self, tasks: Sequence[Task]) -> Adapter:
-        """Its deterministic, adapting behaviour in one world per task."""
+    @property
+    def is_told_task(self) -> bool:
+        """Whether its policy is shown the true task (an oracle)."""
+
+    @property
+    def why_not_deployable(self) -> str:
+        """What keeps it from a robot; empty where nothing does."""
+
+    def iterate(self, progress: float) -> Mapping[str, float]:
+        """Collect and improve once; `progress` in [0, 1) is the share of the run that is done.
+
+        Returns what a curve shows. Raises `TrainingFailed` where the numbers go wrong.
+        """
+
+    def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> Actor:
+        """Its adapting behaviour in one world per task.
+
+        Deterministic as a meta-test and a robot run it; otherwise as it explores.
+        """
 
     def export_parts(self) -> ExportParts:
-        """What a bundle is made of."""
+        """What a bundle is made of. Only where nothing keeps it from a robot."""
+
+
+def deployed_actor(learner: Learner) -> Callable[[Sequence[Task]], Actor]:
+    """Makes what a meta-test runs: the learner's behaviour as it would be deployed."""
+    return partial(learner.make_actor, is_deterministic=True)

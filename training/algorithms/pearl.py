@@ -24,9 +24,9 @@ only, no terminal flag in it, unscaled rewards in it, and the clamp of variances
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -34,22 +34,26 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sim2real.contract.belief import GaussianBelief
-from sim2real.contract.context import ContextLayout
 from sim2real.contract.transition import Transition
-from training.algorithms.learner import ExportParts, Snapshot
+from training.algorithms.learner import ExportParts, TrainingSetup
+from training.algorithms.settings import (
+    ContextSettings,
+    ObservationSettings,
+    SoftActorCriticSettings,
+)
 from training.parts import sac
+from training.parts.actor import Actor, Drawn
+from training.parts.checked import Count, CountOrNone, NonNegative, Sizes
 from training.parts.deployed import DeployedEncoder, DeployedPolicy
 from training.parts.encoders import ContextEncoder, Gaussian
+from training.parts.learner_state import LearnerState
 from training.parts.loss_log import LossLog
 from training.parts.networks import Mlp, TwinCritic, frozen_copy, without_weight_gradients
-from training.parts.policies import TanhGaussianPolicy
+from training.parts.policies import TanhGaussianPolicy, choose
 from training.parts.replay import Batch, TaskReplay, TransitionLayout
 from training.parts.rollout import Collected, Step, collect_episodes
-from training.parts.running_stats import RunningStats
 from training.parts.schedule import set_learning_rate
-from training.runs.run import Run
-from training.tasks.task import Task, TaskFamily, dynamics_vary
-from training.tasks.task_set import TaskSet
+from training.tasks.task import Task
 from training.worlds.vector_world import Bool, Float
 
 Int = NDArray[np.int64]
@@ -58,140 +62,103 @@ Phase = Literal["prior", "posterior", "held"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class PearlConfig:
+class PearlConfig(SoftActorCriticSettings, ContextSettings, ObservationSettings):
     """Settings of PEARL; the defaults are the paper's for its MuJoCo benchmarks, form aside."""
 
     form: Literal["modern", "reference"] = "modern"
-    """`modern`: twin targets, learned temperature; `reference`: the paper's value network"""
-    latent_size: int = 5
+    """`modern`: twin targets, learned temperature; `reference`: the paper's value network, where
+    the reward scale stands in for a temperature"""
+    latent_size: Count = 5
     """dimensions of the belief, L"""
-    hidden_sizes: tuple[int, ...] = (300, 300, 300)
+    hidden_sizes: Sizes = (300, 300, 300)
     """hidden layers of policy, critics and value network"""
-    encoder_hidden_sizes: tuple[int, ...] = (200, 200, 200)
+    encoder_hidden_sizes: Sizes = (200, 200, 200)
     """hidden layers of the context encoder"""
-    uses_layer_norm: bool = False
-    """layer norm in the critics: steadier values where rewards are large or contacts are rough"""
 
-    num_iterations: int = 500
-    """rounds of collecting and improving"""
-    num_initial_steps: int = 2000
+    num_initial_steps: Count = 2000
     """steps per train task, from the prior, before the first iteration"""
     initial_actions: Literal["policy", "held"] = "policy"
     """who acts in them: the untrained policy, or one random action per episode, held throughout,
     which walks far in every direction and so meets rewards that lie far from the start"""
-    tasks_per_iteration: int = 5
+    tasks_per_iteration: Count = 5
     """train tasks collected from in an iteration"""
-    num_prior_steps: int = 400
+    num_prior_steps: CountOrNone = 400
     """steps per collected task with latents from the prior; both buffers get them"""
-    num_posterior_steps: int = 0
+    num_posterior_steps: CountOrNone = 0
     """steps per collected task with latents from the posterior; both buffers get them"""
-    num_extra_steps: int = 400
+    num_extra_steps: CountOrNone = 400
     """steps per collected task from the posterior that only the RL buffer gets"""
-    worlds_per_task: int = 1
+    worlds_per_task: Count = 1
     """episodes of one task that run side by side; 1 is the reference's order"""
-    num_world_threads: int = 1
-    """threads that step the worlds; results do not depend on it"""
 
-    num_gradient_steps: int = 2000
+    num_gradient_steps: Count = 2000
     """meta-gradient steps per iteration"""
-    meta_batch_size: int = 16
+    meta_batch_size: Count = 16
     """tasks in a meta-gradient step, K, drawn with replacement"""
-    batch_size: int = 256
-    """transitions per task from the RL buffer, B"""
-    context_batch_size: int = 64
+    context_batch_size: Count = 64
     """transitions per task from the encoder buffer, N, drawn with replacement"""
-    learning_rate: float = 3e-4
-    """of Adam, for every network"""
-    final_learning_rate: float | None = None
-    """it falls to this linearly over the run; None: it stays"""
-    discount: float = 0.99
-    """per step"""
-    target_update_rate: float = 0.005
-    """share of the way that targets move to their networks at each step"""
-    kl_weight: float = 0.1
+    kl_weight: NonNegative = 0.1
     """weight of the KL from the prior, summed over tasks and latent dimensions"""
-    reward_scale: float = 1.0
-    """multiplies rewards in Bellman targets; in `reference` form it stands in for a temperature"""
-    context_reward_scale: float = 1.0
-    """multiplies rewards as the encoder's first operation: brings large rewards near one"""
-    initial_temperature: float = 1.0
-    """`modern`: where the entropy temperature starts"""
-    target_entropy_per_action: float = -1.0
-    """`modern`: entropy that the temperature aims for, in nats per action element"""
-    policy_regularization: float = 1e-3
+    policy_regularization: NonNegative = 1e-3
     """`reference`: weight of the squared policy means and log deviations"""
-
-    uses_sparse_context: bool = False
-    """encoder and online context get the sparse reward, the RL batch the dense one"""
-    uses_next_observation: bool | None = None
-    """whether context rows hold the outcome; None: exactly where the family's dynamics vary"""
-    normalizes_observations: bool = False
-    """divide out running mean and deviation before every network"""
-    observation_clip: float = 10.0
-    """normalised observations beyond this are cut"""
-    replay_capacity: int = 1_000_000
-    """transitions per task that the RL buffer holds at most; memory grows as they come"""
-    max_critic_value: float = 1e6
-    """mean magnitude of the critics at which the run counts as diverged and stops"""
-
-    num_exploration_episodes: int = 1
-    """evaluation: first episodes of a trial, each with a latent from the prior"""
-    num_trial_episodes: int = 3
-    """evaluation: episodes of a trial; the last one is the adapted one"""
-    evaluation_interval: int = 10
-    """iterations between evaluations on held-out tasks"""
-    checkpoint_interval: int = 10
-    """iterations between checkpoints"""
+    num_exploration_episodes: Count = 1
+    """first episodes of a trial in an evaluation, each with a latent from the prior"""
 
     def __post_init__(self) -> None:
-        if min(self.num_prior_steps, self.num_posterior_steps, self.num_extra_steps) < 0:
-            raise ValueError("numbers of steps cannot be negative")
+        super().__post_init__()
         if self.num_prior_steps + self.num_posterior_steps == 0:
-            raise ValueError("an iteration needs prior or posterior steps: context comes from them")
-        if not 0.0 < self.discount < 1.0 or not 0.0 < self.target_update_rate <= 1.0:
-            raise ValueError("discount must lie in (0, 1) and target_update_rate in (0, 1]")
-        if not 0 < self.num_exploration_episodes <= self.num_trial_episodes:
-            raise ValueError("a trial needs an exploration episode and ends at the adapted one")
+            raise ValueError(
+                "num_prior_steps: found 0 and no posterior steps either, expected an iteration "
+                "with context"
+            )
+
+    @classmethod
+    def smallest(cls) -> PearlConfig:
+        """Everything in it, in a second: to try a family out, and for tests."""
+        return cls(
+            latent_size=2,
+            hidden_sizes=(16, 16),
+            encoder_hidden_sizes=(16,),
+            num_initial_steps=20,
+            tasks_per_iteration=2,
+            num_prior_steps=40,
+            num_posterior_steps=20,
+            num_extra_steps=20,
+            num_gradient_steps=5,
+            meta_batch_size=4,
+            batch_size=8,
+            context_batch_size=8,
+        )
 
 
 class Pearl:
     """The learner: networks, buffers, random numbers, and the three things done with them."""
 
-    def __init__(
-        self,
-        config: PearlConfig,
-        family: TaskFamily,
-        task_set: TaskSet,
-        *,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        self.config, self.device = config, device
-        self.tasks = task_set.train
+    config_type = PearlConfig
+    adapts = True
+    is_told_task = False
+    why_not_deployable = ""
+
+    def __init__(self, config: PearlConfig, setup: TrainingSetup) -> None:
+        if config.num_exploration_episodes > setup.num_trial_episodes:
+            raise ValueError(
+                f"num_exploration_episodes: found {config.num_exploration_episodes}, expected at "
+                f"most the {setup.num_trial_episodes} episodes of a trial (num_trial_episodes)"
+            )
+        self.config, self.device, self.tasks = config, setup.device, setup.tasks
         self.num_collected = min(config.tasks_per_iteration, len(self.tasks))
-        self.worlds = family.make_world(
-            self.num_collected * config.worlds_per_task, num_threads=config.num_world_threads
-        )
-        uses_outcome = config.uses_next_observation
-        self.context_layout = ContextLayout(
-            observation_size=self.worlds.observation_size,
-            action_size=self.worlds.action_size,
-            uses_next_observation=dynamics_vary(family) if uses_outcome is None else uses_outcome,
-        )
+        self.worlds = setup.make_worlds(self.num_collected * config.worlds_per_task)
+        self.context_layout = config.context_layout(setup.family, self.worlds)
         self.transition_layout = TransitionLayout(
             self.worlds.observation_size, self.worlds.action_size
         )
-        self.rng = np.random.default_rng([seed, 1])
-        self.generator = torch.Generator(device).manual_seed(int(self.rng.integers(2**62)))
-        self.statistics = RunningStats(
-            self.worlds.observation_size,
-            clip=config.observation_clip,
-            is_enabled=config.normalizes_observations,
-            device=device,
+        self.statistics = config.statistics(self.worlds, setup.device)
+        self.state = LearnerState(
+            seed=[setup.seed, 1], device=setup.device, statistics=self.statistics
         )
+        self.rng, self.generator = self.state.rng, self.state.generator
         self._build_buffers()
-        self._build_networks(torch.Generator().manual_seed(int(self.rng.integers(2**62))))
-        self.num_environment_steps = self.num_gradient_steps = 0
+        self._build_networks(self.state.initial)
 
     def _build_buffers(self) -> None:
         config, num_tasks = self.config, len(self.tasks)
@@ -203,19 +170,20 @@ class Pearl:
         self.encoder_buffer = TaskReplay(
             num_tasks, self.context_layout.size, latest + overshoot, self.device
         )
+        self.state.keep(
+            replays={"rl_buffer": self.rl_buffer, "encoder_buffer": self.encoder_buffer}
+        )
 
     def _build_networks(self, initial: torch.Generator) -> None:
         config, layout = self.config, self.context_layout
         observation_size, action_size = layout.observation_size, layout.action_size
         state_size = observation_size + config.latent_size
-        row_scale = torch.ones(layout.size)
-        row_scale[observation_size + action_size] = config.context_reward_scale
         self.encoder = ContextEncoder(
             layout.size,
             config.encoder_hidden_sizes,
             config.latent_size,
             generator=initial,
-            row_scale=row_scale,
+            row_scale=config.row_scale(layout),
         ).to(self.device)
         self.policy = TanhGaussianPolicy(
             state_size, config.hidden_sizes, action_size, generator=initial
@@ -231,15 +199,33 @@ class Pearl:
         if is_reference:
             self.value = Mlp(state_size, config.hidden_sizes, 1, generator=initial).to(self.device)
         self.target = frozen_copy(self.value if is_reference else self.critic)
-        self.log_temperature = torch.tensor(
-            float(np.log(config.initial_temperature)), device=self.device, requires_grad=True
-        )
+        self.log_temperature = sac.initial_log_temperature(config.initial_temperature, self.device)
         # Adam treats every number by itself, so networks that step together share an optimiser.
         judges = [*self.critic.parameters(), *self.encoder.parameters()]
         actors: list[Tensor] = list(self.policy.parameters())
         actors += self.value.parameters() if is_reference else [self.log_temperature]
         self.judge_optimizer = torch.optim.Adam(judges, lr=config.learning_rate, fused=True)
         self.actor_optimizer = torch.optim.Adam(actors, lr=config.learning_rate, fused=True)
+        self.state.keep(
+            modules={
+                "encoder": self.encoder,
+                "policy": self.policy,
+                "critic": self.critic,
+                "value": self.value,
+                "target": self.target,
+            },
+            numbers={"log_temperature": self.log_temperature},
+            optimizers={
+                "judge_optimizer": self.judge_optimizer,
+                "actor_optimizer": self.actor_optimizer,
+            },
+        )
+
+    def iterate(self, progress: float) -> dict[str, float]:
+        is_first = self.state.num_environment_steps == 0
+        pool = [self.collect_initial_pool()] if is_first else []
+        collected = _together([*pool, self.collect()])
+        return {"train_return": collected.mean_return, **self.improve(progress)}
 
     # ---- collecting ----------------------------------------------------------------------------
 
@@ -277,7 +263,7 @@ class Pearl:
         groups = np.repeat(np.arange(self.num_collected), self.config.worlds_per_task)
         groups[groups >= len(tasks)] = -1
         task_of_world = tasks[np.maximum(groups, 0)]
-        actor: _CollectingActor | _HeldActions = (
+        actor: Actor = (
             _HeldActions(self.rng, len(task_of_world), self.worlds.action_size)
             if latents == "held"
             else _CollectingActor(self, task_of_world, groups, latents)
@@ -299,7 +285,7 @@ class Pearl:
             store=store,
             groups=groups,
         )
-        self.num_environment_steps += collected.num_steps
+        self.state.num_environment_steps += collected.num_steps
         return collected
 
     def _context_rows(self, step: Step) -> Float:
@@ -333,8 +319,8 @@ class Pearl:
         for _ in range(config.num_gradient_steps):
             tasks = self.rng.integers(len(self.tasks), size=config.meta_batch_size)
             log.record(self.gradient_step(*self.sample(tasks)))
-        first_step = self.num_gradient_steps
-        self.num_gradient_steps += config.num_gradient_steps
+        first_step = self.state.num_gradient_steps
+        self.state.num_gradient_steps += config.num_gradient_steps
         return log.means(first_step)
 
     def sample(self, tasks: Int) -> tuple[Batch, Tensor]:
@@ -424,50 +410,10 @@ class Pearl:
             "temperature": self.log_temperature.exp(),
         }
 
-    # ---- stopping, going on, being used --------------------------------------------------------
+    # ---- being used ----------------------------------------------------------------------------
 
-    def snapshot(self) -> Snapshot:
-        return Snapshot(
-            tensors={
-                **{name: module.state_dict() for name, module in self._modules().items()},
-                "log_temperature": self.log_temperature.detach(),
-                "judge_optimizer": self.judge_optimizer.state_dict(),
-                "actor_optimizer": self.actor_optimizer.state_dict(),
-                "generator": self.generator.get_state(),
-            },
-            counters={
-                "num_environment_steps": self.num_environment_steps,
-                "num_gradient_steps": self.num_gradient_steps,
-                "statistics": self.statistics.snapshot(),
-                "rng": self.rng.bit_generator.state,
-            },
-            replays={"rl_buffer": self.rl_buffer, "encoder_buffer": self.encoder_buffer},
-        )
-
-    def restore(self, tensors: Mapping[str, Any], counters: Mapping[str, Any]) -> None:
-        for name, module in self._modules().items():
-            module.load_state_dict(tensors[name])
-        with torch.no_grad():
-            self.log_temperature.copy_(tensors["log_temperature"])
-        self.judge_optimizer.load_state_dict(tensors["judge_optimizer"])
-        self.actor_optimizer.load_state_dict(tensors["actor_optimizer"])
-        self.generator.set_state(tensors["generator"])
-        self.num_environment_steps = counters["num_environment_steps"]
-        self.num_gradient_steps = counters["num_gradient_steps"]
-        self.statistics.restore(counters["statistics"])
-        self.rng.bit_generator.state = counters["rng"]
-
-    def _modules(self) -> dict[str, nn.Module]:
-        return {
-            "encoder": self.encoder,
-            "policy": self.policy,
-            "critic": self.critic,
-            "value": self.value,
-            "target": self.target,
-        }
-
-    def make_adapter(self, tasks: Sequence[Task]) -> PearlAdapter:
-        return PearlAdapter(self, len(tasks))
+    def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> OnlineActor:
+        return OnlineActor(self, len(tasks), is_deterministic=is_deterministic)
 
     def export_parts(self) -> ExportParts:
         normalizer = self.statistics.frozen()
@@ -488,7 +434,20 @@ class Pearl:
         )
 
 
-class _CollectingActor:
+class _Collecting:
+    """While collecting, beliefs come from the encoder buffer, and nothing is kept of a trial."""
+
+    def begin_trial(self, seed: int) -> None:
+        """The encoder buffer holds what is known of a task."""
+
+    def observe(self, transition: Transition, sparse_reward: Float, is_running: Bool) -> None:
+        """The encoder buffer is filled by whoever collects."""
+
+    def exchange_beliefs(self, order: Int) -> None:
+        """There is no belief in here."""
+
+
+class _CollectingActor(_Collecting):
     """Acts stochastically on latents that it draws anew for every episode and holds throughout."""
 
     def __init__(self, learner: Pearl, tasks: Int, groups: Int, latents: Phase) -> None:
@@ -523,17 +482,14 @@ class _CollectingActor:
         )
         return learner.infer(context).sample(learner.generator)
 
-    @torch.no_grad()
-    def act(self, observation: Float) -> Float:
+    def act(self, observation: Float) -> Drawn:
         learner = self._learner
         observed = learner.statistics.normalize(torch.from_numpy(observation).to(learner.device))
         state = torch.cat([observed, self._held], dim=-1)
-        sampled, _ = learner.policy(state).sample(learner.generator)
-        action: Float = sampled.cpu().numpy()
-        return action
+        return choose(learner.policy, state, learner.generator)
 
 
-class _HeldActions:
+class _HeldActions(_Collecting):
     """One random action per episode, held throughout: straight walks in every direction."""
 
     def __init__(self, rng: np.random.Generator, num_worlds: int, action_size: int) -> None:
@@ -543,42 +499,44 @@ class _HeldActions:
     def begin_episode(self, starts: Bool) -> None:
         self._action[starts] = self._rng.uniform(-1.0, 1.0, self._action[starts].shape)
 
-    def act(self, observation: Float) -> Float:
-        return self._action.copy()
+    def act(self, observation: Float) -> Drawn:
+        return Drawn(self._action.copy())
 
 
-class PearlAdapter:
-    """Evaluation: deterministic actions on a belief that takes in every transition, as a robot's.
+class OnlineActor:
+    """Acts on a belief that takes in every transition as it comes, as a robot does.
 
     The first `num_exploration_episodes` act on draws from the prior; every later one on a draw
     from the posterior given all transitions so far, held for the episode.
     """
 
-    def __init__(self, learner: Pearl, num_worlds: int) -> None:
+    def __init__(self, learner: Pearl, num_worlds: int, *, is_deterministic: bool) -> None:
         self._learner, self._num_worlds = learner, num_worlds
+        self._generator = None if is_deterministic else learner.generator
         self.begin_trial(0)
 
     def begin_trial(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
         latent_size = self._learner.config.latent_size
         self.belief = GaussianBelief.prior(latent_size, (self._num_worlds,))
-        self._prior = self.belief
         self._normalizer = self._learner.statistics.frozen()
-        self._episode = 0
+        self.latent = np.zeros((self._num_worlds, latent_size), np.float32)
+        self._episodes = np.zeros(self._num_worlds, np.int64)
 
-    def begin_episode(self) -> None:
-        explores = self._episode < self._learner.config.num_exploration_episodes
-        self.latent = (self._prior if explores else self.belief).sample(self._rng)
-        self._episode += 1
+    def begin_episode(self, starts: Bool) -> None:
+        explores = (self._episodes < self._learner.config.num_exploration_episodes)[:, None]
+        mean = np.where(explores, 0.0, self.belief.mean)
+        deviation = np.where(explores, 1.0, np.sqrt(self.belief.variance))
+        drawn = mean + deviation * self._rng.standard_normal(self.latent.shape)
+        self.latent = np.where(starts[:, None], drawn.astype(np.float32), self.latent)
+        self._episodes += starts
 
-    @torch.no_grad()
-    def act(self, observation: Float) -> Float:
+    def act(self, observation: Float) -> Drawn:
         learner = self._learner
         state = torch.from_numpy(
             np.concatenate([self._normalizer.normalize(observation), self.latent], -1)
         )
-        action: Float = learner.policy.mode(state.to(learner.device)).cpu().numpy()
-        return action
+        return choose(learner.policy, state.to(learner.device), self._generator)
 
     @torch.no_grad()
     def observe(self, transition: Transition, sparse_reward: Float, is_running: Bool) -> None:
@@ -602,22 +560,6 @@ class PearlAdapter:
             weighted_mean=self.belief.weighted_mean[order],
             num_transitions=self.belief.num_transitions,
         )
-
-
-def train(
-    config: PearlConfig, family: TaskFamily, task_set: TaskSet, run: Run, *, device: torch.device
-) -> Pearl:
-    """Meta-train, with everything noted, saved and evaluated by the run; return the learner."""
-    learner = Pearl(config, family, task_set, seed=run.seed, device=device)
-
-    def iterate(iteration: int) -> dict[str, float]:
-        pool = [learner.collect_initial_pool()] if iteration == 0 else []
-        collected = _together([*pool, learner.collect()])
-        losses = learner.improve(progress=iteration / config.num_iterations)
-        return {"train_return": collected.mean_return, **losses}
-
-    run.repeat(iterate, learner, num_iterations=config.num_iterations)
-    return learner
 
 
 def _together(rounds: Sequence[Collected]) -> Collected:

@@ -13,128 +13,92 @@ each on a train task drawn anew, and all transitions share one buffer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from sim2real.contract.transition import Transition
-from training.algorithms.learner import ExportParts, Snapshot
+from training.algorithms.learner import ExportParts, TrainingSetup
+from training.algorithms.settings import ObservationSettings, SoftActorCriticSettings
 from training.parts import sac
+from training.parts.actor import Drawn
+from training.parts.checked import Count, Sizes
 from training.parts.deployed import DeployedPolicy
+from training.parts.learner_state import LearnerState
 from training.parts.loss_log import LossLog
 from training.parts.networks import TwinCritic, frozen_copy, without_weight_gradients
-from training.parts.policies import TanhGaussianPolicy
+from training.parts.policies import TanhGaussianPolicy, choose
 from training.parts.replay import Batch, TaskReplay, TransitionLayout
 from training.parts.rollout import Collected, Step, collect_episodes
-from training.parts.running_stats import RunningStats
 from training.parts.schedule import set_learning_rate
-from training.runs.run import Run
-from training.tasks.task import Task, TaskFamily, task_vector
-from training.tasks.task_set import TaskSet
+from training.tasks.task import Task, task_vector
 from training.worlds.vector_world import Bool, Float
 
 _ALL = np.zeros(1, np.int64)  # one buffer for all tasks
 
 
 @dataclass(frozen=True, kw_only=True)
-class SacConfig:
+class SacConfig(SoftActorCriticSettings, ObservationSettings):
     """Settings of soft actor-critic over tasks; the defaults suit small state spaces on a CPU."""
 
     view: Literal["robust", "oracle"] = "robust"
     """`robust`: tasks vary and cannot be told apart; `oracle`: the true task is observed"""
-    hidden_sizes: tuple[int, ...] = (256, 256)
+    hidden_sizes: Sizes = (256, 256)
     """hidden layers of policy and critics"""
-    uses_layer_norm: bool = False
-    """layer norm in the critics: steadier values where rewards are large or contacts are rough"""
-
-    num_iterations: int = 100
-    """rounds of collecting and improving"""
-    num_worlds: int = 16
+    num_worlds: Count = 16
     """episodes that run side by side, each on a train task drawn anew"""
-    num_initial_steps: int = 5000
+    num_initial_steps: Count = 5000
     """steps of all worlds together before the first update"""
-    num_steps: int = 1000
+    num_steps: Count = 1000
     """steps of all worlds together per iteration; whole episodes, so it is a floor"""
-    num_world_threads: int = 1
-    """threads that step the worlds; results do not depend on it"""
-
-    num_gradient_steps: int = 500
+    num_gradient_steps: Count = 500
     """gradient steps per iteration"""
-    batch_size: int = 256
-    """transitions in a gradient step"""
-    learning_rate: float = 3e-4
-    """of Adam, for every network"""
-    final_learning_rate: float | None = None
-    """it falls to this linearly over the run; None: it stays"""
-    discount: float = 0.99
-    """per step"""
-    target_update_rate: float = 0.005
-    """share of the way that targets move to their networks at each step"""
-    reward_scale: float = 1.0
-    """multiplies rewards in Bellman targets"""
-    initial_temperature: float = 1.0
-    """where the entropy temperature starts"""
-    target_entropy_per_action: float = -1.0
-    """entropy that the temperature aims for, in nats per action element"""
 
-    normalizes_observations: bool = False
-    """divide out running mean and deviation before every network"""
-    observation_clip: float = 10.0
-    """normalised observations beyond this are cut"""
-    replay_capacity: int = 1_000_000
-    """transitions that are remembered; memory grows as they come"""
-    max_critic_value: float = 1e6
-    """mean magnitude of the critics at which the run counts as diverged and stops"""
-
-    num_trial_episodes: int = 3
-    """evaluation: episodes of a trial; none of them differs, for there is no adaptation"""
-    evaluation_interval: int = 10
-    """iterations between evaluations on held-out tasks"""
-    checkpoint_interval: int = 10
-    """iterations between checkpoints"""
-
-    def __post_init__(self) -> None:
-        if not 0.0 < self.discount < 1.0 or not 0.0 < self.target_update_rate <= 1.0:
-            raise ValueError("discount must lie in (0, 1) and target_update_rate in (0, 1]")
-        if min(self.num_initial_steps, self.num_steps) < 1:
-            raise ValueError("numbers of steps must be at least 1")
+    @classmethod
+    def smallest(cls) -> SacConfig:
+        """Everything in it, in a second: to try a family out, and for tests."""
+        return cls(
+            hidden_sizes=(16, 16),
+            num_worlds=4,
+            num_initial_steps=40,
+            num_steps=20,
+            num_gradient_steps=5,
+            batch_size=16,
+        )
 
 
 class Sac:
     """The learner: networks, one buffer, random numbers."""
 
-    def __init__(
-        self,
-        config: SacConfig,
-        family: TaskFamily,
-        task_set: TaskSet,
-        *,
-        seed: int,
-        device: torch.device,
-    ) -> None:
-        self.config, self.family, self.device = config, family, device
-        self.tasks = task_set.train
-        self.worlds = family.make_world(config.num_worlds, num_threads=config.num_world_threads)
+    config_type = SacConfig
+    adapts = False
+
+    def __init__(self, config: SacConfig, setup: TrainingSetup) -> None:
+        self.config, self.family, self.device = config, setup.family, setup.device
+        self.tasks = setup.tasks
+        self.is_told_task = config.view == "oracle"
+        self.worlds = setup.make_worlds(config.num_worlds)
         self.task_vector_size = self.task_vectors(self.tasks[:1]).shape[1]
         self.layout = TransitionLayout(
             self.worlds.observation_size + self.task_vector_size, self.worlds.action_size
         )
-        self.rng = np.random.default_rng([seed, 2])
-        self.generator = torch.Generator(device).manual_seed(int(self.rng.integers(2**62)))
-        self.statistics = RunningStats(
-            self.worlds.observation_size,
-            clip=config.observation_clip,
-            is_enabled=config.normalizes_observations,
-            device=device,
+        self.statistics = config.statistics(self.worlds, setup.device)
+        self.state = LearnerState(
+            seed=[setup.seed, 2], device=setup.device, statistics=self.statistics
         )
-        self.buffer = TaskReplay(1, self.layout.size, config.replay_capacity, device)
-        self._build_networks(torch.Generator().manual_seed(int(self.rng.integers(2**62))))
-        self.num_environment_steps = self.num_gradient_steps = 0
+        self.rng, self.generator = self.state.rng, self.state.generator
+        self.buffer = TaskReplay(1, self.layout.size, config.replay_capacity, setup.device)
+        self.state.keep(replays={"buffer": self.buffer})
+        self._build_networks(self.state.initial)
+
+    @property
+    def why_not_deployable(self) -> str:
+        return "it must be told the true task, which no robot knows" if self.is_told_task else ""
 
     def _build_networks(self, initial: torch.Generator) -> None:
         config, layout = self.config, self.layout
@@ -148,19 +112,30 @@ class Sac:
             uses_layer_norm=config.uses_layer_norm,
         ).to(self.device)
         self.target = frozen_copy(self.critic)
-        self.log_temperature = torch.tensor(
-            float(np.log(config.initial_temperature)), device=self.device, requires_grad=True
-        )
+        self.log_temperature = sac.initial_log_temperature(config.initial_temperature, self.device)
         actors: list[Tensor] = [*self.policy.parameters(), self.log_temperature]
         rate = config.learning_rate
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=rate, fused=True)
         self.actor_optimizer = torch.optim.Adam(actors, lr=rate, fused=True)
+        self.state.keep(
+            modules={"policy": self.policy, "critic": self.critic, "target": self.target},
+            numbers={"log_temperature": self.log_temperature},
+            optimizers={
+                "critic_optimizer": self.critic_optimizer,
+                "actor_optimizer": self.actor_optimizer,
+            },
+        )
 
     def task_vectors(self, tasks: Sequence[Task]) -> Float:
         """(W, P) what the view shows of the tasks: their parameters, or nothing (P = 0)."""
         if self.config.view == "robust":
             return np.zeros((len(tasks), 0), np.float32)
         return np.stack([task_vector(self.family, task) for task in tasks])
+
+    def iterate(self, progress: float) -> dict[str, float]:
+        config, is_first = self.config, self.state.num_environment_steps == 0
+        collected = self.collect(config.num_initial_steps if is_first else config.num_steps)
+        return {"train_return": collected.mean_return, **self.improve(progress)}
 
     # ---- collecting ----------------------------------------------------------------------------
 
@@ -188,7 +163,7 @@ class Sac:
             seed=int(self.rng.integers(2**31)),
             store=store,
         )
-        self.num_environment_steps += collected.num_steps
+        self.state.num_environment_steps += collected.num_steps
         return collected
 
     def normalize(self, state: Tensor) -> Tensor:
@@ -214,8 +189,8 @@ class Sac:
         for _ in range(config.num_gradient_steps):
             rows = self.buffer.sample(_ALL, config.batch_size, self.generator)[0]
             log.record(self.gradient_step(self.layout.split(rows)))
-        first_step = self.num_gradient_steps
-        self.num_gradient_steps += config.num_gradient_steps
+        first_step = self.state.num_gradient_steps
+        self.state.num_gradient_steps += config.num_gradient_steps
         return log.means(first_step)
 
     def gradient_step(self, batch: Batch) -> dict[str, Tensor]:
@@ -267,44 +242,10 @@ class Sac:
             "temperature": self.log_temperature.exp(),
         }
 
-    # ---- stopping, going on, being used --------------------------------------------------------
+    # ---- being used ----------------------------------------------------------------------------
 
-    def snapshot(self) -> Snapshot:
-        return Snapshot(
-            tensors={
-                **{name: module.state_dict() for name, module in self._modules().items()},
-                "log_temperature": self.log_temperature.detach(),
-                "critic_optimizer": self.critic_optimizer.state_dict(),
-                "actor_optimizer": self.actor_optimizer.state_dict(),
-                "generator": self.generator.get_state(),
-            },
-            counters={
-                "num_environment_steps": self.num_environment_steps,
-                "num_gradient_steps": self.num_gradient_steps,
-                "statistics": self.statistics.snapshot(),
-                "rng": self.rng.bit_generator.state,
-            },
-            replays={"buffer": self.buffer},
-        )
-
-    def restore(self, tensors: Mapping[str, Any], counters: Mapping[str, Any]) -> None:
-        for name, module in self._modules().items():
-            module.load_state_dict(tensors[name])
-        with torch.no_grad():
-            self.log_temperature.copy_(tensors["log_temperature"])
-        self.critic_optimizer.load_state_dict(tensors["critic_optimizer"])
-        self.actor_optimizer.load_state_dict(tensors["actor_optimizer"])
-        self.generator.set_state(tensors["generator"])
-        self.num_environment_steps = counters["num_environment_steps"]
-        self.num_gradient_steps = counters["num_gradient_steps"]
-        self.statistics.restore(counters["statistics"])
-        self.rng.bit_generator.state = counters["rng"]
-
-    def _modules(self) -> dict[str, nn.Module]:
-        return {"policy": self.policy, "critic": self.critic, "target": self.target}
-
-    def make_adapter(self, tasks: Sequence[Task]) -> _Actor:
-        return _Actor(self, self.task_vectors(tasks), is_deterministic=True)
+    def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> _Actor:
+        return _Actor(self, self.task_vectors(tasks), is_deterministic=is_deterministic)
 
     def export_parts(self) -> ExportParts:
         normalizer = self.statistics.frozen()
@@ -319,28 +260,23 @@ class Sac:
 
 
 class _Actor:
-    """Acts the same however often it met the task: while collecting, and as an `Adapter`."""
+    """Acts the same however often it met the task."""
 
     def __init__(self, learner: Sac, vectors: Float, *, is_deterministic: bool) -> None:
-        self._learner, self._is_deterministic = learner, is_deterministic
+        self._learner = learner
+        self._generator = None if is_deterministic else learner.generator
         self._shown = torch.from_numpy(vectors).to(learner.device)
 
-    @torch.no_grad()
-    def act(self, observation: Float) -> Float:
+    def act(self, observation: Float) -> Drawn:
         learner = self._learner
         observed = torch.from_numpy(observation).to(learner.device)
         state = torch.cat([learner.statistics.normalize(observed), self._shown], dim=-1)
-        if self._is_deterministic:
-            chosen = learner.policy.mode(state)
-        else:
-            chosen, _ = learner.policy(state).sample(learner.generator)
-        action: Float = chosen.cpu().numpy()
-        return action
+        return choose(learner.policy, state, self._generator)
 
     def begin_trial(self, seed: int) -> None:
         """There is no belief to forget."""
 
-    def begin_episode(self, starts: Bool | None = None) -> None:
+    def begin_episode(self, starts: Bool) -> None:
         """Nothing is drawn for an episode."""
 
     def observe(self, transition: Transition, sparse_reward: Float, is_running: Bool) -> None:
@@ -348,19 +284,3 @@ class _Actor:
 
     def exchange_beliefs(self, order: NDArray[np.int64]) -> None:
         """There is no belief to exchange; the oracle keeps its own task."""
-
-
-def train(
-    config: SacConfig, family: TaskFamily, task_set: TaskSet, run: Run, *, device: torch.device
-) -> Sac:
-    """Train, with everything noted, saved and evaluated by the run; return the learner."""
-    learner = Sac(config, family, task_set, seed=run.seed, device=device)
-
-    def iterate(iteration: int) -> dict[str, float]:
-        num_steps = config.num_initial_steps if iteration == 0 else config.num_steps
-        collected = learner.collect(num_steps)
-        losses = learner.improve(progress=iteration / config.num_iterations)
-        return {"train_return": collected.mean_return, **losses}
-
-    run.repeat(iterate, learner, num_iterations=config.num_iterations)
-    return learner

@@ -26,19 +26,20 @@ def oracle_records(
     Raises `BadInput` for a run of another family, or one that is not told the task.
     """
     # Imported here: nothing else of an evaluation needs torch.
+    from training.algorithms.learner import deployed_actor
     from training.runs.start import load_learner, read_run
 
     recipe, _, _, _ = read_run(run)
     if recipe.family != family.name:
         raise BadInput(str(run), "family", found=recipe.family, expected=family.name)
     learner = load_learner(run)
-    if not learner.export_parts().task_vector_size:
+    if not learner.is_told_task:
         raise BadInput(str(run), "view", found="not told the task", expected="an oracle")
     records = []
     for trial in range(protocol.num_trials):
         of_trial = protocol.for_trial(trial)
         result = meta_test(
-            learner.make_adapter,
+            deployed_actor(learner),
             family,
             tasks,
             MetaTestProtocol(

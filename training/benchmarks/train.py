@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from training.algorithms.learner import TrainingSetup
 from training.algorithms.pearl import Pearl, PearlConfig
 from training.benchmarks.reference_code import load_reference
 from training.families.registry import FAMILIES
@@ -23,6 +24,7 @@ REFERENCE_SIZES = PearlConfig(
     form="reference", num_initial_steps=200, reward_scale=100.0, uses_sparse_context=True
 )
 """16 tasks × 256 transitions, 3 × 300 units, context 64, latent 5: the paper's"""
+_TUNED = ("pearl-point-robot", "pearl-sparse-point-robot")
 _FAMILY = "sparse_point_robot"
 
 
@@ -82,20 +84,20 @@ def bench_train(
 
 
 def _cases() -> dict[str, PearlConfig]:
+    tuned = {name: RECIPES[name]().config for name in _TUNED}
     large_context = dataclasses.replace(REFERENCE_SIZES, context_batch_size=1024)
     return {
         "reference_sizes/context=64": REFERENCE_SIZES,
         "reference_sizes/context=1024": large_context,
         "modern/context=64": dataclasses.replace(REFERENCE_SIZES, form="modern"),
-        "pearl-point-robot": RECIPES["pearl-point-robot"]().config,
-        "pearl-sparse-point-robot": RECIPES["pearl-sparse-point-robot"]().config,
+        **{name: config for name, config in tuned.items() if isinstance(config, PearlConfig)},
     }
 
 
 def _learner(config: PearlConfig, device: torch.device) -> Pearl:
     family = FAMILIES[_FAMILY]
     task_set = draw_task_set(family, seed=0, num_train=80, num_test=20)
-    return Pearl(config, family, task_set, seed=0, device=device)
+    return Pearl(config, TrainingSetup(family=family, task_set=task_set, seed=0, device=device))
 
 
 def _update_of(learner: Pearl, device: torch.device) -> Callable[[], int]:

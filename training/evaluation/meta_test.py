@@ -21,9 +21,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real.contract.transition import Transition
 from sim2real.evaluation.metrics import bootstrap_interval
-from training.evaluation.adapter import Adapter
+from training.parts.actor import Actor
 from training.tasks.task import Task, TaskFamily
 from training.worlds.vector_world import VectorWorld
 
@@ -118,7 +117,7 @@ def _interval(values: NDArray[np.float64]) -> dict[str, float]:
 
 
 def meta_test(
-    make_adapter: Callable[[Sequence[Task]], Adapter],
+    make_actor: Callable[[Sequence[Task]], Actor],
     family: TaskFamily,
     tasks: Sequence[Task],
     protocol: MetaTestProtocol,
@@ -131,10 +130,10 @@ def meta_test(
         raise ValueError("wrong_task needs two tasks or more")
     world_tasks = [task for task in tasks for _ in range(protocol.num_trials)]
     world = family.make_world(len(world_tasks), num_threads=protocol.num_world_threads)
-    adapter = make_adapter(world_tasks)
+    actor = make_actor(world_tasks)
     try:
         episodes = {
-            condition: _run_condition(condition, adapter, world, world_tasks, protocol)
+            condition: _run_condition(condition, actor, world, world_tasks, protocol)
             for condition in protocol.conditions
         }
     finally:
@@ -144,24 +143,24 @@ def meta_test(
 
 def _run_condition(
     condition: Condition,
-    adapter: Adapter,
+    actor: Actor,
     world: VectorWorld,
     tasks: Sequence[Task],
     protocol: MetaTestProtocol,
 ) -> dict[str, NDArray[np.float64]]:
     """All trials under one condition: by metric, (task, trial, episode)."""
     seeds = np.random.SeedSequence(protocol.seed).generate_state(protocol.num_episodes + 1)
-    adapter.begin_trial(int(seeds[-1]))
+    actor.begin_trial(int(seeds[-1]))
     per_episode = []
     for episode in range(protocol.num_episodes):
         is_last = episode == protocol.num_episodes - 1
         if condition == "frozen_prior" and episode > 0:
-            adapter.begin_trial(int(seeds[episode - 1]))
+            actor.begin_trial(int(seeds[episode - 1]))
         if condition == "wrong_task" and is_last:
-            adapter.exchange_beliefs(np.roll(np.arange(len(tasks)), protocol.num_trials))
+            actor.exchange_beliefs(np.roll(np.arange(len(tasks)), protocol.num_trials))
         has_evidence = condition != "frozen_prior"
         per_episode.append(
-            _run_episode(adapter, world, tasks, int(seeds[episode]), has_evidence=has_evidence)
+            _run_episode(actor, world, tasks, int(seeds[episode]), has_evidence=has_evidence)
         )
     return {
         metric: np.stack([values[metric] for values in per_episode], -1).reshape(
@@ -172,7 +171,7 @@ def _run_condition(
 
 
 def _run_episode(
-    adapter: Adapter,
+    actor: Actor,
     world: VectorWorld,
     tasks: Sequence[Task],
     seed: int,
@@ -185,19 +184,12 @@ def _run_episode(
     length = np.zeros(num_worlds)
     is_running = np.ones(num_worlds, bool)
     observation = world.reset(tasks, seed)
-    adapter.begin_episode()
+    actor.begin_episode(is_running)
     while is_running.any():
-        result = world.step(adapter.act(observation))
-        transition = Transition(
-            observation=observation,
-            action=result.applied_action,
-            reward=result.reward,
-            next_observation=result.final_observation,
-            terminated=result.terminated,
-            truncated=result.truncated,
-        )
+        result = world.step(actor.act(observation).action)
+        transition = result.transition(observation)
         if has_evidence:
-            adapter.observe(transition, result.sparse_reward, is_running)
+            actor.observe(transition, result.sparse_reward, is_running)
         totals["return"] += is_running * result.sparse_reward
         totals["dense_return"] += is_running * result.reward
         totals["success_fraction"] += is_running * result.success

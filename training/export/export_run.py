@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -15,15 +14,15 @@ from sim2real.contract.manifest import LatentSource, Manifest, Provenance
 from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.bundle import MODEL_CARD, write_bundle
 from sim2real.runtime.verify import load_bundle
-from training.algorithms.learner import ExportParts
 from training.benches.bench_tasks import claw_family
 from training.benches.measure import measure
 from training.benches.options import require_counts
 from training.export.adaptation_curve import CURVE, adaptation_curve
 from training.export.make_bundle import Origin, make_draft
 from training.export.model_card import model_card
+from training.parts.checked import hints_of, shown
 from training.recipes.recipe import Recipe
-from training.recipes.registry import RECIPES
+from training.recipes.registry import RECIPES, run_settings
 from training.runs.start import load_learner, read_run
 
 
@@ -53,16 +52,18 @@ def export_run(
     recipe, _, _, task_set = read_run(run)
     family = claw_family(recipe.family, str(run))
     learner = load_learner(run)
+    if learner.why_not_deployable:
+        reason, expected = learner.why_not_deployable, "a policy that a robot can run"
+        raise BadInput(str(run), recipe.algorithm, found=reason, expected=expected)
     parts = learner.export_parts()
-    _refuse_oracle(parts, run)
     origin = Origin(
         name=bundle.name,
-        provenance=_provenance(run, learner.num_environment_steps),
+        provenance=_provenance(run, learner.state.num_environment_steps),
         latent_source=latent_source,
         resample_every_ticks=resample_every_ticks,
     )
     draft = make_draft(parts, family.scene, task_set, origin)
-    protocol = TrialProtocol(num_episodes=recipe.config.num_trial_episodes, num_trials=num_trials)
+    protocol = TrialProtocol(num_episodes=recipe.num_trial_episodes, num_trials=num_trials)
     summary = measure(draft.as_bundle(), family, task_set.test[:num_tasks], protocol)
     manifest = replace(draft.manifest, results=flat_results(summary))
     digest = write_bundle(bundle, manifest, draft.files | card_files(manifest, summary))
@@ -97,19 +98,15 @@ def as_trained(name: str, recipe: Recipe) -> str:
     """The recipe as `taskbelief train` takes it, with the settings that were changed."""
     if name not in RECIPES:
         return name
-    default, changed = RECIPES[name]().config, []
-    for field in dataclasses.fields(default):
-        value = getattr(recipe.config, field.name)
-        if value != getattr(default, field.name):
-            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value).lower()
-            changed.append(f"{field.name}={text}")
-    return " ".join([name, "--settings", *changed]) if changed else name
-
-
-def _refuse_oracle(parts: ExportParts, run: Path) -> None:
-    if parts.task_vector_size:
-        expected = "a policy that need not be told the true task, which no robot knows"
-        raise BadInput(str(run), "view", found="oracle", expected=expected)
+    default, fields = RECIPES[name](), [*run_settings()]
+    changed = [(name, getattr(recipe, name)) for name in fields]
+    changed = [(name, value) for name, value in changed if value != getattr(default, name)]
+    for field in hints_of(type(default.config)):
+        value = getattr(recipe.config, field)
+        if value != getattr(default.config, field):
+            changed.append((field, value))
+    settings = [f"{field}={shown(value)}" for field, value in changed]
+    return " ".join([name, "--settings", *settings]) if settings else name
 
 
 def _provenance(run: Path, environment_steps: int) -> Provenance:

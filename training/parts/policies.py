@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from training.parts.actor import Drawn
 from training.parts.networks import Mlp
 
 MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0
@@ -34,6 +35,10 @@ class TanhGaussian(NamedTuple):
         noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
         pre_tanh = self.mean + self.log_std.exp() * noise
         return torch.tanh(pre_tanh), self._log_density(noise, pre_tanh)
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """As `sample`; whoever only acts calls it so on every distribution."""
+        return self.sample(generator)
 
     def log_density(self, pre_tanh: Tensor) -> Tensor:
         """Log-density (...) of the action tanh(`pre_tanh`), summed over action elements."""
@@ -85,6 +90,11 @@ class DiagonalGaussian(NamedTuple):
         noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
         return (self.mean + self.log_std.exp() * noise).detach()
 
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(..., A) a draw and its log-density (...), without gradients."""
+        action = self.sample(generator)
+        return action, self.log_density(action).detach()
+
     def log_density(self, action: Tensor) -> Tensor:
         """(...) log-density of the action as drawn, summed over its elements."""
         noise = (action - self.mean) * torch.exp(-self.log_std)
@@ -119,3 +129,26 @@ class DiagonalGaussianPolicy(nn.Module):
     def mode(self, rows: Tensor) -> Tensor:
         """(..., A) the deterministic action: the mean."""
         return torch.tanh(self.network(rows))
+
+
+class Distribution(Protocol):
+    """What an action can be drawn from, with its density."""
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]: ...
+
+
+class Policy(Protocol):
+    """Rows to a distribution over actions, or to its most likely one."""
+
+    def __call__(self, rows: Tensor) -> Distribution: ...
+
+    def mode(self, rows: Tensor) -> Tensor: ...
+
+
+@torch.no_grad()
+def choose(policy: Policy, rows: Tensor, generator: torch.Generator | None) -> Drawn:
+    """What `policy` does at (W, I) rows: a draw from `generator`, the mode where there is none."""
+    if generator is None:
+        return Drawn(policy.mode(rows).cpu().numpy())
+    action, log_density = policy(rows).draw(generator)
+    return Drawn(action.cpu().numpy(), log_density.cpu().numpy())

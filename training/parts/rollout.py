@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim2real.contract.transition import Transition
+from training.parts.actor import Actor
 from training.tasks.task import Task
-from training.worlds.vector_world import Bool, Float, StepResult, VectorWorld
-
-
-class Actor(Protocol):
-    """What acts in W worlds. It holds whatever is fixed for an episode (a latent, say)."""
-
-    def begin_episode(self, starts: Bool) -> None:
-        """An episode begins in every world where `starts` (W,)."""
-
-    def act(self, observation: Float) -> Float:
-        """(W, O) to (W, A) actions in [-1, 1]."""
+from training.worlds.vector_world import Bool, Float, VectorWorld
 
 
 class Step(NamedTuple):
@@ -64,10 +55,13 @@ def collect_episodes(
     stored = np.zeros(groups.max() + 1, np.int64)
     returns, finished_return, num_episodes = np.zeros(len(tasks)), 0.0, 0
     observation = world.reset(tasks, seed)
+    actor.begin_trial(seed)
     actor.begin_episode(active)
     while active.any():
-        result = world.step(actor.act(observation))
-        store(_step_of(active, observation, result))
+        result = world.step(actor.act(observation).action)
+        transition = result.transition(observation)
+        actor.observe(transition, result.sparse_reward, active)
+        store(_step_of(active, transition, result.sparse_reward))
         stored += np.bincount(groups[active], minlength=len(stored))
         returns += result.reward
         ended = active & (result.terminated | result.truncated)
@@ -82,13 +76,6 @@ def collect_episodes(
     return Collected(int(stored.sum()), num_episodes, finished_return / num_episodes)
 
 
-def _step_of(active: Bool, observation: Float, result: StepResult) -> Step:
-    transition = Transition(
-        observation=observation[active],
-        action=result.applied_action[active],
-        reward=result.reward[active],
-        next_observation=result.final_observation[active],
-        terminated=result.terminated[active],
-        truncated=result.truncated[active],
-    )
-    return Step(np.flatnonzero(active), transition, result.sparse_reward[active])
+def _step_of(active: Bool, transition: Transition, sparse_reward: Float) -> Step:
+    of_active = (values[active] for values in transition)
+    return Step(np.flatnonzero(active), Transition(*of_active), sparse_reward[active])  # type: ignore[arg-type]

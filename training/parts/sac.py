@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
+
+
+def initial_log_temperature(temperature: float, device: torch.device) -> Tensor:
+    """() the learnt number whose exponential weighs entropy."""
+    return torch.tensor(math.log(temperature), device=device, requires_grad=True)
 
 
 def bellman_target(

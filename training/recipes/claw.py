@@ -84,13 +84,13 @@ def _pearl(sizing: _Sizing) -> Recipe:
         algorithm="pearl",
         family=sizing.family,
         num_train_tasks=sizing.num_train_tasks,
+        num_iterations=sizing.pearl_iterations,
         config=PearlConfig(
             hidden_sizes=HIDDEN_SIZES,
             encoder_hidden_sizes=HIDDEN_SIZES,
             uses_layer_norm=True,  # contacts make rewards rough
             normalizes_observations=True,  # radians, radians a second and cosines side by side
             observation_clip=OBSERVATION_CLIP,
-            num_iterations=sizing.pearl_iterations,
             num_initial_steps=2 * length,
             # Four episodes a task: two from the prior, as in episode 0 of a trial, then two from
             # the posterior; all of them are context, as on the robot.
@@ -122,6 +122,8 @@ def _sac(sizing: _Sizing, view: Literal["robust", "oracle"]) -> Recipe:
         algorithm="sac",
         family=sizing.family,
         num_train_tasks=sizing.num_train_tasks,
+        num_iterations=sizing.sac_iterations,
+        num_trial_episodes=1,
         config=SacConfig(
             view=view,
             hidden_sizes=HIDDEN_SIZES,
@@ -129,7 +131,6 @@ def _sac(sizing: _Sizing, view: Literal["robust", "oracle"]) -> Recipe:
             normalizes_observations=True,
             observation_clip=OBSERVATION_CLIP,
             num_worlds=num_worlds,
-            num_iterations=sizing.sac_iterations,
             num_initial_steps=8 * num_worlds * length,
             num_steps=2 * num_worlds * length,
             num_gradient_steps=num_worlds * length,  # half a gradient step per control step
@@ -137,7 +138,6 @@ def _sac(sizing: _Sizing, view: Literal["robust", "oracle"]) -> Recipe:
             discount=sizing.discount,
             initial_temperature=INITIAL_TEMPERATURE,
             target_entropy_per_action=sizing.target_entropy_per_action,
-            num_trial_episodes=1,
         ),
     )
 

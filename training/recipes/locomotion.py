@@ -38,7 +38,6 @@ def pearl_locomotion(family: str) -> Recipe:
         "encoder_hidden_sizes": (128, 128),
         "uses_layer_norm": True,
         "normalizes_observations": True,  # positions, velocities and contact forces side by side
-        "num_iterations": 200,
         "num_initial_steps": _EPISODE,
         "tasks_per_iteration": 10,
         "num_prior_steps": _EPISODE,
@@ -50,8 +49,6 @@ def pearl_locomotion(family: str) -> Recipe:
         "learning_rate": 5e-4,
         "kl_weight": 0.01,  # for Bellman errors near one, where the paper's reward scale made 25
         "num_exploration_episodes": 1,
-        "num_trial_episodes": 3,
-        "evaluation_interval": 10,
         **changes,
     }
     return Recipe(
@@ -60,6 +57,7 @@ def pearl_locomotion(family: str) -> Recipe:
         config=PearlConfig(**settings),
         num_train_tasks=num_train,
         num_test_tasks=num_test,
+        num_iterations=200,
         num_evaluation_trials=2,
     )
 
@@ -72,7 +70,6 @@ def sac_locomotion(family: str, view: str) -> Recipe:
         hidden_sizes=(128, 128),
         uses_layer_norm=True,
         normalizes_observations=True,
-        num_iterations=200,
         num_worlds=10,
         num_initial_steps=40 * _EPISODE,
         num_steps=20 * _EPISODE,
@@ -85,6 +82,7 @@ def sac_locomotion(family: str, view: str) -> Recipe:
         config=config,
         num_train_tasks=num_train,
         num_test_tasks=num_test,
+        num_iterations=200,
         num_evaluation_trials=2,
     )
 

@@ -52,7 +52,6 @@ SETTINGS: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {
             "kl_weight": 1.0,
             "uses_sparse_context": True,
             "num_exploration_episodes": 5,
-            "num_trial_episodes": 20,
         },
     ),
     "half_cheetah_dir": (
@@ -81,14 +80,17 @@ SETTINGS: dict[str, tuple[tuple[int, int], dict[str, Any]]] = {
 def paper_recipe(family: str) -> Recipe:
     """PEARL on a benchmark of the paper, as its authors ran it."""
     (num_train, num_test), settings = SETTINGS[family]
-    config = PearlConfig(form="reference", evaluation_interval=1, checkpoint_interval=1, **settings)
     return Recipe(
         algorithm="pearl",
         family=family,
-        config=config,
+        config=PearlConfig(form="reference", **settings),
         num_train_tasks=num_train,
         num_test_tasks=num_test,
+        num_iterations=500,
+        num_trial_episodes=20 if family == "sparse_point_robot" else 3,
         num_evaluation_trials=2,
+        evaluation_interval=1,
+        checkpoint_interval=1,
     )
 
 

@@ -23,13 +23,16 @@ def pearl_point_robot() -> Recipe:
         algorithm="pearl",
         family="point_robot",
         num_train_tasks=NUM_TRAIN_GOALS,
+        num_iterations=200,
+        num_trial_episodes=10,
+        evaluation_interval=20,
+        checkpoint_interval=20,
         config=PearlConfig(
             hidden_sizes=(128, 128),
             encoder_hidden_sizes=(128, 128),
             # A belief multiplies factors of single transitions, so it can hold averages over the
             # context, and finding a point from distances takes eight or more of them.
             latent_size=16,
-            num_iterations=200,
             # Context like that of a trial: half from the prior, half from what it led to.
             num_initial_steps=5 * EPISODE,
             tasks_per_iteration=40,
@@ -46,9 +49,6 @@ def pearl_point_robot() -> Recipe:
             kl_weight=1e-5,
             initial_temperature=0.1,
             num_exploration_episodes=5,
-            num_trial_episodes=10,
-            evaluation_interval=20,
-            checkpoint_interval=20,
         ),
     )
 
@@ -57,12 +57,15 @@ def pearl_sparse_point_robot() -> Recipe:
     return Recipe(
         algorithm="pearl",
         family="sparse_point_robot",
+        num_iterations=24,
+        num_trial_episodes=20,
         num_evaluation_trials=8,  # whether an episode from the prior meets the goal is luck
+        evaluation_interval=4,
+        checkpoint_interval=4,
         config=PearlConfig(
             hidden_sizes=(64, 64),
             encoder_hidden_sizes=(64, 64),
             latent_size=2,  # goals lie on a curve
-            num_iterations=24,
             # Straight walks in random directions first: an untrained policy dithers about the start
             # and meets no goal. Then all tasks look alike, the policy heads for their mean, and
             # only goals in that direction are ever found (one seed in three ended like this).
@@ -89,9 +92,6 @@ def pearl_sparse_point_robot() -> Recipe:
             initial_temperature=0.1,
             uses_sparse_context=True,
             num_exploration_episodes=15,
-            num_trial_episodes=20,
-            evaluation_interval=4,
-            checkpoint_interval=4,
         ),
     )
 
@@ -101,11 +101,11 @@ def rl2_point_robot() -> Recipe:
         algorithm="rl2",
         family="point_robot",
         num_train_tasks=NUM_TRAIN_GOALS,
+        num_iterations=400,
+        evaluation_interval=25,
+        checkpoint_interval=25,
         config=Rl2Config(
-            num_iterations=400,
             reward_scale=0.1,  # values near one: they share a gradient norm with the policy
-            evaluation_interval=25,
-            checkpoint_interval=25,
         ),
     )
 
@@ -121,10 +121,11 @@ def sac_point_robot(
         algorithm="sac",
         family=family,
         num_train_tasks=NUM_TRAIN_GOALS if family == "point_robot" else 80,
+        num_iterations=60,
+        num_trial_episodes=num_trial_episodes,
         config=SacConfig(
             view=view,
             hidden_sizes=(64, 64),
-            num_iterations=60,
             num_worlds=50,
             num_initial_steps=4000,
             num_steps=1000,
@@ -132,7 +133,6 @@ def sac_point_robot(
             learning_rate=1e-3,
             discount=0.9,
             initial_temperature=0.1,
-            num_trial_episodes=num_trial_episodes,
         ),
     )
 

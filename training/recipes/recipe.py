@@ -1,26 +1,38 @@
-"""What a recipe is: an algorithm, a family, settings, and how many tasks."""
+"""What a recipe is: an algorithm, a family, settings, and what belongs to the run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+
+from training.parts.checked import Count, CountOrNone, Settings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """What is trained on what, and how."""
+class Recipe(Settings):
+    """What is trained on what, how, for how long, and how it is evaluated."""
 
     algorithm: str
     """a key of `training.algorithms.registry.ALGORITHMS`"""
     family: str
     """a key of `training.families.registry.FAMILIES`"""
-    config: Any
-    """the algorithm's config"""
-    num_train_tasks: int = 80
+    config: Settings
+    """the algorithm's settings"""
+    num_train_tasks: Count = 80
     """tasks that are learnt from"""
-    num_test_tasks: int = 20
+    num_test_tasks: Count = 20
     """held-out tasks that are reported"""
-    task_seed: int = 0
+    task_seed: CountOrNone = 0
     """of the task set; the same for every algorithm and every training seed"""
-    num_evaluation_trials: int = 4
+
+    num_iterations: Count
+    """rounds of collecting and improving"""
+    num_trial_episodes: Count = 3
+    """episodes of a trial; the last one is the adapted one"""
+    num_evaluation_trials: Count = 4
     """trials per held-out task in an evaluation"""
+    evaluation_interval: Count = 10
+    """iterations between evaluations on held-out tasks; the last iteration is always evaluated"""
+    checkpoint_interval: Count = 10
+    """iterations between checkpoints; the last iteration is always saved"""
+    num_world_threads: Count = 1
+    """threads that step the worlds; results do not depend on it"""

@@ -11,11 +11,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sim2real.contract.errors import BadInput
+from training.parts.checked import expectation, hints_of, read_setting
 from training.recipes.claw import CLAW_RECIPES
 from training.recipes.locomotion import LOCOMOTION_RECIPES
 from training.recipes.paper import PAPER_RECIPES
 from training.recipes.point import POINT_RECIPES
-from training.recipes.recipe import Recipe as Recipe
+from training.recipes.recipe import Recipe
+
+WHAT = ("algorithm", "family", "config")
+"""fields of a recipe that make it the one it is"""
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     **POINT_RECIPES,
@@ -26,42 +30,45 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
 
 
 def with_settings(name: str, settings: Sequence[str] = ()) -> Recipe:
-    """The recipe of that name, with settings of its algorithm changed, each as `field=value`.
+    """The recipe of that name, with settings changed, each as `field=value`.
 
-    Raises `BadInput` for an unknown recipe or field, and for a value that does not fit.
+    A field is one of the run (`num_iterations`) or of the algorithm (`discount`). Raises `BadInput`
+    for an unknown recipe or field, and for a value that does not fit.
     """
     if name not in RECIPES:
         raise BadInput(
             "command line", "recipe", found=name, expected=f"one of {', '.join(RECIPES)}"
         )
     recipe = RECIPES[name]()
-    changes = {}
+    of_run, of_config = run_settings(), hints_of(type(recipe.config))
+    run_changes, config_changes = {}, {}
     for setting in settings:
         field, _, text = setting.partition("=")
-        known = {each.name for each in dataclasses.fields(recipe.config)}
-        if field not in known:
-            expected = f"a field of {type(recipe.config).__name__}"
+        if field in of_run:
+            run_changes[field] = _read(field, text, of_run[field])
+        elif field in of_config:
+            config_changes[field] = _read(field, text, of_config[field])
+        else:
+            expected = f"one of {', '.join([*of_run, *of_config])}, as in field=value"
             raise BadInput("command line", "--settings", found=field, expected=expected)
-        changes[field] = _read_value(field, text, getattr(recipe.config, field))
     try:
-        return dataclasses.replace(recipe, config=dataclasses.replace(recipe.config, **changes))
-    except ValueError as error:  # the config's own checks
+        config = dataclasses.replace(recipe.config, **config_changes)  # type: ignore[type-var]
+        return dataclasses.replace(recipe, config=config, **run_changes)
+    except ValueError as error:  # the settings' own checks
         raise BadInput(
             "command line", "--settings", found=" ".join(settings), expected=str(error)
         ) from None
 
 
-def _read_value(field: str, text: str, current: Any) -> Any:
-    """`text` as the kind of value that the field holds now."""
-    truth = {"true": True, "false": False}
+def run_settings() -> dict[str, Any]:
+    """The fields of a recipe that say how a run goes, with their types."""
+    hints = hints_of(Recipe)
+    return {name: hint for name, hint in hints.items() if name not in WHAT}
+
+
+def _read(field: str, text: str, hint: Any) -> Any:
     try:
-        if isinstance(current, bool):
-            return truth[text.lower()]
-        if current is None:
-            return truth[text.lower()] if text.lower() in truth else float(text)
-        if isinstance(current, tuple):
-            return tuple(int(part) for part in text.split(","))
-        return type(current)(text)
+        return read_setting(hint, text)
     except (KeyError, ValueError):
-        kind = "true, false or a number" if current is None else f"a value like {current!r}"
-        raise BadInput("command line", field, found=text, expected=kind) from None
+        expected = expectation(hint)
+        raise BadInput("command line", field, found=text, expected=expected) from None

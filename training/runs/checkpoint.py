@@ -67,7 +67,7 @@ class CheckpointStore:
 
     def _write(self, learner: Learner, iteration: int, part: Path) -> None:
         part.mkdir(parents=True)
-        snapshot = learner.snapshot()
+        snapshot = learner.state.snapshot()
         content = io.BytesIO()
         torch.save(snapshot.tensors, content)
         _write(part / "tensors.pt", content.getvalue())
@@ -116,11 +116,11 @@ class CheckpointStore:
 
     def _restore(self, learner: Learner, folder: Path) -> None:
         document = json.loads((folder / "counters.json").read_text(encoding="utf-8"))
-        for name, replay in learner.snapshot().replays.items():
+        for name, replay in learner.state.snapshot().replays.items():
             replay.restore(**document["replays"][name], blocks=_blocks(folder, name))
             self._revisions[name] = replay.revision.copy()
         tensors = torch.load(folder / "tensors.pt", weights_only=True, map_location="cpu")
-        learner.restore(tensors, document["counters"])
+        learner.state.restore(tensors, document["counters"])
         self._previous = folder
         self._digests = json.loads((folder / "index.json").read_text(encoding="utf-8"))
 

@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 
 from sim2real.contract.errors import BadInput
+from training.algorithms.learner import deployed_actor
 from training.benches.options import require_counts
 from training.evaluation.meta_test import (
     CONDITIONS,
@@ -106,10 +107,10 @@ def _meta_test_run(
     num_episodes: int | None,
 ) -> MetaTestResult:
     learner = load_learner(run)
-    adapts = learner.export_parts().adaptation != "none"
+    adapts = learner.adapts
     protocol = replace(
         protocol,
-        num_episodes=num_episodes or read_run(run)[0].config.num_trial_episodes,
+        num_episodes=num_episodes or read_run(run)[0].num_trial_episodes,
         conditions=CONDITIONS if adapts else ("adapted",),
     )
-    return meta_test(learner.make_adapter, family, task_set.test, protocol)
+    return meta_test(deployed_actor(learner), family, task_set.test, protocol)

@@ -19,7 +19,6 @@ import errno
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,69 +26,54 @@ from training.algorithms.learner import Learner
 from training.evaluation.curves import draw_curve
 from training.evaluation.meta_test import MetaTestResult
 from training.parts.loss_log import TrainingFailed
+from training.recipes.recipe import Recipe
 from training.runs.checkpoint import CheckpointStore
 from training.runs.interrupt import DeferredInterrupt, Interrupted
 from training.runs.metrics import MetricsFile
 from training.runs.progress import Progress
 
 
-@dataclass(frozen=True, kw_only=True)
-class Rhythm:
-    """How often a run evaluates and saves."""
-
-    evaluation_interval: int
-    """iterations between evaluations; the last iteration is always evaluated"""
-    checkpoint_interval: int
-    """iterations between checkpoints; the last iteration is always saved"""
-
-
 class Run:
-    """Owns a run directory and a run's bookkeeping; the algorithm owns what an iteration is."""
+    """Owns a run directory and a run's bookkeeping; the learner owns what an iteration is."""
 
     def __init__(
         self,
         directory: Path,
         *,
-        seed: int,
-        rhythm: Rhythm,
+        recipe: Recipe,
         evaluate: Callable[[Learner], MetaTestResult],
         progress: Progress,
         resumes: bool,
     ) -> None:
-        self.directory, self.seed = directory, seed
+        self.directory, self._recipe = directory, recipe
         self.checkpoints = CheckpointStore(directory / "checkpoints")
         self.metrics = MetricsFile(directory / "metrics.csv")
-        self._rhythm, self._evaluate, self._progress = rhythm, evaluate, progress
+        self._evaluate, self._progress = evaluate, progress
         self._resumes = resumes
 
-    def repeat(
-        self,
-        iterate: Callable[[int], Mapping[str, float]],
-        learner: Learner,
-        *,
-        num_iterations: int,
-    ) -> None:
-        """Call `iterate` until `num_iterations` are done; note, evaluate and save behind it.
+    def repeat(self, learner: Learner) -> None:
+        """Let it iterate until the recipe's iterations are done; note, evaluate and save behind it.
 
         Raises `Interrupted` after Ctrl-C, once the iteration is finished and saved, and
         `TrainingFailed`, naming the last good checkpoint, when the numbers or the disk go wrong.
         """
-        first = self._begin(learner)
+        recipe, state = self._recipe, learner.state
+        num_iterations, first = recipe.num_iterations, self._begin(learner)
         interrupt = DeferredInterrupt()
         board = _tensorboard(self.directory / "tensorboard", first)
         try:
             with interrupt, self._progress.shown(first, num_iterations):
                 for iteration in range(first, num_iterations):
-                    began, steps_before = time.perf_counter(), learner.num_environment_steps
-                    metrics = dict(iterate(iteration))
+                    began, steps_before = time.perf_counter(), state.num_environment_steps
+                    metrics = dict(learner.iterate(iteration / num_iterations))
                     seconds = time.perf_counter() - began
-                    taken = learner.num_environment_steps - steps_before
+                    taken = state.num_environment_steps - steps_before
                     metrics |= {"seconds": seconds, "steps_per_second": taken / seconds}
                     is_last = iteration + 1 == num_iterations or interrupt.is_asked
-                    if is_last or (iteration + 1) % self._rhythm.evaluation_interval == 0:
+                    if is_last or (iteration + 1) % recipe.evaluation_interval == 0:
                         metrics |= self._evaluated(learner)
                     self._note(metrics, iteration, learner, board)
-                    if is_last or (iteration + 1) % self._rhythm.checkpoint_interval == 0:
+                    if is_last or (iteration + 1) % recipe.checkpoint_interval == 0:
                         self.checkpoints.save(learner, iteration + 1)
                     if interrupt.is_asked:
                         raise Interrupted(f"saved after iteration {iteration}: {self.directory}")
@@ -119,7 +103,7 @@ class Run:
         summary = result.summary()
         write_json(
             self.directory / "eval.json",
-            {"environment_steps": learner.num_environment_steps, **summary},
+            {"environment_steps": learner.state.num_environment_steps, **summary},
         )
         return curve_metrics(summary)
 
@@ -129,8 +113,8 @@ class Run:
         self.metrics.append(
             metrics,
             iteration=iteration,
-            environment_steps=learner.num_environment_steps,
-            gradient_steps=learner.num_gradient_steps,
+            environment_steps=learner.state.num_environment_steps,
+            gradient_steps=learner.state.num_gradient_steps,
         )
         for name, value in metrics.items():
             board.add_scalar(name, value, iteration)

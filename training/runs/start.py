@@ -10,19 +10,23 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from sim2real.contract import strict
 from sim2real.contract.errors import BadInput
-from training.algorithms.learner import Learner
+from training.algorithms.learner import Learner, TrainingSetup, deployed_actor
 from training.algorithms.registry import ALGORITHMS
 from training.evaluation.meta_test import MetaTestProtocol, MetaTestResult, meta_test
 from training.families.registry import FAMILIES
-from training.recipes.registry import Recipe
+from training.parts.checked import hints_of
+from training.recipes.recipe import Recipe
+from training.recipes.registry import run_settings
 from training.runs.checkpoint import CheckpointStore
 from training.runs.progress import Progress
 from training.runs.provenance import provenance
-from training.runs.run import Rhythm, Run, write_json
+from training.runs.run import Run, write_json
 from training.tasks.task_set import TaskSet, draw_task_set, load_task_set
 
-CONFIG_VERSION = 1
+CONFIG_VERSION = 2
+"""1 had the settings of the run among those of the algorithm"""
 
 
 def start_run(
@@ -46,7 +50,8 @@ def start_run(
         num_train=recipe.num_train_tasks,
         num_test=recipe.num_test_tasks,
     )
-    directory.mkdir(parents=True, exist_ok=True)
+    learner = make_learner(recipe, task_set, seed=seed, device=device)
+    directory.mkdir(parents=True, exist_ok=True)  # nothing is left of a recipe that is refused
     task_set.save(directory / "tasks.json")
     write_json(
         directory / "config.json",
@@ -59,7 +64,8 @@ def start_run(
             "provenance": provenance(),
         },
     )
-    return _train(recipe, name, seed, task_set, directory, device, is_quiet, resumes=False)
+    title = f"{name} seed {seed}"
+    return _train(learner, recipe, title, task_set, directory, is_quiet, resumes=False)
 
 
 def resume_run(directory: Path, *, device: str = "cpu", is_quiet: bool = False) -> Learner:
@@ -68,7 +74,9 @@ def resume_run(directory: Path, *, device: str = "cpu", is_quiet: bool = False) 
     Raises `BadInput` when the directory holds no run or its tasks were changed.
     """
     recipe, name, seed, task_set = read_run(directory)
-    return _train(recipe, name, seed, task_set, directory, device, is_quiet, resumes=True)
+    learner = make_learner(recipe, task_set, seed=seed, device=device, where=str(directory))
+    title = f"{name} seed {seed}"
+    return _train(learner, recipe, title, task_set, directory, is_quiet, resumes=True)
 
 
 def read_run(directory: Path) -> tuple[Recipe, str, int, TaskSet]:
@@ -79,8 +87,10 @@ def read_run(directory: Path) -> tuple[Recipe, str, int, TaskSet]:
     path = directory / "config.json"
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        recipe = _read_recipe(document["recipe"])
+        recipe = _read_recipe(document, str(path))
         name, seed, stated = document["name"], document["seed"], document["task_set_sha256"]
+    except BadInput:
+        raise
     except FileNotFoundError:
         raise BadInput(str(directory), "config.json", found="nothing", expected="a run") from None
     except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
@@ -93,49 +103,83 @@ def read_run(directory: Path) -> tuple[Recipe, str, int, TaskSet]:
     return recipe, name, seed, task_set
 
 
-def _read_recipe(document: dict[str, Any]) -> Recipe:
-    config_type = ALGORITHMS[document["algorithm"]].config_type
-    settings = {
-        field: tuple(value) if isinstance(value, list) else value
-        for field, value in document["config"].items()
-    }
-    return Recipe(**{**document, "config": config_type(**settings)})
+def _read_recipe(document: dict[str, Any], where: str) -> Recipe:
+    """The recipe of a run's config. Raises `BadInput` naming the field that does not fit."""
+    stored = dict(document["recipe"])
+    if document["schema_version"] == 1:
+        stored = _with_run_settings(stored)
+    config_type = _algorithm(stored["algorithm"], where).config_type
+    config = strict.build(config_type, stored.pop("config"), where, "recipe.config")
+    # The rest of the recipe holds plain values; its config has been read already.
+    plain = {name: stored[name] for name in hints_of(Recipe) if name != "config"}
+    return Recipe(**plain, config=config)
+
+
+def _with_run_settings(stored: dict[str, Any]) -> dict[str, Any]:
+    """A recipe as version 1 wrote it, with the settings of the run where they belong now."""
+    config = dict(stored["config"])
+    moved = {name: config.pop(name) for name in run_settings() if name in config}
+    return {**stored, **moved, "config": config}
+
+
+def _algorithm(name: str, where: str) -> Any:
+    if name not in ALGORITHMS:
+        known = f"one of {', '.join(ALGORITHMS)}"
+        raise BadInput(where, "recipe.algorithm", found=name, expected=known)
+    return ALGORITHMS[name]
+
+
+def make_learner(
+    recipe: Recipe, task_set: TaskSet, *, seed: int, device: str = "cpu", where: str = "recipe"
+) -> Learner:
+    """What the recipe trains, as it begins. Raises `BadInput` for settings that do not go together.
+
+    `where` names what the recipe was read from.
+    """
+    setup = TrainingSetup(
+        family=FAMILIES[recipe.family],
+        task_set=task_set,
+        seed=seed,
+        device=torch.device(device),
+        num_trial_episodes=recipe.num_trial_episodes,
+        num_world_threads=recipe.num_world_threads,
+    )
+    try:
+        learner: Learner = _algorithm(recipe.algorithm, where)(recipe.config, setup)
+    except ValueError as error:  # the learner's own checks
+        raise BadInput(
+            where, "settings", found=str(error), expected="settings that go together"
+        ) from None
+    return learner
 
 
 def _train(
+    learner: Learner,
     recipe: Recipe,
-    name: str,
-    seed: int,
+    title: str,
     task_set: TaskSet,
     directory: Path,
-    device: str,
     is_quiet: bool,
     *,
     resumes: bool,
 ) -> Learner:
-    config, family = recipe.config, FAMILIES[recipe.family]
     protocol = MetaTestProtocol(
-        num_episodes=config.num_trial_episodes,
+        num_episodes=recipe.num_trial_episodes,
         num_trials=recipe.num_evaluation_trials,
-        num_world_threads=config.num_world_threads,
+        num_world_threads=recipe.num_world_threads,
     )
 
     def evaluate(learner: Learner) -> MetaTestResult:
-        return meta_test(learner.make_adapter, family, task_set.test, protocol)
+        return meta_test(deployed_actor(learner), FAMILIES[recipe.family], task_set.test, protocol)
 
     run = Run(
         directory,
-        seed=seed,
-        rhythm=Rhythm(
-            evaluation_interval=config.evaluation_interval,
-            checkpoint_interval=config.checkpoint_interval,
-        ),
+        recipe=recipe,
         evaluate=evaluate,
-        progress=Progress(Console(), title=f"{name} seed {seed}", is_quiet=is_quiet),
+        progress=Progress(Console(), title=title, is_quiet=is_quiet),
         resumes=resumes,
     )
-    algorithm = ALGORITHMS[recipe.algorithm]
-    learner: Learner = algorithm.train(config, family, task_set, run, device=torch.device(device))
+    run.repeat(learner)
     return learner
 
 
@@ -145,9 +189,6 @@ def load_learner(directory: Path, *, device: str = "cpu") -> Learner:
     Raises `BadInput` when there is no run or no checkpoint.
     """
     recipe, _, seed, task_set = read_run(directory)
-    algorithm = ALGORITHMS[recipe.algorithm]
-    learner: Learner = algorithm.learner_type(
-        recipe.config, FAMILIES[recipe.family], task_set, seed=seed, device=torch.device(device)
-    )
+    learner = make_learner(recipe, task_set, seed=seed, device=device, where=str(directory))
     CheckpointStore(directory / "checkpoints").load_latest(learner)
     return learner

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.transition import Transition
 from training.tasks.task import Task
 
 Float = NDArray[np.float32]
@@ -37,6 +38,17 @@ class StepResult(NamedTuple):
     """(W,) the time limit was reached: value may be bootstrapped from `final_observation`."""
     applied_action: Float
     """(W, A) the action in [-1, 1] that the world executed after clipping; what context holds."""
+
+    def transition(self, observation: Float) -> Transition:
+        """From `observation` (W, O), on which the action was chosen, to where this step ended."""
+        return Transition(
+            observation=observation,
+            action=self.applied_action,
+            reward=self.reward,
+            next_observation=self.final_observation,
+            terminated=self.terminated,
+            truncated=self.truncated,
+        )
 
 
 class VectorWorld(Protocol):
