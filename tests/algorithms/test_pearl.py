@@ -77,7 +77,7 @@ def test_p4_encoder_gets_gradients_from_critic_and_kl_only(
     learner.collect_initial_pool()
     batch, context = learner.sample(np.arange(4))
     posterior = learner.encoder.posterior(context)
-    latent = posterior.sample(learner.generator)[:, None].expand(-1, 8, -1)
+    latent = posterior.sample(learner.state.generator)[:, None].expand(-1, 8, -1)
     state = torch.cat([batch.observation, latent.detach()], -1)
 
     learner._actor_step(state)
@@ -372,9 +372,9 @@ def test_p15_posterior_mean_explains_what_distinguishes_the_tasks(
     )
     learner.collect_initial_pool()
     for _ in range(300):
-        tasks = learner.rng.integers(30, size=16)
+        tasks = learner.state.rng.integers(30, size=16)
         learner.gradient_step(*learner.sample(tasks))
-    context = learner.encoder_buffer.sample(np.arange(30), 64, learner.generator)
+    context = learner.encoder_buffer.sample(np.arange(30), 64, learner.state.generator)
     level = np.array([task.parameters["level"][0] for task in learner.tasks])
     design = np.c_[learner.infer(context).mean.numpy(), np.ones(30)]
     residual = level - design @ np.linalg.lstsq(design, level, rcond=None)[0]

@@ -136,7 +136,7 @@ def barely_trained_learner(algorithm: str, task_set: TaskSet):
         weights[-1].mul_(100.0)
     rng = np.random.default_rng(0)
     observations = rng.normal(0.1, 0.5, (100, VALVE_TURN.scene.observation_size))
-    learner.statistics.update(observations.astype(np.float32))
+    learner.state.statistics.update(observations.astype(np.float32))
     return learner
 
 

@@ -212,7 +212,7 @@ DEFECTS = (
         "evaluation samples its actions",
         _PEARL,
         "learner.policy.mode(state.to(learner.device)).cpu()",
-        "learner.policy(state.to(learner.device)).sample(learner.generator)[0].cpu()",
+        "learner.policy(state.to(learner.device)).sample(learner.state.generator)[0].cpu()",
         (f"{PEARL}::test_p11_evaluation_acts_by_the_mean_on_the_latent_it_holds",),
     ),
     Defect(
@@ -247,7 +247,7 @@ DEFECTS = (
         "P13",
         "latents come from the global generator",
         _PEARL,
-        "return torch.randn(shape, generator=learner.generator, device=learner.device)",
+        "return torch.randn(shape, generator=learner.state.generator, device=learner.device)",
         "return torch.randn(shape, device=learner.device)",
         (f"{PEARL}::test_p13_equal_seeds_repeat_bit_for_bit_and_others_do_not",),
     ),

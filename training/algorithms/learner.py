@@ -14,6 +14,7 @@ from sim2real.contract.context import ContextLayout
 from sim2real.contract.normalizer import FrozenNormalizer
 from training.parts.actor import Actor
 from training.parts.learner_state import LearnerState
+from training.parts.running_stats import RunningStats
 from training.tasks.task import Task, TaskFamily
 from training.tasks.task_set import TaskSet
 from training.worlds.vector_world import VectorWorld
@@ -58,6 +59,10 @@ class TrainingSetup:
     def tasks(self) -> tuple[Task, ...]:
         """Those that are learnt from."""
         return self.task_set.train
+
+    def learner_state(self, statistics: RunningStats, *, stream: int) -> LearnerState:
+        """What a learner begins with; `stream` keeps the algorithms' random numbers apart."""
+        return LearnerState(seed=[self.seed, stream], device=self.device, statistics=statistics)
 
     def make_worlds(self, num_worlds: int) -> VectorWorld:
         """Worlds to learn in."""

@@ -46,13 +46,10 @@ from training.parts.actor import Actor, Drawn
 from training.parts.checked import Count, CountOrNone, NonNegative, Sizes
 from training.parts.deployed import DeployedEncoder, DeployedPolicy
 from training.parts.encoders import ContextEncoder, Gaussian
-from training.parts.learner_state import LearnerState
-from training.parts.loss_log import LossLog
 from training.parts.networks import Mlp, TwinCritic, frozen_copy, without_weight_gradients
 from training.parts.policies import TanhGaussianPolicy, choose
 from training.parts.replay import Batch, TaskReplay, TransitionLayout
 from training.parts.rollout import Collected, Step, collect_episodes
-from training.parts.schedule import set_learning_rate
 from training.tasks.task import Task
 from training.worlds.vector_world import Bool, Float
 
@@ -152,11 +149,7 @@ class Pearl:
         self.transition_layout = TransitionLayout(
             self.worlds.observation_size, self.worlds.action_size
         )
-        self.statistics = config.statistics(self.worlds, setup.device)
-        self.state = LearnerState(
-            seed=[setup.seed, 1], device=setup.device, statistics=self.statistics
-        )
-        self.rng, self.generator = self.state.rng, self.state.generator
+        self.state = setup.learner_state(config.statistics(self.worlds, setup.device), stream=1)
         self._build_buffers()
         self._build_networks(self.state.initial)
 
@@ -241,7 +234,7 @@ class Pearl:
     def collect(self) -> Collected:
         """One iteration's phases: forget the context of a few tasks, then gather it afresh."""
         config = self.config
-        tasks = self.rng.choice(len(self.tasks), self.num_collected, replace=False)
+        tasks = self.state.rng.choice(len(self.tasks), self.num_collected, replace=False)
         self.encoder_buffer.clear(tasks)
         phases: list[tuple[Phase, int, bool]] = [
             ("prior", config.num_prior_steps, True),
@@ -264,7 +257,7 @@ class Pearl:
         groups[groups >= len(tasks)] = -1
         task_of_world = tasks[np.maximum(groups, 0)]
         actor: Actor = (
-            _HeldActions(self.rng, len(task_of_world), self.worlds.action_size)
+            _HeldActions(self.state.rng, len(task_of_world), self.worlds.action_size)
             if latents == "held"
             else _CollectingActor(self, task_of_world, groups, latents)
         )
@@ -272,7 +265,7 @@ class Pearl:
         def store(step: Step) -> None:
             of_task = task_of_world[step.worlds]
             self.rl_buffer.add(of_task, self.transition_layout.rows(step.transition))
-            self.statistics.update(step.transition.observation)
+            self.state.statistics.update(step.transition.observation)
             if is_context:
                 self.encoder_buffer.add(of_task, self._context_rows(step))
 
@@ -281,7 +274,7 @@ class Pearl:
             [self.tasks[task] for task in task_of_world],
             actor,
             num_steps=num_steps,
-            seed=int(self.rng.integers(2**31)),
+            seed=int(self.state.rng.integers(2**31)),
             store=store,
             groups=groups,
         )
@@ -299,7 +292,7 @@ class Pearl:
     def infer(self, context: Tensor) -> Gaussian:
         """(K, N, C) context rows as stored to one belief per task."""
         return self.encoder.posterior(
-            self.statistics.normalize_context(context, self.context_layout)
+            self.state.statistics.normalize_context(context, self.context_layout)
         )
 
     # ---- improving -----------------------------------------------------------------------------
@@ -311,35 +304,35 @@ class Pearl:
         a loss is not finite or the critics diverge.
         """
         config = self.config
-        for optimizer in (self.judge_optimizer, self.actor_optimizer):
-            set_learning_rate(optimizer, config.learning_rate, config.final_learning_rate, progress)
-        log = LossLog(
-            config.num_gradient_steps, self.device, max_critic_value=config.max_critic_value
+        self.state.set_learning_rates(config.learning_rate, config.final_learning_rate, progress)
+        batches = (self.sample(self.meta_batch()) for _ in range(config.num_gradient_steps))
+        return self.state.counted(
+            (self.gradient_step(*batch) for batch in batches),
+            num_steps=config.num_gradient_steps,
+            max_critic_value=config.max_critic_value,
         )
-        for _ in range(config.num_gradient_steps):
-            tasks = self.rng.integers(len(self.tasks), size=config.meta_batch_size)
-            log.record(self.gradient_step(*self.sample(tasks)))
-        first_step = self.state.num_gradient_steps
-        self.state.num_gradient_steps += config.num_gradient_steps
-        return log.means(first_step)
+
+    def meta_batch(self) -> Int:
+        """(K,) train tasks, with replacement."""
+        return self.state.rng.integers(len(self.tasks), size=self.config.meta_batch_size)
 
     def sample(self, tasks: Int) -> tuple[Batch, Tensor]:
         """An RL batch (K, B, ·) from everything seen, and the latest context (K, N, C)."""
         config = self.config
-        rows = self.rl_buffer.sample(tasks, config.batch_size, self.generator)
-        context = self.encoder_buffer.sample(tasks, config.context_batch_size, self.generator)
+        rows = self.rl_buffer.sample(tasks, config.batch_size, self.state.generator)
+        context = self.encoder_buffer.sample(tasks, config.context_batch_size, self.state.generator)
         batch = self.transition_layout.split(rows)
-        normalize = self.statistics.normalize
+        normalize = self.state.statistics.normalize
         batch = batch._replace(
             observation=normalize(batch.observation),
             next_observation=normalize(batch.next_observation),
         )
-        return batch, self.statistics.normalize_context(context, self.context_layout)
+        return batch, self.state.statistics.normalize_context(context, self.context_layout)
 
     def gradient_step(self, batch: Batch, context: Tensor) -> dict[str, Tensor]:
         """One meta-gradient step on (K, B, ·) transitions and (K, N, C) context."""
         posterior = self.encoder.posterior(context)
-        latent = posterior.sample(self.generator)
+        latent = posterior.sample(self.state.generator)
         latent = latent[:, None].expand(-1, batch.observation.shape[1], -1)  # one per task
         state = torch.cat([batch.observation, latent.detach()], dim=-1)
         losses = self._judge_step(batch, latent, posterior)
@@ -373,7 +366,7 @@ class Pearl:
         if config.form == "reference":
             next_value = self.target(next_state).squeeze(-1)
         else:
-            action, log_density = self.policy(next_state).sample(self.generator)
+            action, log_density = self.policy(next_state).sample(self.state.generator)
             next_value = self.target(_with_action(next_state, action, latent)).amin(0)
             next_value = next_value - self.log_temperature.exp() * log_density
         reward = config.reward_scale * batch.reward
@@ -383,7 +376,7 @@ class Pearl:
         """Policy, and with it the value network or the temperature, at latents held fixed."""
         config = self.config
         distribution = self.policy(state)
-        action, log_density = distribution.sample(self.generator)
+        action, log_density = distribution.sample(self.state.generator)
         latent = state[..., self.context_layout.observation_size :]
         with without_weight_gradients(self.critic):
             action_value = self.critic(_with_action(state, action, latent)).amin(0)
@@ -416,7 +409,7 @@ class Pearl:
         return OnlineActor(self, len(tasks), is_deterministic=is_deterministic)
 
     def export_parts(self) -> ExportParts:
-        normalizer = self.statistics.frozen()
+        normalizer = self.state.statistics.frozen()
         return ExportParts(
             adaptation="gaussian_belief",
             modules={
@@ -473,20 +466,20 @@ class _CollectingActor(_Collecting):
     def _draw_prior(self, count: int) -> Tensor:
         learner = self._learner
         shape = (count, learner.config.latent_size)
-        return torch.randn(shape, generator=learner.generator, device=learner.device)
+        return torch.randn(shape, generator=learner.state.generator, device=learner.device)
 
     def _draw_posterior(self, tasks: Int) -> Tensor:
         learner = self._learner
         context = learner.encoder_buffer.sample(
-            tasks, learner.config.context_batch_size, learner.generator
+            tasks, learner.config.context_batch_size, learner.state.generator
         )
-        return learner.infer(context).sample(learner.generator)
+        return learner.infer(context).sample(learner.state.generator)
 
     def act(self, observation: Float) -> Drawn:
         learner = self._learner
-        observed = learner.statistics.normalize(torch.from_numpy(observation).to(learner.device))
+        observed = learner.state.statistics.normalize_raw(observation)
         state = torch.cat([observed, self._held], dim=-1)
-        return choose(learner.policy, state, learner.generator)
+        return choose(learner.policy, state, learner.state.generator)
 
 
 class _HeldActions(_Collecting):
@@ -512,14 +505,14 @@ class OnlineActor:
 
     def __init__(self, learner: Pearl, num_worlds: int, *, is_deterministic: bool) -> None:
         self._learner, self._num_worlds = learner, num_worlds
-        self._generator = None if is_deterministic else learner.generator
+        self._generator = None if is_deterministic else learner.state.generator
         self.begin_trial(0)
 
     def begin_trial(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
         latent_size = self._learner.config.latent_size
         self.belief = GaussianBelief.prior(latent_size, (self._num_worlds,))
-        self._normalizer = self._learner.statistics.frozen()
+        self._normalizer = self._learner.state.statistics.frozen()
         self.latent = np.zeros((self._num_worlds, latent_size), np.float32)
         self._episodes = np.zeros(self._num_worlds, np.int64)
 

@@ -35,11 +35,8 @@ from training.parts.advantage import trial_advantages
 from training.parts.checked import Count, Sizes
 from training.parts.deployed import DeployedCell, DeployedPolicy
 from training.parts.encoders import RecurrentBelief
-from training.parts.learner_state import LearnerState
-from training.parts.loss_log import LossLog
 from training.parts.networks import Mlp, frozen_copy
 from training.parts.policies import DiagonalGaussianPolicy, choose
-from training.parts.schedule import set_learning_rate
 from training.parts.trials import Trials, collect_trials
 from training.tasks.task import Task
 from training.worlds.vector_world import Bool, Float
@@ -87,11 +84,7 @@ class Rl2:
         self.context_layout = config.context_layout(
             setup.family, self.worlds, marks_episode_end=True
         )
-        self.statistics = config.statistics(self.worlds, setup.device)
-        self.state = LearnerState(
-            seed=[setup.seed, 3], device=setup.device, statistics=self.statistics
-        )
-        self.rng, self.generator = self.state.rng, self.state.generator
+        self.state = setup.learner_state(config.statistics(self.worlds, setup.device), stream=3)
         self._build_networks(self.state.initial)
 
     def _build_networks(self, initial: torch.Generator) -> None:
@@ -125,20 +118,20 @@ class Rl2:
 
     def collect(self) -> Trials:
         """One trial in every world, as networks take it; rewards are the world's."""
-        chosen = self.rng.integers(len(self.tasks), size=self.config.num_trials)
+        chosen = self.state.rng.integers(len(self.tasks), size=self.config.num_trials)
         tasks = [self.tasks[index] for index in chosen]
         trials = collect_trials(
             self.worlds,
             tasks,
             self.make_actor(tasks, is_deterministic=False),
             num_episodes=self.num_trial_episodes,
-            seed=int(self.rng.integers(2**31)),
+            seed=int(self.state.rng.integers(2**31)),
             device=self.device,
             context_layout=self.context_layout,
             uses_sparse_context=self.config.uses_sparse_context,
         )
-        normalized = trials.normalized(self.statistics, self.context_layout)
-        trials.update(self.statistics)  # from the next iteration on: ratios need one measure
+        normalized = trials.normalized(self.state.statistics, self.context_layout)
+        trials.update(self.state.statistics)  # from the next iteration on: ratios need one measure
         self.state.num_environment_steps += int(trials.is_valid.sum())
         return normalized
 
@@ -156,26 +149,19 @@ class Rl2:
         Raises `TrainingFailed` where a loss is not finite.
         """
         config = self.config
-        set_learning_rate(
-            self.optimizer, config.learning_rate, config.final_learning_rate, progress
+        self.state.set_learning_rates(config.learning_rate, config.final_learning_rate, progress)
+        judged = self.judge(trials)
+        parts = (part for _ in range(config.num_epochs) for part in self._minibatches())
+        return self.state.counted(
+            (self.gradient_step(trials.of(p), *(each[:, p] for each in judged)) for p in parts),
+            num_steps=config.num_epochs * config.num_minibatches,
+            max_critic_value=float("inf"),
         )
-        old_log_density, advantage, target = self.judge(trials)
-        num_steps = config.num_epochs * config.num_minibatches
-        log = LossLog(num_steps, self.device, max_critic_value=float("inf"))
-        for _ in range(config.num_epochs):
-            order = torch.from_numpy(self.rng.permutation(config.num_trials)).to(self.device)
-            for part in order.chunk(config.num_minibatches):
-                log.record(
-                    self.gradient_step(
-                        trials.of(part),
-                        old_log_density[:, part],
-                        advantage[:, part],
-                        target[:, part],
-                    )
-                )
-        first_step = self.state.num_gradient_steps
-        self.state.num_gradient_steps += num_steps
-        return log.means(first_step)
+
+    def _minibatches(self) -> Sequence[Tensor]:
+        """A pass over the trials in an order of its own: indices."""
+        order = torch.from_numpy(self.state.rng.permutation(self.config.num_trials))
+        return order.to(self.device).chunk(self.config.num_minibatches)
 
     @torch.no_grad()
     def judge(self, trials: Trials) -> tuple[Tensor, Tensor, Tensor]:
@@ -227,7 +213,7 @@ class Rl2:
         return _Actor(self, len(tasks), is_deterministic=is_deterministic)
 
     def export_parts(self) -> ExportParts:
-        normalizer = self.statistics.frozen()
+        normalizer = self.state.statistics.frozen()
         return ExportParts(
             adaptation="recurrent_belief",
             modules={
@@ -249,7 +235,7 @@ class _Actor:
 
     def __init__(self, learner: Rl2, num_worlds: int, *, is_deterministic: bool) -> None:
         self._learner, self._num_worlds = learner, num_worlds
-        self._generator = None if is_deterministic else learner.generator
+        self._generator = None if is_deterministic else learner.state.generator
         self.begin_trial(0)
 
     def begin_trial(self, seed: int) -> None:
@@ -261,7 +247,7 @@ class _Actor:
 
     def act(self, observation: Float) -> Drawn:
         learner = self._learner
-        observed = learner.statistics.normalize(torch.from_numpy(observation).to(learner.device))
+        observed = learner.state.statistics.normalize_raw(observation)
         state = torch.cat([observed, self.hidden], dim=-1)
         return choose(learner.policy, state, self._generator)
 
@@ -272,7 +258,7 @@ class _Actor:
             transition = transition._replace(reward=sparse_reward)
         context = torch.from_numpy(learner.context_layout.row(transition)).to(learner.device)
         following = learner.cell.step(
-            learner.statistics.normalize_context(context, learner.context_layout), self.hidden
+            learner.state.statistics.normalize_context(context, learner.context_layout), self.hidden
         )
         runs = torch.from_numpy(is_running).to(learner.device)[:, None]
         self.hidden = torch.where(runs, following, self.hidden)

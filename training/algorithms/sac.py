@@ -29,13 +29,10 @@ from training.parts import sac
 from training.parts.actor import Drawn
 from training.parts.checked import Count, Sizes
 from training.parts.deployed import DeployedPolicy
-from training.parts.learner_state import LearnerState
-from training.parts.loss_log import LossLog
 from training.parts.networks import TwinCritic, frozen_copy, without_weight_gradients
 from training.parts.policies import TanhGaussianPolicy, choose
 from training.parts.replay import Batch, TaskReplay, TransitionLayout
 from training.parts.rollout import Collected, Step, collect_episodes
-from training.parts.schedule import set_learning_rate
 from training.tasks.task import Task, task_vector
 from training.worlds.vector_world import Bool, Float
 
@@ -87,11 +84,7 @@ class Sac:
         self.layout = TransitionLayout(
             self.worlds.observation_size + self.task_vector_size, self.worlds.action_size
         )
-        self.statistics = config.statistics(self.worlds, setup.device)
-        self.state = LearnerState(
-            seed=[setup.seed, 2], device=setup.device, statistics=self.statistics
-        )
-        self.rng, self.generator = self.state.rng, self.state.generator
+        self.state = setup.learner_state(config.statistics(self.worlds, setup.device), stream=2)
         self.buffer = TaskReplay(1, self.layout.size, config.replay_capacity, setup.device)
         self.state.keep(replays={"buffer": self.buffer})
         self._build_networks(self.state.initial)
@@ -141,12 +134,12 @@ class Sac:
 
     def collect(self, num_steps: int) -> Collected:
         """Whole episodes, every world on a train task drawn anew."""
-        chosen = self.rng.integers(len(self.tasks), size=self.config.num_worlds)
+        chosen = self.state.rng.integers(len(self.tasks), size=self.config.num_worlds)
         tasks = [self.tasks[index] for index in chosen]
         vectors = self.task_vectors(tasks)
 
         def store(step: Step) -> None:
-            self.statistics.update(step.transition.observation)
+            self.state.statistics.update(step.transition.observation)
             shown, transition = vectors[step.worlds], step.transition
             transition = transition._replace(
                 observation=np.concatenate([transition.observation, shown], -1),
@@ -160,7 +153,7 @@ class Sac:
             tasks,
             _Actor(self, vectors, is_deterministic=False),
             num_steps=num_steps,
-            seed=int(self.rng.integers(2**31)),
+            seed=int(self.state.rng.integers(2**31)),
             store=store,
         )
         self.state.num_environment_steps += collected.num_steps
@@ -169,8 +162,8 @@ class Sac:
     def normalize(self, state: Tensor) -> Tensor:
         """(..., O + P): the observation normalised, the task vector as it is."""
         size = self.worlds.observation_size
-        parts = (self.statistics.normalize(state[..., :size]), state[..., size:])
-        return torch.cat(parts, dim=-1) if self.statistics.is_enabled else state
+        parts = (self.state.statistics.normalize(state[..., :size]), state[..., size:])
+        return torch.cat(parts, dim=-1) if self.state.statistics.is_enabled else state
 
     # ---- improving -----------------------------------------------------------------------------
 
@@ -181,17 +174,17 @@ class Sac:
         a loss is not finite or the critics diverge.
         """
         config = self.config
-        for optimizer in (self.critic_optimizer, self.actor_optimizer):
-            set_learning_rate(optimizer, config.learning_rate, config.final_learning_rate, progress)
-        log = LossLog(
-            config.num_gradient_steps, self.device, max_critic_value=config.max_critic_value
+        self.state.set_learning_rates(config.learning_rate, config.final_learning_rate, progress)
+        return self.state.counted(
+            (self.gradient_step(self.sample()) for _ in range(config.num_gradient_steps)),
+            num_steps=config.num_gradient_steps,
+            max_critic_value=config.max_critic_value,
         )
-        for _ in range(config.num_gradient_steps):
-            rows = self.buffer.sample(_ALL, config.batch_size, self.generator)[0]
-            log.record(self.gradient_step(self.layout.split(rows)))
-        first_step = self.state.num_gradient_steps
-        self.state.num_gradient_steps += config.num_gradient_steps
-        return log.means(first_step)
+
+    def sample(self) -> Batch:
+        """(B, ·) transitions of all tasks, as stored."""
+        rows = self.buffer.sample(_ALL, self.config.batch_size, self.state.generator)
+        return self.layout.split(rows[0])
 
     def gradient_step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of critics, policy, temperature and targets on (B, ·) transitions."""
@@ -214,7 +207,7 @@ class Sac:
 
     @torch.no_grad()
     def _bellman_target(self, batch: Batch) -> Tensor:
-        action, log_density = self.policy(batch.next_observation).sample(self.generator)
+        action, log_density = self.policy(batch.next_observation).sample(self.state.generator)
         next_value = self.target(torch.cat([batch.next_observation, action], dim=-1)).amin(0)
         return sac.bellman_target(
             self.config.reward_scale * batch.reward,
@@ -224,7 +217,7 @@ class Sac:
         )
 
     def _actor_step(self, observation: Tensor) -> dict[str, Tensor]:
-        action, log_density = self.policy(observation).sample(self.generator)
+        action, log_density = self.policy(observation).sample(self.state.generator)
         with without_weight_gradients(self.critic):
             action_value = self.critic(torch.cat([observation, action], dim=-1)).amin(0)
         policy_loss = sac.actor_loss(action_value, log_density, self.log_temperature.detach().exp())
@@ -248,7 +241,7 @@ class Sac:
         return _Actor(self, self.task_vectors(tasks), is_deterministic=is_deterministic)
 
     def export_parts(self) -> ExportParts:
-        normalizer = self.statistics.frozen()
+        normalizer = self.state.statistics.frozen()
         return ExportParts(
             adaptation="none",
             modules={"policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu())},
@@ -264,13 +257,13 @@ class _Actor:
 
     def __init__(self, learner: Sac, vectors: Float, *, is_deterministic: bool) -> None:
         self._learner = learner
-        self._generator = None if is_deterministic else learner.generator
+        self._generator = None if is_deterministic else learner.state.generator
         self._shown = torch.from_numpy(vectors).to(learner.device)
 
     def act(self, observation: Float) -> Drawn:
         learner = self._learner
-        observed = torch.from_numpy(observation).to(learner.device)
-        state = torch.cat([learner.statistics.normalize(observed), self._shown], dim=-1)
+        observed = learner.state.statistics.normalize_raw(observation)
+        state = torch.cat([observed, self._shown], dim=-1)
         return choose(learner.policy, state, self._generator)
 
     def begin_trial(self, seed: int) -> None:

@@ -102,8 +102,7 @@ def _learner(config: PearlConfig, device: torch.device) -> Pearl:
 
 def _update_of(learner: Pearl, device: torch.device) -> Callable[[], int]:
     def update() -> int:
-        tasks = learner.rng.integers(len(learner.tasks), size=learner.config.meta_batch_size)
-        learner.gradient_step(*learner.sample(tasks))
+        learner.gradient_step(*learner.sample(learner.meta_batch()))
         if device.type == "cuda":
             torch.cuda.synchronize(device)
         return 1

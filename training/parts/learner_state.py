@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.parts.loss_log import LossLog
 from training.parts.replay import TaskReplay
 from training.parts.running_stats import RunningStats
+from training.parts.schedule import set_learning_rate
 
 _NOTHING: Mapping[str, Any] = {}
 
@@ -43,7 +45,7 @@ class LearnerState:
         """for actions, latents and minibatches"""
         self.initial = torch.Generator().manual_seed(int(self.rng.integers(2**62)))
         """for the weights that learning begins with; on the host, and not used afterwards"""
-        self.statistics = statistics
+        self.device, self.statistics = device, statistics
         self.modules: dict[str, nn.Module] = {}
         self.numbers: dict[str, Tensor] = {}
         """learnt numbers that are no part of a module"""
@@ -67,6 +69,25 @@ class LearnerState:
         self.numbers |= numbers
         self.optimizers |= optimizers
         self.replays |= replays
+
+    def set_learning_rates(self, first: float, last: float | None, progress: float) -> None:
+        """Of all optimisers: on the line from `first` to `last`; none: they stay at `first`."""
+        for optimizer in self.optimizers.values():
+            set_learning_rate(optimizer, first, last, progress)
+
+    def counted(
+        self, losses: Iterable[Mapping[str, Tensor]], *, num_steps: int, max_critic_value: float
+    ) -> dict[str, float]:
+        """Run `num_steps` gradient steps, each an element of `losses`; the means of their losses.
+
+        Raises `TrainingFailed`, naming step and loss, where one is not finite or critics diverge.
+        """
+        log = LossLog(num_steps, self.device, max_critic_value=max_critic_value)
+        for each in losses:
+            log.record(each)
+        first_step = self.num_gradient_steps
+        self.num_gradient_steps += num_steps
+        return log.means(first_step)
 
     def snapshot(self) -> Snapshot:
         """Everything needed to go on bit for bit."""

@@ -60,6 +60,10 @@ class RunningStats:
             -self._clip, self._clip
         )
 
+    def normalize_raw(self, observations: NDArray[np.float32]) -> Tensor:
+        """(..., O) as a world gave them, to the training device and normalised."""
+        return self.normalize(torch.from_numpy(observations).to(self._device))
+
     def normalize_context(self, rows: Tensor, layout: ContextLayout) -> Tensor:
         """(..., C) context rows with their observations normalised and the rest as it was."""
         return normalize_rows(rows, layout, self.normalize) if self.is_enabled else rows
