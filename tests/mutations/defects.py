@@ -292,7 +292,7 @@ DEFECTS = (
         "R2",
         "credit ends with the step",
         "training/parts/advantage.py",
-        "(error + discount * gae_lambda * following)",
+        "error + discount * gae_lambda * credit",
         "error",
         (
             f"{PARTS}/test_advantage.py::test_r2_reward_of_the_second_episode_credits_actions_of_the_first",
@@ -339,8 +339,8 @@ DEFECTS = (
         "R5",
         "advantages run through padding",
         "training/parts/advantage.py",
-        "following = is_valid[step] * (error",
-        "following = (error",
+        "following = torch.where(is_valid[step] > 0, following, 0.0)",
+        "pass",
         (f"{PARTS}/test_advantage.py::test_r5_padding_changes_no_advantage",),
     ),
     Defect(
