@@ -60,8 +60,9 @@ class Categorical(NamedTuple):
 
     def sample(self, generator: torch.Generator) -> Tensor:
         """(...) int64 a draw."""
-        chances = torch.softmax(self.logits.detach(), dim=-1).flatten(end_dim=-2)
-        drawn = torch.multinomial(chances, 1, generator=generator)
+        chances = torch.softmax(self.logits.detach(), dim=-1)
+        rows = chances.reshape(-1, chances.shape[-1])
+        drawn = torch.multinomial(rows, 1, generator=generator)
         return drawn.reshape(self.logits.shape[:-1])
 
     def log_density(self, choice: Tensor) -> Tensor:
