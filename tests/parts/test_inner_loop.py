@@ -286,12 +286,9 @@ def test_pm2_ratio_loss_has_the_plain_gradient_where_the_policy_is_the_old_one()
     parameters = parameters_of(policy)
     density = policy(batch["observation"]).log_density(batch["action"])
     batch["old_log_density"] = density.detach()
+    weights = list(policy.parameters())
     slopes = [
-        flat(
-            torch.autograd.grad(
-                loss_of(policy, ratio=ratio)(parameters, batch), [*policy.parameters()]
-            )
-        )
+        flat(torch.autograd.grad(loss_of(policy, ratio=ratio)(parameters, batch), weights))
         for ratio in (False, True)
     ]
 

@@ -195,6 +195,24 @@ def test_episodes_before_and_after_adapting_part_the_steps() -> None:
     assert (after.observation[..., 2][after.is_valid > 0] == 2).all()
 
 
+def test_xb3_episodes_taken_apart_are_whole_and_join_nothing() -> None:
+    trials = collect(num_episodes=3)
+    apart = trials.by_episode(3)
+    valid = apart.is_valid > 0
+
+    assert apart.observation.shape == (3, 12, 3)
+    assert apart.is_valid.sum(0).tolist() == [3, 3, 3, 2, 2, 2, 3, 3, 3, 2, 2, 2]
+    assert torch.equal(
+        apart.observation[..., 1][valid], torch.arange(3.0)[:, None].expand(3, 12)[valid]
+    )
+    assert torch.equal(apart.episode[0], torch.arange(3).repeat(4))
+    assert apart.is_first[0].all() and not apart.is_first[1:][valid[1:]].any()
+    reward = trials.episode_sums(trials.reward, 3)
+    assert torch.equal((apart.reward * apart.is_valid).sum(0).view(4, 3), reward)
+    later = trials.only_episodes(1, 3).by_episode(3)  # an episode that is not wanted is all padding
+    assert later.is_valid.sum(0).tolist() == [0, 3, 3, 0, 2, 2, 0, 3, 3, 0, 2, 2]
+
+
 def test_trials_of_a_task_lie_side_by_side() -> None:
     trials = collect()
     tasks = by_task(trials.observation, 2)

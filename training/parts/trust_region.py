@@ -75,13 +75,14 @@ def conjugate_gradient(
 ) -> Tensor:
     """x (N,) with A x ≈ `target` (N,), for a symmetric positive definite A known by its products.
 
-    Hestenes and Stiefel 1952. Stops when the squared residual is below `tolerance`.
+    Hestenes and Stiefel 1952. Stops when the squared residual is `tolerance` of what it was.
     """
     solution = torch.zeros_like(target)
     residual, direction = target.clone(), target.clone()
     squared = residual @ residual
+    enough = tolerance * squared
     for _ in range(num_iterations):
-        if squared < tolerance:
+        if squared <= enough:
             break
         image = product(direction)
         length = squared / (direction @ image)
