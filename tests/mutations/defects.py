@@ -16,7 +16,12 @@ class Defect:
     """One edit: `old`, which stands exactly once in `file`, becomes `new`."""
 
     property: str
-    """P1–P15 of PEARL, R1–R5 of RL², S1–S5 of soft actor-critic"""
+    """P1–P15 of PEARL, R1–R5 of RL², S1–S5 of soft actor-critic.
+
+    Of the parts that algorithms share: XB1–XB3 of the boundary between episodes, Q1–Q5 of sequence
+    replays, G1–G4 of advantages and baselines, N1–N3 of distributions, M1–M9 of inner gradient
+    steps and the trust region (and T1, T2 of its maths), PM2 of ProMP's ratio.
+    """
     what: str
     """the defect, in the words that a test's name can hold"""
     file: str
@@ -28,6 +33,11 @@ class Defect:
 
 _PEARL, _RL2 = "training/algorithms/pearl.py", "training/algorithms/rl2.py"
 _ENCODERS, _REPLAY = "training/parts/encoders.py", "training/parts/replay.py"
+_TRIALS, _ADVANTAGE = "training/parts/trials.py", "training/parts/advantage.py"
+_SEQUENCES, _DISTRIBUTIONS = (
+    f"training/parts/{name}.py" for name in ("sequence_replay", "distributions")
+)
+_INNER, _TRUST = "training/parts/inner_loop.py", "training/parts/trust_region.py"
 
 DEFECTS = (
     Defect(
@@ -292,7 +302,7 @@ DEFECTS = (
         "R2",
         "credit ends with the step",
         "training/parts/advantage.py",
-        "(error + discount * gae_lambda * following)",
+        "error + discount * gae_lambda * credit",
         "error",
         (
             f"{PARTS}/test_advantage.py::test_r2_reward_of_the_second_episode_credits_actions_of_the_first",
@@ -339,8 +349,8 @@ DEFECTS = (
         "R5",
         "advantages run through padding",
         "training/parts/advantage.py",
-        "following = is_valid[step] * (error",
-        "following = (error",
+        "following = torch.where(is_valid[step] > 0, following, 0.0)",
+        "pass",
         (f"{PARTS}/test_advantage.py::test_r5_padding_changes_no_advantage",),
     ),
     Defect(
@@ -396,5 +406,373 @@ DEFECTS = (
         "list(source.parameters()), rate)",
         "list(source.parameters()), 1.0 - rate)",
         (f"{PARTS}/test_sac.py::test_s5_targets_move_by_exactly_their_rate",),
+    ),
+    Defect(
+        "XB1",
+        "a later episode starts on the last one's end",
+        _TRIALS,
+        "observation = result.observation\n",
+        "observation = result.final_observation\n",
+        (
+            f"{PARTS}/test_trials.py::test_xb1_first_action_of_a_later_episode_is_chosen_on_its_own_first_observation",
+        ),
+    ),
+    Defect(
+        "XB2",
+        "only a trial's first step is marked",
+        _TRIALS,
+        "starts = ended & (episode < num_episodes)",
+        "starts = ended & False",
+        (f"{PARTS}/test_trials.py::test_xb2_first_and_last_steps_are_marked_and_only_they",),
+    ),
+    Defect(
+        "XB2",
+        "time limits count as terminations",
+        _TRIALS,
+        "terminated=column(running & transition.terminated)",
+        "terminated=column(running & (transition.terminated | transition.truncated))",
+        (f"{PARTS}/test_trials.py::test_xb2_first_and_last_steps_are_marked_and_only_they",),
+    ),
+    Defect(
+        "XB3",
+        "a step ends where the next episode starts",
+        _TRIALS,
+        "next_observation=result.final_observation",
+        "next_observation=result.observation",
+        (f"{PARTS}/test_trials.py::test_xb3_no_transition_joins_two_episodes",),
+    ),
+    Defect(
+        "M5",
+        "the clipped action is recorded",
+        _TRIALS,
+        "np.stack([step.drawn.action for step in steps])",
+        "transition.action",
+        (
+            f"{PARTS}/test_trials.py::test_m5_actions_and_densities_are_those_drawn_and_context_holds_what_was_applied",
+        ),
+    ),
+    Defect(
+        "M5",
+        "densities are averaged over elements",
+        _DISTRIBUTIONS,
+        "0.5 * math.log(2.0 * math.pi)).sum(-1)",
+        "0.5 * math.log(2.0 * math.pi)).mean(-1)",
+        (
+            f"{PARTS}/test_distributions.py::test_m5_density_of_an_action_is_the_product_over_its_elements",
+        ),
+    ),
+    Defect(
+        "G1",
+        "credit crosses the ends of episodes",
+        _ADVANTAGE,
+        "1.0 - is_last",
+        "torch.ones_like(is_last)",
+        (
+            f"{PARTS}/test_advantage.py::test_g1_credit_within_episodes_stops_at_their_ends_and_looks_beyond_time_limits_only",
+        ),
+    ),
+    Defect(
+        "G1",
+        "time limits end all value",
+        _ADVANTAGE,
+        "torch.where(terminated > 0, 0.0, final_value)",
+        "torch.zeros_like(final_value)",
+        (
+            f"{PARTS}/test_advantage.py::test_g1_credit_within_episodes_stops_at_their_ends_and_looks_beyond_time_limits_only",
+        ),
+    ),
+    Defect(
+        "G2",
+        "returns never end",
+        _ADVANTAGE,
+        "torch.where(continues[step] > 0, following, 0.0)",
+        "following",
+        (f"{PARTS}/test_advantage.py::test_g2_returns_by_hand_over_trials_and_within_episodes",),
+    ),
+    Defect(
+        "G3",
+        "padding counts in a task's mean",
+        _ADVANTAGE,
+        "centred = grouped - torch.where(mask, grouped, 0.0)",
+        "centred = grouped - grouped",
+        (
+            f"{PARTS}/test_advantage.py::test_g3_each_tasks_advantages_are_standardised_by_themselves_and_without_padding",
+        ),
+    ),
+    Defect(
+        "G3",
+        "all tasks share one scale",
+        _ADVANTAGE,
+        "(variance.sqrt() + 1e-8)",
+        "(variance.mean().sqrt() + 1e-8)",
+        (
+            f"{PARTS}/test_advantage.py::test_g3_each_tasks_advantages_are_standardised_by_themselves_and_without_padding",
+        ),
+    ),
+    Defect(
+        "G4",
+        "padding counts in the baseline",
+        _ADVANTAGE,
+        "mask = is_valid[:, columns] > 0",
+        "mask = is_valid[:, columns] > -1",
+        (
+            f"{PARTS}/test_advantage.py::test_g4_baseline_of_a_task_is_fitted_on_its_own_valid_steps",
+        ),
+    ),
+    Defect(
+        "G4",
+        "the ridge is forgotten",
+        "sim2real/runtime/linear_baseline.py",
+        "gram + ridge * np.eye(len(gram))",
+        "gram",
+        ("tests/runtime/test_linear_baseline.py::test_g4_fit_solves_the_ridge_regression",),
+    ),
+    Defect(
+        "N1",
+        "the divergence is turned around",
+        _DISTRIBUTIONS,
+        "variance_ratio = torch.exp(2.0 * (self.log_std - other.log_std))",
+        "variance_ratio = torch.exp(2.0 * (other.log_std - self.log_std))",
+        (f"{PARTS}/test_distributions.py::test_n1_divergence_of_gaussians_is_the_closed_form",),
+    ),
+    Defect(
+        "N2",
+        "the other one's chances weigh",
+        _DISTRIBUTIONS,
+        "(log_chances.exp() * (log_chances - other",
+        "(other._log_chances().exp() * (log_chances - other",
+        (f"{PARTS}/test_distributions.py::test_n2_categorical_agrees_with_torch",),
+    ),
+    Defect(
+        "N2",
+        "draws come from the global generator",
+        _DISTRIBUTIONS,
+        "torch.multinomial(rows, 1, generator=generator)",
+        "torch.multinomial(rows, 1)",
+        (
+            f"{PARTS}/test_distributions.py::test_n2_categorical_draws_with_its_chances_from_the_given_generator",
+        ),
+    ),
+    Defect(
+        "N3",
+        "the floor of the deviation is a ceiling",
+        "training/parts/policies.py",
+        "log_std.clamp(min=self.min_log_std)",
+        "log_std.clamp(max=self.min_log_std)",
+        (f"{PARTS}/test_distributions.py::test_n3_deviation_stops_at_its_floor",),
+    ),
+    Defect(
+        "Q1",
+        "windows run over a sequence's end",
+        _SEQUENCES,
+        "(self.length[of_task, slots] - window + 1)",
+        "self.length[of_task, slots]",
+        (f"{PARTS}/test_sequence_replay.py::test_every_window_is_as_likely_as_another",),
+    ),
+    Defect(
+        "Q1",
+        "padding counts as steps",
+        _SEQUENCES,
+        "is_valid = offset < left",
+        "is_valid = (offset < left) | True",
+        (
+            f"{PARTS}/test_sequence_replay.py::test_q1_no_sampled_sequence_joins_two",
+            f"{PARTS}/test_sequence_replay.py::test_q1_whole_sequences_end_at_their_own_end",
+        ),
+    ),
+    Defect(
+        "Q1",
+        "whole sequences are cut to the shortest",
+        _SEQUENCES,
+        "num_steps = int(left.max())",
+        "num_steps = int(left.min())",
+        (f"{PARTS}/test_sequence_replay.py::test_q1_whole_sequences_end_at_their_own_end",),
+    ),
+    Defect(
+        "Q2",
+        "a full ring stops taking",
+        _SEQUENCES,
+        "slots = (self.cursor[of_task] + rank) % self.capacity",
+        "slots = np.minimum(self.size[of_task] + rank, self.capacity - 1)",
+        (f"{PARTS}/test_sequence_replay.py::test_q2_a_full_ring_forgets_its_oldest_sequences",),
+    ),
+    Defect(
+        "Q3",
+        "lengths are not restored",
+        _SEQUENCES,
+        "self.length[task, place] = torch.from_numpy(records[LENGTH].copy()).to(device)",
+        "self.length[task, place] = self.max_length",
+        (
+            f"{PARTS}/test_sequence_replay.py::test_q3_restored_replay_equals_the_saved_one_bit_for_bit",
+        ),
+    ),
+    Defect(
+        "Q4",
+        "only a first block is marked",
+        _SEQUENCES,
+        "(of_task, slots // self.block_size)",
+        "(of_task, 0)",
+        (f"{PARTS}/test_sequence_replay.py::test_q4_revision_marks_exactly_the_changed_blocks",),
+    ),
+    Defect(
+        "Q5",
+        "bytes become floats",
+        _SEQUENCES,
+        "columns[name] = torch.where(mask, taken, torch.zeros_like(taken))",
+        "columns[name] = torch.where(mask, taken.float(), 0.0)",
+        (f"{PARTS}/test_sequence_replay.py::test_q5_bytes_stay_bytes",),
+    ),
+    Defect(
+        "M1",
+        "inner gradients are always constants",
+        _INNER,
+        "if meta_gradient is MetaGradient.FIRST_ORDER:",
+        "if meta_gradient:",
+        (
+            f"{PARTS}/test_inner_loop.py::test_m1_meta_gradient_equals_finite_differences_and_not_the_first_order_one",
+        ),
+    ),
+    Defect(
+        "M1",
+        "first order is second order",
+        _INNER,
+        "gradient.detach() for name",
+        "gradient for name",
+        (
+            f"{PARTS}/test_inner_loop.py::test_m1_meta_gradient_equals_finite_differences_and_not_the_first_order_one",
+            f"{PARTS}/test_inner_loop.py::test_m1_first_order_gradient_is_that_at_the_adapted_parameters",
+        ),
+    ),
+    Defect(
+        "M1",
+        "the fast layer's weights are constants of its gradient",
+        "training/parts/fused_linear.py",
+        "return left @ right",
+        "return left @ right.detach()",
+        (
+            f"{PARTS}/test_fused_linear.py::test_m1_second_derivatives_equal_those_of_the_ordinary_layer",
+            f"{PARTS}/test_inner_loop.py::test_m1_second_order_is_right_over_the_fused_layer",
+        ),
+    ),
+    Defect(
+        "M3",
+        "tasks share one gradient",
+        _INNER,
+        "value - sizes[name] * gradients[name]",
+        "value - sizes[name] * gradients[name].mean(0)",
+        (f"{PARTS}/test_inner_loop.py::test_m3_tasks_side_by_side_equal_one_after_the_other",),
+    ),
+    Defect(
+        "M3",
+        "a second step starts over",
+        _INNER,
+        "loss, adapted, batch, step_size,",
+        "loss, for_each_task(parameters, num_tasks), batch, step_size,",
+        (f"{PARTS}/test_inner_loop.py::test_m3_tasks_side_by_side_equal_one_after_the_other",),
+    ),
+    Defect(
+        "M4",
+        "the radius is not looked at",
+        _TRUST,
+        "loss_after < loss_before and divergence <= max_kl",
+        "loss_after < loss_before",
+        (f"{PARTS}/test_trust_region.py::test_m4_a_refused_step_leaves_every_bit",),
+    ),
+    Defect(
+        "M4",
+        "a worse loss is taken",
+        _TRUST,
+        "loss_after < loss_before and divergence <= max_kl",
+        "divergence <= max_kl",
+        (
+            f"{PARTS}/test_trust_region.py::test_m4_a_refused_step_leaves_every_bit",
+            f"{PARTS}/test_trust_region.py::test_m4_the_step_is_shortened_until_it_is_acceptable",
+        ),
+    ),
+    Defect(
+        "M4",
+        "a refused step stays",
+        _TRUST,
+        "_assign(parameters, before, torch.zeros_like(step))",
+        "pass",
+        (f"{PARTS}/test_trust_region.py::test_m4_a_refused_step_leaves_every_bit",),
+    ),
+    Defect(
+        "M6",
+        "the search starts beside the surrogate",
+        _TRUST,
+        "loss_before = float(loss.detach())",
+        "loss_before = float(loss.detach()) + 1.0",
+        (
+            f"{PARTS}/test_trust_region.py::test_m6_line_search_starts_from_the_surrogate_at_ratio_one",
+        ),
+    ),
+    Defect(
+        "M8",
+        "a step decays the parameters",
+        _INNER,
+        "else value - sizes[name]",
+        "else 0.999 * value - sizes[name]",
+        (f"{PARTS}/test_inner_loop.py::test_m8_advantages_of_zero_leave_every_bit",),
+    ),
+    Defect(
+        "M9",
+        "frozen parameters move",
+        _INNER,
+        "value if name in kept else value - sizes[name] * gradients[name]",
+        "value - (0.1 if name in kept else sizes[name] * gradients[name])",
+        (
+            f"{PARTS}/test_inner_loop.py::test_m9_frozen_parameters_stay_and_the_others_move_as_before",
+        ),
+    ),
+    Defect(
+        "PM2",
+        "the ratio is a log-ratio's inverse",
+        _INNER,
+        "torch.exp(log_density - old_log_density)",
+        "torch.exp(old_log_density - log_density)",
+        (
+            f"{PARTS}/test_inner_loop.py::test_pm2_ratio_loss_has_the_plain_gradient_where_the_policy_is_the_old_one",
+        ),
+    ),
+    Defect(
+        "T1",
+        "directions are not conjugate",
+        _TRUST,
+        "direction = residual + following / squared * direction",
+        "direction = residual",
+        (
+            f"{PARTS}/test_trust_region.py::test_t1_conjugate_gradient_solves_in_as_many_steps_as_there_are_unknowns",
+        ),
+    ),
+    Defect(
+        "T2",
+        "the step lies at half the radius",
+        _TRUST,
+        "math.sqrt(2.0 * max_kl / curvature)",
+        "math.sqrt(max_kl / curvature)",
+        (
+            f"{PARTS}/test_trust_region.py::test_t2_step_on_a_quadratic_is_the_natural_gradient_at_the_radius",
+        ),
+    ),
+    Defect(
+        "T2",
+        "damping is lost",
+        _TRUST,
+        "_flat(image) + damping * vector",
+        "_flat(image)",
+        (
+            f"{PARTS}/test_trust_region.py::test_t2_products_are_those_of_the_damped_hessian_over_several_parameters",
+        ),
+    ),
+    Defect(
+        "M2",
+        "a step size of zero still moves",
+        _INNER,
+        "value - sizes[name] * gradients[name]",
+        "value - (sizes[name] + 1e-3) * gradients[name]",
+        (
+            f"{PARTS}/test_inner_loop.py::test_m2_step_size_of_zero_changes_nothing_and_leaves_the_plain_gradient",
+        ),
     ),
 )

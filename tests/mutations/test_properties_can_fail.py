@@ -20,7 +20,9 @@ LINKED = ("tests", "hardware_configs", "pyproject.toml")
 
 def test_every_property_of_the_reference_has_a_defect() -> None:
     properties = {f"P{n}" for n in range(1, 16)}
-    properties |= {f"{kind}{n}" for kind in "RS" for n in range(1, 6)}
+    properties |= {f"{kind}{n}" for kind in "RSQ" for n in range(1, 6)}
+    properties |= {"XB1", "XB2", "XB3", "M1", "M2", "M3", "M4", "M5", "M6", "M8", "M9", "PM2"}
+    properties |= {"G1", "G2", "G3", "G4", "N1", "N2", "N3", "T1", "T2"}
 
     assert {defect.property for defect in DEFECTS} == properties
 

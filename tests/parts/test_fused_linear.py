@@ -48,3 +48,23 @@ def test_frozen_weights_get_no_gradient_and_inputs_do() -> None:
 
     assert layer.weight.grad is None and layer.bias.grad is None
     assert rows.grad is not None
+
+
+@pytest.mark.parametrize("relu", [False, True])
+def test_m1_second_derivatives_equal_those_of_the_ordinary_layer(relu: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    layer = torch.nn.Linear(6, 4)
+    rows = torch.randn(5, 6, generator=generator, requires_grad=True)
+    inputs = (rows, layer.weight, layer.bias)
+    directions = [torch.randn(value.shape, generator=generator) for value in inputs]
+
+    def products(output: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """Hessian times `directions` of a loss that curves in its outputs."""
+        slopes = torch.autograd.grad(output.sin().sum(), inputs, create_graph=True)
+        along = sum((a * b).sum() for a, b in zip(slopes, directions, strict=True))
+        return torch.autograd.grad(along, inputs)
+
+    ordinary = F.linear(rows, layer.weight, layer.bias)
+    expected = products(F.relu(ordinary) if relu else ordinary)
+    for got, wanted in zip(products(linear(rows, layer, relu=relu)), expected, strict=True):
+        torch.testing.assert_close(got, wanted, atol=1e-5, rtol=1e-4)

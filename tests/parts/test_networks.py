@@ -1,11 +1,14 @@
 """Networks from seeds."""
 
+from typing import Any
+
+import pytest
 import torch
 
 from training.parts.networks import Mlp, TwinCritic, frozen_copy
 
 
-def make(seed: int, **changes: bool) -> Mlp:
+def make(seed: int, **changes: Any) -> Mlp:
     return Mlp(3, (8, 8), 2, generator=torch.Generator().manual_seed(seed), **changes)
 
 
@@ -42,3 +45,16 @@ def test_frozen_copy_is_a_copy_and_frozen() -> None:
 
     assert not torch.equal(target.layers[0].weight, network.layers[0].weight)
     assert not any(parameter.requires_grad for parameter in target.parameters())
+
+
+@pytest.mark.parametrize("uses_layer_norm", [False, True])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_hidden_layers_have_the_activation_asked_for(
+    activation: str, uses_layer_norm: bool
+) -> None:
+    network = make(0, activation=activation, uses_layer_norm=uses_layer_norm)
+    rows = expected = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    for layer, norm in zip(network.layers[:-1], network.norms):
+        expected = getattr(torch, activation)(norm(layer(expected)))
+
+    torch.testing.assert_close(network(rows), network.layers[-1](expected))

@@ -42,7 +42,7 @@ from training.algorithms.settings import (
     SoftActorCriticSettings,
 )
 from training.parts import sac
-from training.parts.actor import Actor, Drawn
+from training.parts.actor import Actor, Drawn, Memoryless
 from training.parts.checked import Count, CountOrNone, NonNegative, Sizes
 from training.parts.deployed import DeployedEncoder, DeployedPolicy
 from training.parts.encoders import ContextEncoder, Gaussian
@@ -427,21 +427,11 @@ class Pearl:
         )
 
 
-class _Collecting:
-    """While collecting, beliefs come from the encoder buffer, and nothing is kept of a trial."""
+class _CollectingActor(Memoryless):
+    """Acts stochastically on latents that it draws anew for every episode and holds throughout.
 
-    def begin_trial(self, seed: int) -> None:
-        """The encoder buffer holds what is known of a task."""
-
-    def observe(self, transition: Transition, sparse_reward: Float, is_running: Bool) -> None:
-        """The encoder buffer is filled by whoever collects."""
-
-    def exchange_beliefs(self, order: Int) -> None:
-        """There is no belief in here."""
-
-
-class _CollectingActor(_Collecting):
-    """Acts stochastically on latents that it draws anew for every episode and holds throughout."""
+    What is known of a task is in the encoder buffer, not in here.
+    """
 
     def __init__(self, learner: Pearl, tasks: Int, groups: Int, latents: Phase) -> None:
         self._learner, self._tasks, self._latents = learner, tasks, latents
@@ -482,7 +472,7 @@ class _CollectingActor(_Collecting):
         return choose(learner.policy, state, learner.state.generator)
 
 
-class _HeldActions(_Collecting):
+class _HeldActions(Memoryless):
     """One random action per episode, held throughout: straight walks in every direction."""
 
     def __init__(self, rng: np.random.Generator, num_worlds: int, action_size: int) -> None:

@@ -21,25 +21,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sim2real.contract.transition import Transition
 from training.algorithms.learner import ExportParts, TrainingSetup
 from training.algorithms.settings import ContextSettings, ObservationSettings, PpoSettings
 from training.parts import ppo
-from training.parts.actor import Drawn
 from training.parts.advantage import trial_advantages
 from training.parts.checked import Count, Sizes
 from training.parts.deployed import DeployedCell, DeployedPolicy
 from training.parts.encoders import RecurrentBelief
 from training.parts.networks import Mlp, frozen_copy
-from training.parts.policies import DiagonalGaussianPolicy, choose
+from training.parts.policies import DiagonalGaussianPolicy
+from training.parts.recurrent_actor import Evidence, RecurrentActor
 from training.parts.trials import Trials, collect_trials
 from training.tasks.task import Task
-from training.worlds.vector_world import Bool, Float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,8 +205,14 @@ class Rl2:
 
     # ---- being used ----------------------------------------------------------------------------
 
-    def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> _Actor:
-        return _Actor(self, len(tasks), is_deterministic=is_deterministic)
+    def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> RecurrentActor:
+        return RecurrentActor(
+            self.cell,
+            self.policy,
+            Evidence(self.state.statistics, self.context_layout, self.config.uses_sparse_context),
+            num_worlds=len(tasks),
+            generator=None if is_deterministic else self.state.generator,
+        )
 
     def export_parts(self) -> ExportParts:
         normalizer = self.state.statistics.frozen()
@@ -228,40 +230,3 @@ class Rl2:
             context_layout=self.context_layout,
             hidden_size=self.config.hidden_size,
         )
-
-
-class _Actor:
-    """Carries the hidden states of W worlds."""
-
-    def __init__(self, learner: Rl2, num_worlds: int, *, is_deterministic: bool) -> None:
-        self._learner, self._num_worlds = learner, num_worlds
-        self._generator = None if is_deterministic else learner.state.generator
-        self.begin_trial(0)
-
-    def begin_trial(self, seed: int) -> None:
-        size = self._learner.config.hidden_size
-        self.hidden = torch.zeros(self._num_worlds, size, device=self._learner.device)
-
-    def begin_episode(self, starts: Bool) -> None:
-        """The hidden state stays: it has seen that the last episode ended."""
-
-    def act(self, observation: Float) -> Drawn:
-        learner = self._learner
-        observed = learner.state.statistics.normalize_raw(observation)
-        state = torch.cat([observed, self.hidden], dim=-1)
-        return choose(learner.policy, state, self._generator)
-
-    @torch.no_grad()
-    def observe(self, transition: Transition, sparse_reward: Float, is_running: Bool) -> None:
-        learner = self._learner
-        if learner.config.uses_sparse_context:
-            transition = transition._replace(reward=sparse_reward)
-        context = torch.from_numpy(learner.context_layout.row(transition)).to(learner.device)
-        following = learner.cell.step(
-            learner.state.statistics.normalize_context(context, learner.context_layout), self.hidden
-        )
-        runs = torch.from_numpy(is_running).to(learner.device)[:, None]
-        self.hidden = torch.where(runs, following, self.hidden)
-
-    def exchange_beliefs(self, order: NDArray[np.int64]) -> None:
-        self.hidden = self.hidden[torch.from_numpy(order).to(self.hidden.device)]

@@ -19,14 +19,12 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from sim2real.contract.transition import Transition
 from training.algorithms.learner import ExportParts, TrainingSetup
 from training.algorithms.settings import ObservationSettings, SoftActorCriticSettings
 from training.parts import sac
-from training.parts.actor import Drawn
+from training.parts.actor import Drawn, Memoryless
 from training.parts.checked import Count, Sizes
 from training.parts.deployed import DeployedPolicy
 from training.parts.networks import TwinCritic, frozen_copy, without_weight_gradients
@@ -34,7 +32,7 @@ from training.parts.policies import TanhGaussianPolicy, choose
 from training.parts.replay import Batch, TaskReplay, TransitionLayout
 from training.parts.rollout import Collected, Step, collect_episodes
 from training.tasks.task import Task, task_vector
-from training.worlds.vector_world import Bool, Float
+from training.worlds.vector_world import Float
 
 _ALL = np.zeros(1, np.int64)  # one buffer for all tasks
 
@@ -252,8 +250,8 @@ class Sac:
         )
 
 
-class _Actor:
-    """Acts the same however often it met the task."""
+class _Actor(Memoryless):
+    """Acts the same however often it met the task; an oracle is shown which one it is."""
 
     def __init__(self, learner: Sac, vectors: Float, *, is_deterministic: bool) -> None:
         self._learner = learner
@@ -265,15 +263,3 @@ class _Actor:
         observed = learner.state.statistics.normalize_raw(observation)
         state = torch.cat([observed, self._shown], dim=-1)
         return choose(learner.policy, state, self._generator)
-
-    def begin_trial(self, seed: int) -> None:
-        """There is no belief to forget."""
-
-    def begin_episode(self, starts: Bool) -> None:
-        """Nothing is drawn for an episode."""
-
-    def observe(self, transition: Transition, sparse_reward: Float, is_running: Bool) -> None:
-        """Evidence changes nothing."""
-
-    def exchange_beliefs(self, order: NDArray[np.int64]) -> None:
-        """There is no belief to exchange; the oracle keeps its own task."""

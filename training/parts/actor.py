@@ -20,6 +20,22 @@ class Drawn(NamedTuple):
     """(W,) of `action` under the actor; None where it is not asked for, or there is none"""
 
 
+class Memoryless:
+    """The verbs of an actor that keeps nothing of a trial; `act` is its own."""
+
+    def begin_trial(self, seed: int) -> None:
+        """There is no belief to forget."""
+
+    def begin_episode(self, starts: Bool) -> None:
+        """Nothing is drawn for an episode."""
+
+    def observe(self, transition: Transition, sparse_reward: Float, is_running: Bool) -> None:
+        """Evidence changes nothing."""
+
+    def exchange_beliefs(self, order: NDArray[np.int64]) -> None:
+        """There is no belief to exchange."""
+
+
 class Actor(Protocol):
     """Behaviour in W worlds, each with its own task and its own belief about it.
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from training.parts.loss_log import LossLog
-from training.parts.replay import TaskReplay
+from training.parts.replay import Replay
 from training.parts.running_stats import RunningStats
 from training.parts.schedule import set_learning_rate
 
@@ -26,7 +26,7 @@ class Snapshot:
     """weights, optimisers and random generators: nested dictionaries of tensors and numbers"""
     counters: dict[str, Any]
     """plain JSON: counts, statistics, the state of numpy's generator"""
-    replays: Mapping[str, TaskReplay] = field(default_factory=dict)
+    replays: Mapping[str, Replay] = field(default_factory=dict)
     """saved block by block; blocks that did not change are not written again"""
 
 
@@ -50,7 +50,7 @@ class LearnerState:
         self.numbers: dict[str, Tensor] = {}
         """learnt numbers that are no part of a module"""
         self.optimizers: dict[str, torch.optim.Optimizer] = {}
-        self.replays: dict[str, TaskReplay] = {}
+        self.replays: dict[str, Replay] = {}
         self.num_environment_steps = 0
         """control steps of all worlds so far, an initial pool included"""
         self.num_gradient_steps = 0
@@ -62,7 +62,7 @@ class LearnerState:
         modules: Mapping[str, nn.Module] = _NOTHING,
         numbers: Mapping[str, Tensor] = _NOTHING,
         optimizers: Mapping[str, torch.optim.Optimizer] = _NOTHING,
-        replays: Mapping[str, TaskReplay] = _NOTHING,
+        replays: Mapping[str, Replay] = _NOTHING,
     ) -> None:
         """Save and restore these too, under their names."""
         self.modules |= modules

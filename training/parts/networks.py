@@ -7,16 +7,19 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from training.parts.fused_linear import linear
 
+Activation = Literal["relu", "tanh"]
+"""tanh where second derivatives matter: those of a ReLU are zero almost everywhere"""
+
 
 class Mlp(nn.Module):
-    """Linear layers with ReLU between them; (..., I) to (..., J)."""
+    """Linear layers with an activation between them; (..., I) to (..., J)."""
 
     def __init__(
         self,
@@ -27,6 +30,7 @@ class Mlp(nn.Module):
         generator: torch.Generator,
         uses_layer_norm: bool = False,
         output_scale: float = 1.0,
+        activation: Activation = "relu",
     ) -> None:
         """`output_scale` shrinks the last layer's initial weights: small means start near zero."""
         super().__init__()
@@ -41,13 +45,16 @@ class Mlp(nn.Module):
             nn.LayerNorm(size) if uses_layer_norm else nn.Identity() for size in hidden_sizes
         )
         self.uses_layer_norm = uses_layer_norm
+        self.activation = activation
 
     def forward(self, rows: Tensor) -> Tensor:
         *hidden, last = self.layers
         for layer, norm in zip(hidden, self.norms, strict=True):
-            if self.uses_layer_norm:
+            if self.activation == "tanh":
+                rows = torch.tanh(norm(linear(rows, layer, relu=False)))
+            elif self.uses_layer_norm:
                 rows = torch.relu(norm(linear(rows, layer, relu=False)))
-            else:
+            else:  # one operation
                 rows = linear(rows, layer, relu=True)
         return linear(rows, last, relu=False)
 

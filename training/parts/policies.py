@@ -1,4 +1,4 @@
-"""Policies: the tanh-Gaussian of soft actor-critic, the plain Gaussian of policy gradients."""
+"""Policies: the tanh-Gaussian of soft actor-critic, plain ones for policy gradients."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.parts.actor import Drawn
-from training.parts.networks import Mlp
+from training.parts.distributions import Categorical, DiagonalGaussian
+from training.parts.networks import Activation, Mlp
 
 MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0
 """standard deviations from 2e-9 to 7.4 before the tanh, as in SAC's own code"""
@@ -77,34 +78,6 @@ class TanhGaussianPolicy(nn.Module):
         return torch.tanh(self(rows).mean)
 
 
-class DiagonalGaussian(NamedTuple):
-    """Independent Gaussians; the world clips what is drawn from them."""
-
-    mean: Tensor
-    """(..., A) in (-1, 1)"""
-    log_std: Tensor
-    """(A,)"""
-
-    def sample(self, generator: torch.Generator) -> Tensor:
-        """(..., A) a draw, without gradients."""
-        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
-        return (self.mean + self.log_std.exp() * noise).detach()
-
-    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """(..., A) a draw and its log-density (...), without gradients."""
-        action = self.sample(generator)
-        return action, self.log_density(action).detach()
-
-    def log_density(self, action: Tensor) -> Tensor:
-        """(...) log-density of the action as drawn, summed over its elements."""
-        noise = (action - self.mean) * torch.exp(-self.log_std)
-        return (-0.5 * noise.square() - self.log_std - 0.5 * math.log(2.0 * math.pi)).sum(-1)
-
-    def entropy(self) -> Tensor:
-        """() nats; the same in every state."""
-        return (self.log_std + 0.5 * math.log(2.0 * math.pi * math.e)).sum()
-
-
 class DiagonalGaussianPolicy(nn.Module):
     """(..., I) to a Gaussian over actions whose deviation does not depend on the input."""
 
@@ -116,19 +89,67 @@ class DiagonalGaussianPolicy(nn.Module):
         *,
         initial_log_std: float,
         generator: torch.Generator,
+        activation: Activation = "relu",
+        bounds_mean: bool = True,
+        min_log_std: float | None = None,
     ) -> None:
+        """`bounds_mean` keeps the mean in (-1, 1); `min_log_std` is as sure as actions may get.
+
+        At that bound the deviation is no longer pushed down, and no gradient brings it back up.
+        """
         super().__init__()
+        self.bounds_mean, self.min_log_std = bounds_mean, min_log_std
         self.network = Mlp(
-            input_size, hidden_sizes, action_size, generator=generator, output_scale=0.01
+            input_size,
+            hidden_sizes,
+            action_size,
+            generator=generator,
+            output_scale=0.01,
+            activation=activation,
         )
         self.log_std = nn.Parameter(torch.full((action_size,), initial_log_std))
 
     def forward(self, rows: Tensor) -> DiagonalGaussian:
-        return DiagonalGaussian(torch.tanh(self.network(rows)), self.log_std)
+        log_std: Tensor = self.log_std
+        if self.min_log_std is not None:
+            log_std = log_std.clamp(min=self.min_log_std)
+        return DiagonalGaussian(self.mode(rows), log_std)
 
     def mode(self, rows: Tensor) -> Tensor:
         """(..., A) the deterministic action: the mean."""
-        return torch.tanh(self.network(rows))
+        mean: Tensor = self.network(rows)
+        return torch.tanh(mean) if self.bounds_mean else mean
+
+
+class CategoricalPolicy(nn.Module):
+    """(..., I) to one of N actions."""
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_sizes: Sequence[int],
+        num_actions: int,
+        *,
+        generator: torch.Generator,
+        activation: Activation = "relu",
+    ) -> None:
+        super().__init__()
+        self.network = Mlp(
+            input_size,
+            hidden_sizes,
+            num_actions,
+            generator=generator,
+            output_scale=0.01,
+            activation=activation,
+        )
+
+    def forward(self, rows: Tensor) -> Categorical:
+        return Categorical(self.network(rows))
+
+    def mode(self, rows: Tensor) -> Tensor:
+        """(...) int64 the likeliest action."""
+        logits: Tensor = self(rows).logits
+        return logits.argmax(-1)
 
 
 class Distribution(Protocol):

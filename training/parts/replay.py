@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -18,6 +18,31 @@ BLOCK_SLOTS = 4096
 Int = NDArray[np.int64]
 
 
+class Replay(Protocol):
+    """What a checkpoint knows of a replay: one ring per task, saved in blocks."""
+
+    size: Int
+    """(K,) what each ring holds"""
+    cursor: Int
+    """(K,) where each ring goes on"""
+    revision: Int
+    """(K, blocks) grows whenever a block is written; an unchanged block is not saved again"""
+
+    def num_blocks(self, task: int) -> int:
+        """How many blocks of a task's ring hold something."""
+
+    def block(self, task: int, index: int) -> NDArray[Any]:
+        """The filled part of a block, on the host, as `numpy.save` takes it without pickling."""
+
+    def restore(
+        self,
+        size: Sequence[int],
+        cursor: Sequence[int],
+        blocks: Iterable[tuple[int, int, NDArray[Any]]],
+    ) -> None:
+        """Take over what was saved: sizes and cursors (K,), and `(task, index, block)`."""
+
+
 class TaskReplay:
     """One ring of rows (F,) per task. Memory grows by doubling up to `capacity` rows a task."""
 
@@ -26,7 +51,7 @@ class TaskReplay:
         self.rows = torch.zeros(num_tasks, min(capacity, 256), row_size, device=device)
         self.size: Int = np.zeros(num_tasks, np.int64)
         self.cursor: Int = np.zeros(num_tasks, np.int64)
-        self.revision = np.zeros((num_tasks, -(-capacity // BLOCK_SLOTS)), np.int64)
+        self.revision: Int = np.zeros((num_tasks, -(-capacity // BLOCK_SLOTS)), np.int64)
         """(K, blocks) grows by one whenever a block is written: what checkpoints go by"""
 
     def add(self, tasks: Int, rows: NDArray[np.float32]) -> None:
@@ -87,7 +112,12 @@ class TaskReplay:
     def num_blocks(self, task: int) -> int:
         return -(-int(self.size[task]) // BLOCK_SLOTS)
 
-    def restore(self, size: Sequence[int], cursor: Sequence[int], blocks: Any) -> None:
+    def restore(
+        self,
+        size: Sequence[int],
+        cursor: Sequence[int],
+        blocks: Iterable[tuple[int, int, NDArray[Any]]],
+    ) -> None:
         """Take over a saved replay: sizes and cursors (K,), and `(task, index, rows)` blocks."""
         self.size, self.cursor = np.array(size, np.int64), np.array(cursor, np.int64)
         self._grow_to(int(self.size.max(initial=0)))

@@ -23,7 +23,7 @@ class RunningStats:
     def __init__(self, size: int, *, clip: float, is_enabled: bool, device: torch.device) -> None:
         """Switched off, it stays the identity and costs nothing."""
         self.is_enabled = is_enabled
-        self._clip, self._device = clip, device
+        self._clip, self.device = clip, device
         self._count = 0.0
         self._mean = np.zeros(size)
         self._sum_of_squares = np.zeros(size)
@@ -62,7 +62,7 @@ class RunningStats:
 
     def normalize_raw(self, observations: NDArray[np.float32]) -> Tensor:
         """(..., O) as a world gave them, to the training device and normalised."""
-        return self.normalize(torch.from_numpy(observations).to(self._device))
+        return self.normalize(torch.from_numpy(observations).to(self.device))
 
     def normalize_context(self, rows: Tensor, layout: ContextLayout) -> Tensor:
         """(..., C) context rows with their observations normalised and the rest as it was."""
@@ -84,8 +84,8 @@ class RunningStats:
 
     def _refresh(self) -> None:
         frozen = self.frozen()
-        self._device_mean = torch.from_numpy(frozen.mean).to(self._device)
-        self._device_std = torch.from_numpy(frozen.std).to(self._device)
+        self._device_mean = torch.from_numpy(frozen.mean).to(self.device)
+        self._device_std = torch.from_numpy(frozen.std).to(self.device)
 
 
 def normalize_rows(

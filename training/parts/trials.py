@@ -58,6 +58,22 @@ class Trials(NamedTuple):
         within = (self.episode >= first) & (self.episode < stop)
         return self._replace(is_valid=self.is_valid * within)
 
+    def by_episode(self, num_episodes: int) -> Trials:
+        """(T', B·E, ...) every episode as a trial of its own, a trial's side by side.
+
+        T' is the longest one's length. `episode` still says which of its trial it was.
+        """
+        index = torch.arange(len(self.is_valid), device=self.is_valid.device)[:, None, None]
+        wanted = torch.arange(num_episodes, device=index.device)
+        is_within = (self.episode[..., None] == wanted) & (self.is_valid[..., None] > 0)
+        length = is_within.sum(0).flatten()
+        begin = torch.where(is_within, index, len(index)).amin(0).flatten()
+        offset = index[: int(length.max()), :, 0]
+        step = (begin + offset).clamp(max=len(index) - 1)
+        trial = torch.arange(len(length), device=index.device) // num_episodes
+        episodes = Trials(*(values[step, trial] for values in self))
+        return episodes._replace(is_valid=(offset < length).to(self.is_valid))
+
     def step_in_episode(self) -> Tensor:
         """(T, B) int64 steps since the episode began, 0 at its first."""
         step = torch.arange(len(self.is_first), device=self.is_first.device)[:, None]
@@ -70,8 +86,7 @@ class Trials(NamedTuple):
         for value, episode, is_valid in zip(values, self.episode, self.is_valid, strict=True):
             masked = torch.where(is_valid > 0, value, 0.0)
             sums.scatter_add_(1, episode[:, None], masked[:, None])
-        kept: Tensor = sums[:, :num_episodes]
-        return kept
+        return sums[:, :num_episodes]
 
     def normalized(self, statistics: RunningStats, layout: ContextLayout | None = None) -> Trials:
         """As networks take them; context rows only where their `layout` is given."""
@@ -90,7 +105,8 @@ class Trials(NamedTuple):
 
 def by_task(values: Tensor, num_tasks: int) -> Tensor:
     """(T, K·M, ...) of M trials per task, a task's side by side, to (K, T, M, ...)."""
-    return values.unflatten(1, (num_tasks, -1)).transpose(0, 1)
+    grouped: Tensor = values.unflatten(1, (num_tasks, -1))
+    return grouped.transpose(0, 1)
 
 
 class _Recorded(NamedTuple):

@@ -23,7 +23,7 @@ import torch
 
 from sim2real.contract.errors import BadInput
 from training.algorithms.learner import Learner
-from training.parts.replay import TaskReplay
+from training.parts.replay import Replay
 
 NUM_KEPT = 2
 """the latest one, and the one before in case a disk damages the latest"""
@@ -81,7 +81,7 @@ class CheckpointStore:
         self._digests = linked | {path.name: _sha256(path) for path in fresh}
         _write(part / "index.json", json.dumps(self._digests, indent=1).encode())
 
-    def _write_replay(self, name: str, replay: TaskReplay, part: Path) -> dict[str, str]:
+    def _write_replay(self, name: str, replay: Replay, part: Path) -> dict[str, str]:
         """Write or link every block; return the digests of the linked ones."""
         known, linked = self._revisions.get(name), {}
         for task in range(len(replay.size)):

@@ -1,0 +1,75 @@
+"""Acting on a recurrent belief: one hidden state per world, moved by every transition."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from sim2real.contract.context import ContextLayout
+from sim2real.contract.transition import Transition
+from training.parts.actor import Drawn
+from training.parts.encoders import RecurrentBelief
+from training.parts.policies import Policy, choose
+from training.parts.running_stats import RunningStats
+from training.worlds.vector_world import Bool, Float
+
+
+class Evidence(NamedTuple):
+    """How a transition is shown to a network."""
+
+    statistics: RunningStats
+    layout: ContextLayout
+    uses_sparse_reward: bool
+
+    def rows(self, transition: Transition, sparse_reward: Float) -> Tensor:
+        """(W, C) normalised context rows on the training device."""
+        if self.uses_sparse_reward:
+            transition = transition._replace(reward=sparse_reward)
+        rows = torch.from_numpy(self.layout.row(transition)).to(self.statistics.device)
+        return self.statistics.normalize_context(rows, self.layout)
+
+
+class RecurrentActor:
+    """Carries the hidden states of W worlds; `policy` sees observation and hidden state.
+
+    The hidden state survives the end of an episode, for it has seen that it ended, and is zero at
+    the start of a trial.
+    """
+
+    def __init__(
+        self,
+        cell: RecurrentBelief,
+        policy: Policy,
+        evidence: Evidence,
+        *,
+        num_worlds: int,
+        generator: torch.Generator | None,
+    ) -> None:
+        """Actions are drawn from `generator`; without one they are the likeliest."""
+        self._cell, self._policy, self._evidence = cell, policy, evidence
+        self._num_worlds, self._generator = num_worlds, generator
+        self.begin_trial(0)
+
+    def begin_trial(self, seed: int) -> None:
+        device = self._evidence.statistics.device
+        self.hidden = torch.zeros(self._num_worlds, self._cell.hidden_size, device=device)
+
+    def begin_episode(self, starts: Bool) -> None:
+        """The hidden state stays."""
+
+    def act(self, observation: Float) -> Drawn:
+        observed = self._evidence.statistics.normalize_raw(observation)
+        return choose(self._policy, torch.cat([observed, self.hidden], dim=-1), self._generator)
+
+    @torch.no_grad()
+    def observe(self, transition: Transition, sparse_reward: Float, is_running: Bool) -> None:
+        following = self._cell.step(self._evidence.rows(transition, sparse_reward), self.hidden)
+        runs = torch.from_numpy(is_running).to(self.hidden.device)[:, None]
+        self.hidden = torch.where(runs, following, self.hidden)
+
+    def exchange_beliefs(self, order: NDArray[np.int64]) -> None:
+        self.hidden = self.hidden[torch.from_numpy(order).to(self.hidden.device)]
