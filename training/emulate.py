@@ -13,7 +13,7 @@ from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import DCLAW, load_robot_spec
 from sim2real.emulator import emulate as bench
 from sim2real.emulator.plant import TaskDynamics
-from training.families.dynamics import CUSTOM_NUMERICS, apply_dynamics
+from training.families.dynamics import apply_dynamics
 from training.families.task import Task, load_task_set
 
 
@@ -57,7 +57,7 @@ def dynamics_of(task: Task) -> TaskDynamics:
         apply_dynamics(model, task.parameters)
         mujoco.mj_setConst(model, mujoco.MjData(model))
 
-    return TaskDynamics(apply=apply, custom_numerics=CUSTOM_NUMERICS)
+    return TaskDynamics(apply=apply)
 
 
 def task_named(reference: str) -> Task:

@@ -8,7 +8,7 @@ import pytest
 from sim2real.gap.excitation import Excitation, Script
 from sim2real.hardware.physics_model import load_physics_model
 from tests.gap.conftest import simulated_motion, wander
-from training.families.dynamics import CUSTOM_NUMERICS, VARIATIONS
+from training.families.dynamics import VARIATIONS
 from training.gap.identify import FitOptions, identify, student_t_95
 from training.gap.unknowns import HAND, OBJECT, SEARCH, Unknowns, with_dynamics
 
@@ -17,7 +17,7 @@ PERIOD_S = 0.02
 
 @pytest.fixture(scope="module")
 def base(spec):
-    return load_physics_model(spec, custom_numerics=CUSTOM_NUMERICS)
+    return load_physics_model(spec)
 
 
 def excited(spec, base, dynamics, *, seed: int = 0):

@@ -19,7 +19,7 @@ from sim2real.gap.side import Side, read_side
 from sim2real.gap.tables import gap_tables, write_tables
 from sim2real.hardware.physics_model import load_physics_model
 from training.emulate import task_named
-from training.families.dynamics import CUSTOM_NUMERICS, VARIATIONS
+from training.families.dynamics import VARIATIONS
 from training.families.ranges import write_ranges
 from training.gap.identification import identification, ranges_file
 from training.gap.identify import FitOptions
@@ -57,7 +57,7 @@ def gap(
     if identify < 0:
         raise BadInput("command line", "--identify", found=identify, expected="0 or more")
     spec = load_robot_spec()
-    base = load_physics_model(spec, custom_numerics=CUSTOM_NUMERICS)
+    base = load_physics_model(spec)
     fixed = None if task is None else _dynamics_of(dict(task_named(task).parameters))
     sides = read_side(a), read_side(b)
     assumed = _assumed(sides[1], dynamics, fixed)

@@ -11,9 +11,10 @@ import torch
 from rich.console import Console
 
 from sim2real.contract.errors import BadInput
+from sim2real.evaluation.protocol import TrialProtocol
 from training.algorithms.learner import Learner
 from training.algorithms.registry import ALGORITHMS
-from training.evaluation.meta_test import MetaTestProtocol, MetaTestResult, meta_test
+from training.evaluation.meta_test import MetaTestResult, meta_test
 from training.families.registry import FAMILIES
 from training.families.task import TaskSet, draw_task_set, load_task_set
 from training.recipes import Recipe
@@ -114,14 +115,18 @@ def _train(
     resumes: bool,
 ) -> Learner:
     config, family = recipe.config, FAMILIES[recipe.family]
-    protocol = MetaTestProtocol(
-        num_episodes=config.num_trial_episodes,
-        num_trials=recipe.num_evaluation_trials,
-        num_world_threads=config.num_world_threads,
+    protocol = TrialProtocol(
+        num_episodes=config.num_trial_episodes, num_trials=recipe.num_evaluation_trials
     )
 
     def evaluate(learner: Learner) -> MetaTestResult:
-        return meta_test(learner.make_adapter, family, task_set.test, protocol)
+        return meta_test(
+            learner.make_adapter,
+            family,
+            task_set.test,
+            protocol,
+            num_world_threads=config.num_world_threads,
+        )
 
     run = Run(
         directory,
