@@ -105,9 +105,8 @@ def test_r1_last_reward_of_the_first_episode_decides_the_second() -> None:
     protocol = TrialProtocol(num_episodes=2, num_trials=4)
     result = meta_test(learner.make_adapter, family, learner.tasks, protocol)
 
-    assert (
-        result.episodes[Condition.ADAPTED]["return"][:, :, 1].min() == 1.0
-    )  # right in every trial
+    returns = result.episodes[Condition.ADAPTED]["return"]
+    assert returns[:, :, 1].min() == 1.0  # right in every trial
     assert returns[:, :, 0].mean() == 0.0  # a guess
     assert result.last(Condition.WRONG_TASK, "return").max() == -1.0
     assert result.last(Condition.FROZEN_PRIOR, "return").mean() == 0.0
