@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 PEARL, RL2, SAC = (f"tests/algorithms/test_{name}.py" for name in ("pearl", "rl2", "sac"))
 PARTS = "tests/parts"
+NUMERICS = "tests/hardware/test_task_numerics.py"
+METRICS = "tests/evaluation/test_bundle_metrics.py"
+META_TEST = "tests/evaluation/test_meta_test.py"
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,8 @@ class Defect:
     """One edit: `old`, which stands exactly once in `file`, becomes `new`."""
 
     property: str
-    """P1–P15 of PEARL, R1–R5 of RL², S1–S5 of soft actor-critic"""
+    """P1–P15 of PEARL, R1–R5 of RL², S1–S5 of soft actor-critic, N1–N7 of what is compared: the
+    numerics of a task on every robot, conditions and intervals"""
     what: str
     """the defect, in the words that a test's name can hold"""
     file: str
@@ -396,5 +400,78 @@ DEFECTS = (
         "list(source.parameters()), rate)",
         "list(source.parameters()), 1.0 - rate)",
         (f"{PARTS}/test_sac.py::test_s5_targets_move_by_exactly_their_rate",),
+    ),
+    Defect(
+        "N1",
+        "encoder noise is Gaussian",
+        "sim2real/hardware/task_numerics.py",
+        "rng.uniform(-1.0, 1.0, size)",
+        "rng.standard_normal(size)",
+        (f"{NUMERICS}::test_noise_is_uniform_with_the_half_width_that_the_task_states",),
+    ),
+    Defect(
+        "N1",
+        "the bus has a noise of its own",
+        "sim2real/emulator/line.py",
+        "noise_rad / TICK_RAD)",
+        "np.sqrt(3.0) * noise_rad / TICK_RAD)",
+        (
+            f"{NUMERICS}::test_noise_is_uniform_with_the_half_width_that_the_task_states",
+            f"{NUMERICS}::test_noise_is_distributed_alike_on_every_robot",
+        ),
+    ),
+    Defect(
+        "N2",
+        "a goal arrives a step late in simulation",
+        "sim2real/hardware/simulated.py",
+        "self._step + self._numerics.delay_steps",
+        "self._step + 1 + self._numerics.delay_steps",
+        (f"{NUMERICS}::test_a_goal_arrives_after_as_many_steps_as_the_task_states",),
+    ),
+    Defect(
+        "N3",
+        "encoders of the bus round down",
+        "sim2real/emulator/motion.py",
+        "np.rint(self._direction * raw_ticks + noise_ticks)",
+        "np.floor(self._direction * raw_ticks + noise_ticks)",
+        (f"{NUMERICS}::test_encoders_report_the_nearest_step",),
+    ),
+    Defect(
+        "N4",
+        "a variation does nothing",
+        "training/families/dynamics.py",
+        "model.joint(VALVE).damping[0] = value[0]",
+        "model.joint(VALVE).damping[0] += 0.0 * value[0]",
+        ("tests/families/test_effects.py::test_every_variation_of_the_claw_changes_a_rollout",),
+    ),
+    Defect(
+        "N5",
+        "a wrong belief is mended within its episode",
+        "training/evaluation/meta_test.py",
+        "is_frozen = condition in FROZEN and",
+        "is_frozen = condition == Condition.FROZEN_PRIOR and",
+        (
+            f"{META_TEST}::"
+            "test_a_wrong_belief_stays_wrong_also_where_beliefs_move_within_an_episode",
+        ),
+    ),
+    Defect(
+        "N6",
+        "success is bootstrapped",
+        "sim2real/evaluation/metrics.py",
+        "return wilson_interval(values.mean(axis=1), num_trials=values.shape[1])",
+        "return bootstrap_interval(values.mean(axis=1))",
+        (
+            f"{METRICS}::test_nothing_that_never_failed_is_certain",
+            f"{META_TEST}::test_success_that_never_fails_is_no_certainty",
+        ),
+    ),
+    Defect(
+        "N7",
+        "trials on one task count as independent",
+        "sim2real/evaluation/metrics.py",
+        "else known * binomial / of_mean",
+        "else most",
+        (f"{METRICS}::test_success_keeps_its_coverage",),
     ),
 )

@@ -21,6 +21,7 @@ LINKED = ("tests", "hardware_configs", "pyproject.toml")
 def test_every_property_of_the_reference_has_a_defect() -> None:
     properties = {f"P{n}" for n in range(1, 16)}
     properties |= {f"{kind}{n}" for kind in "RS" for n in range(1, 6)}
+    properties |= {f"N{n}" for n in range(1, 8)}
 
     assert {defect.property for defect in DEFECTS} == properties
 
