@@ -30,8 +30,8 @@ def parameters_without_effect(family: TaskFamily, *, seed: int = 0) -> list[str]
     tasks = tuple(tasks[row % len(tasks)] for row in range(NUM_WORLDS))
     world: VectorWorld = family.make_world(NUM_WORLDS)
     # Held: a random walk about the start would touch little.
-    actions = np.random.default_rng(seed).uniform(-1.0, 1.0, (NUM_WORLDS, world.action_size))
-    actions = actions.astype(np.float32)
+    drawn = np.random.default_rng(seed).uniform(-1.0, 1.0, (NUM_WORLDS, world.action_size))
+    actions = drawn.astype(np.float32)
     try:
         base = _rollout(world, tasks, actions, seed)
         rounded = _rollout(world, tasks, np.nextafter(actions, np.float32(0.0)), seed)
