@@ -14,8 +14,9 @@ from sim2real.contract.transition import Transition
 from sim2real.evaluation.protocol import Condition, TrialProtocol
 from training.algorithms.pearl import Pearl, PearlConfig
 from training.evaluation.meta_test import meta_test
-from training.families.task import TaskFamily, draw_task_set
 from training.parts.encoders import Gaussian
+from training.tasks.task import TaskFamily
+from training.tasks.task_set import draw_task_set
 
 Make = Callable[..., Pearl]
 FORMS = pytest.mark.parametrize("form", ["modern", "reference"])

@@ -14,7 +14,7 @@ from sim2real.contract.transition import Transition
 from sim2real.evaluation.metrics import wilson_interval
 from sim2real.evaluation.protocol import Condition, TrialProtocol
 from training.evaluation.meta_test import CONDITIONS, meta_test
-from training.families.task import Task
+from training.tasks.task import Task
 from training.worlds.vector_world import StepResult
 
 

@@ -9,12 +9,12 @@ import pytest
 
 from sim2real.cli import main
 from training.families.body_parameters import WALKER_PARAMS
-from training.families.dynamics import VARIATIONS
 from training.families.effects import parameters_without_effect
 from training.families.point_robot import PointRobot
 from training.families.registry import FAMILIES
-from training.families.task import Parameter
 from training.families.valve import VALVE_TURN
+from training.tasks.task import Parameter
+from training.worlds.dynamics import VARIATIONS
 
 
 @pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())

@@ -19,10 +19,10 @@ from sim2real.gap.replay import replay
 from sim2real.hardware.physics_model import load_physics_model
 from sim2real.hardware.simulated import SimulatedRobot
 from sim2real.hardware.task_numerics import TaskNumerics
-from training.emulate import dynamics_of
-from training.families.task import Task
+from training.benches.emulate import dynamics_of
 from training.families.valve import VALVE_TURN
 from training.gap.unknowns import with_dynamics
+from training.tasks.task import Task
 from training.worlds.mujoco_world import MujocoWorld
 from training.worlds.scene import Moment
 

@@ -26,7 +26,7 @@ from sim2real.contract.transition import Transition
 from sim2real.evaluation.metrics import interval_of
 from sim2real.evaluation.protocol import FROZEN, Condition, TrialProtocol
 from training.evaluation.adapter import Adapter
-from training.families.task import Task, TaskFamily
+from training.tasks.task import Task, TaskFamily
 from training.worlds.vector_world import VectorWorld
 
 CONDITIONS = (Condition.ADAPTED, Condition.FROZEN_PRIOR, Condition.WRONG_TASK)

@@ -12,7 +12,7 @@ from training.families.claw import ClawFamily
 from training.families.effects import parameters_without_effect
 from training.families.ranges import read_ranges, with_ranges
 from training.families.registry import family_named
-from training.families.task import draw_task_set
+from training.tasks.task_set import draw_task_set
 
 
 def draw(

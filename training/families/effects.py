@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.families.task import Parameter, Task, TaskFamily, draw_task_set
+from training.tasks.task import Parameter, Task, TaskFamily
+from training.tasks.task_set import draw_task_set
 from training.worlds.vector_world import Float, VectorWorld
 
 NUM_WORLDS, NUM_STEPS = 6, 15

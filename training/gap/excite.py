@@ -25,8 +25,8 @@ from sim2real.recording.background import BackgroundRecording
 from sim2real.recording.metadata import RecordingMetadata
 from sim2real.recording.writer import Recording
 from sim2real.skills.goal import GoalSignal
-from training.emulate import task_named
-from training.evaluation.benches import RobotKind, ask_whether_clear
+from training.benches.emulate import task_named
+from training.benches.open_bench import RobotKind, ask_whether_clear
 from training.gap.unknowns import with_dynamics
 
 UNIT_OF = {"emulated": "emulated"}

@@ -14,8 +14,8 @@ from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.physics_model import load_physics_model
 from sim2real.hardware.task_numerics import VALVE, encoder_noise, in_units_of, measured
 from sim2real.skills import skill as skills
-from training.families.dynamics import VARIATIONS, apply_dynamics
-from training.families.task import Task
+from training.tasks.task import Task
+from training.worlds.dynamics import VARIATIONS, apply_dynamics
 from training.worlds.goals import GoalRule
 from training.worlds.scene import Array, Command, EpisodeStart, Moment, Outcome
 

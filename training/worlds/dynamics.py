@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real.hardware.task_numerics import ACTION_DELAY, ENCODER_NOISE, VALVE
-from training.families.task import Parameter
+from training.tasks.task import Parameter
 
 Values = NDArray[np.float64]
 
