@@ -50,7 +50,7 @@ def test_a_task_that_is_not_there_is_refused(saved, place):
 def test_its_dynamics_reach_the_model_and_its_goal_does_not(saved):
     task = saved[1].test[1]
     dynamics = dynamics_of(task)
-    model = load_physics_model(load_robot_spec(), custom_numerics=dynamics.custom_numerics)
+    model = load_physics_model(load_robot_spec())
 
     dynamics.apply(model)
 

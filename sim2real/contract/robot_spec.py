@@ -81,6 +81,11 @@ class ServoSpec:
     stall_current_a: float
     no_load_speed_rad_s: float
 
+    @property
+    def torque_nm_per_a(self) -> float:
+        """Torque at the horn per ampere, gear losses included."""
+        return self.stall_torque_nm / self.stall_current_a
+
 
 @dataclass(frozen=True, kw_only=True)
 class BusSpec:

@@ -34,6 +34,7 @@ from sim2real.emulator.wire_faults import (
 )
 from sim2real.hardware.dynamixel.packet import Instruction, Packet, Status, encode
 from sim2real.hardware.dynamixel.stream import StreamParser
+from sim2real.hardware.task_numerics import encoder_noise
 
 Float = NDArray[np.float64]
 
@@ -96,11 +97,12 @@ class Line:
     def __init__(
         self, spec: RobotSpec, plant: Plant, options: LineOptions, plan: FaultPlan | None = None
     ) -> None:
-        count = len(spec.joints) + len(spec.objects)
+        self._num_joints, self._num_objects = len(spec.joints), len(spec.objects)
+        count = self._num_joints + self._num_objects
         self.options, self.plant = options, plant
         self.memory = Memory(count)
         self.motion = Motion(self.memory, plant.motors)
-        self.motion.goal_delay_steps = plant.goal_delay_steps
+        self.motion.goal_delay_steps = plant.numerics.delay_steps
         self.servos = [
             Servo(row, self.memory, self.motion, boot_s=options.boot_s) for row in range(count)
         ]
@@ -179,10 +181,11 @@ class Line:
             ticks += self.encoder_noise * self._rng.standard_normal(len(ticks))
         for row, frozen in self.frozen_encoders.items():
             ticks[row] = frozen
-        self.motion.measure(ticks, self._signs * self.plant.velocities_rad_s / TICK_RAD)
-        if self.plant.noise_ticks.any():
-            noise = self.plant.noise_ticks * self._rng.standard_normal(len(ticks))
-            self.memory["present_position"][:] += np.rint(noise).astype(np.int32)
+        noise_rad = encoder_noise(
+            self.plant.numerics.noise_rad, self._num_joints, self._rng, self._num_objects
+        )
+        velocity = self._signs * self.plant.velocities_rad_s / TICK_RAD
+        self.motion.measure(ticks, velocity, noise_rad / TICK_RAD)
 
     def _directions(self) -> Float:
         return np.where(self.memory["drive_mode"] & REVERSE, -1.0, 1.0)

@@ -9,7 +9,6 @@ give at standstill and nominal voltage: the gain that hardware_configs/dclaw/mod
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -139,11 +138,16 @@ class Motion:
         self._current_max = np.abs(goal)
 
     def begin(self, servo: int) -> None:
-        """Torque comes on: forget integrals and start from where the shaft is."""
+        """Torque comes on: forget integrals and start from where the shaft is.
+
+        The goal is one that the servo has had for long, whatever delays later ones.
+        """
         self.stopped[servo] = False
         self._integral[servo] = self._velocity_integral[servo] = 0.0
         self._trajectory[servo] = self._present[servo]
         self._trajectory_velocity[servo] = 0.0
+        for goals in self._goals_under_way:
+            goals[servo] = self.memory["goal_position"][servo]
         self.plan(servo)
 
     def stop(self, servo: int) -> None:
@@ -157,7 +161,7 @@ class Motion:
     def forget_turns(self, servo: int) -> None:
         """Present Position becomes the absolute angle within one turn (plus Homing Offset)."""
         m, raw = self.memory, float(self.raw_ticks[servo])
-        angle = math.floor(-raw if m["drive_mode"][servo] & REVERSE else raw)
+        angle = round(-raw if m["drive_mode"][servo] & REVERSE else raw)
         within_turn = angle % TICKS_PER_TURN
         self.turn_ticks[servo] = angle - within_turn
         self._present[servo] = within_turn + int(m["homing_offset"][servo])
@@ -200,16 +204,19 @@ class Motion:
 
     # What happens at every physics step, all servos at once.
 
-    def measure(self, raw_ticks: Float, raw_velocity: Float) -> None:
-        """Take the encoder's angle (ticks) and speed (ticks/s); write the measured registers."""
+    def measure(self, raw_ticks: Float, raw_velocity: Float, noise_ticks: Float) -> None:
+        """Take the encoder's angle (ticks) and speed (ticks/s); write the measured registers.
+
+        Noise is in what Present Position reports; the servo's own loops see the angle without it.
+        """
         if self.is_stale:
             self.refresh()
         m = self.memory
         self.raw_ticks[:] = raw_ticks
         np.multiply(self._direction, raw_velocity, out=self.velocity)
-        counted = np.floor(self._direction * raw_ticks) - self.turn_ticks
-        np.add(counted, self._homing, out=self._present)
-        m["present_position"][:] = self._present
+        offset = self._homing - self.turn_ticks
+        np.add(np.rint(self._direction * raw_ticks), offset, out=self._present)
+        m["present_position"][:] = np.rint(self._direction * raw_ticks + noise_ticks) + offset
         m["present_velocity"][:] = np.rint(self.velocity / VELOCITY_UNIT_TICKS_S)
         m["moving"][:] = np.abs(m["present_velocity"]) > m["moving_threshold"]
         m["position_trajectory"][:] = np.rint(self._trajectory)

@@ -9,7 +9,7 @@ of their own where the model has no joint for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,8 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real.contract.robot_spec import RobotSpec
-from sim2real.emulator.motion import TICK_RAD, MotorLine
+from sim2real.emulator.motion import MotorLine
 from sim2real.hardware.physics_model import load_physics_model
+from sim2real.hardware.task_numerics import TaskNumerics
 
 Float = NDArray[np.float64]
 
@@ -30,8 +31,6 @@ FREE_DAMPING = 0.02
 STUCK_DAMPING = 1e4
 """N m s/rad of a jammed joint: it yields a degree a minute. (MuJoCo's dry friction is soft: it
 would creep.)"""
-DELAY_NUMERIC, NOISE_NUMERIC = "action_delay_steps", "observation_noise_rad"
-"""custom numbers in which a task's dynamics state what MuJoCo itself does not simulate"""
 # Where a compiled dcmotor keeps resistance, motor constant and position gain.
 _R, _K, _POSITION_GAIN = 0, 1, 4
 
@@ -42,8 +41,6 @@ class TaskDynamics:
 
     apply: Callable[[mujoco.MjModel], None] = field(default=lambda _model: None)
     """writes them into the compiled model, in place"""
-    custom_numerics: Mapping[str, int] = field(default_factory=dict)
-    """names and sizes of the custom numbers that `apply` writes to"""
 
 
 class Plant:
@@ -56,8 +53,7 @@ class Plant:
         self, spec: RobotSpec, mjcf: Path | None = None, dynamics: TaskDynamics | None = None
     ) -> None:
         dynamics = TaskDynamics() if dynamics is None else dynamics
-        model = load_physics_model(spec, mjcf, dynamics.custom_numerics)
-        joints = len(spec.joints)
+        model = load_physics_model(spec, mjcf)
         self._actuators = np.array([model.actuator(name).id for name in spec.joint_names])
         nominal = model.actuator_gainprm[self._actuators].copy()
         nominal_force = model.actuator_forcerange[self._actuators, 1].copy()
@@ -65,11 +61,8 @@ class Plant:
         self.model, self.data = model, mujoco.MjData(model)
         mujoco.mj_setConst(model, self.data)
         self.motors = self._motor_line(spec, nominal, nominal_force)
-        self.goal_delay_steps = int(_numeric(model, DELAY_NUMERIC, 1)[0])
-        """physics steps between a goal and its effect"""
-        noise = _numeric(model, NOISE_NUMERIC, 2)
-        self.noise_ticks: Float = np.repeat(noise, (joints, len(spec.objects))) / TICK_RAD
-        """standard deviation of what Present Position adds to the truth, (S,)"""
+        self.numerics = TaskNumerics.of(model)
+        """delay of goals and noise of encoders"""
         self._connect(spec)
         _replace_motors(model, self._actuators)
         self.strength: Float = np.ones(len(self.motors.k))
@@ -131,7 +124,7 @@ class Plant:
         return MotorLine(
             k=np.append(changed[:, _K], k * others),
             r=np.append(changed[:, _R], r * others),
-            torque_per_ampere=servo.stall_torque_nm / servo.stall_current_a,
+            torque_per_ampere=servo.torque_nm_per_a,
             nominal_voltage=servo.nominal_voltage_v,
             stiffness=np.append(changed[:, _POSITION_GAIN] / nominal[:, _POSITION_GAIN], others),
             limit=np.append(
@@ -169,12 +162,6 @@ class Plant:
         velocity /= 1.0 + dt * (self._free_damping + damping[free]) / FREE_INERTIA
         self._velocities[free] = velocity
         self._angles[free] += dt * velocity
-
-
-def _numeric(model: mujoco.MjModel, name: str, size: int) -> Float:
-    """A custom number of the model; zeros where it has none."""
-    index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_NUMERIC, name)
-    return np.zeros(size) if index < 0 else np.asarray(model.numeric(name).data)[:size].copy()
 
 
 def _replace_motors(model: mujoco.MjModel, actuators: NDArray[np.intp]) -> None:

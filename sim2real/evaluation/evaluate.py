@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sim2real.evaluation.journal import Journal
-from sim2real.evaluation.protocol import TrialProtocol
+from sim2real.evaluation.protocol import FROZEN, Condition, TrialProtocol
 from sim2real.evaluation.records import (
     EpisodeKey,
     EpisodeRecord,
@@ -28,7 +28,6 @@ from sim2real.evaluation.records import (
 from sim2real.evaluation.schedule import Leg, Role, Visit, learnt_elsewhere, schedule
 from sim2real.evaluation.session import (
     BenchTask,
-    Condition,
     EpisodeFault,
     EpisodePlan,
     OpenSession,
@@ -37,9 +36,6 @@ from sim2real.evaluation.session import (
 )
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.policy_runner import EpisodeOutcome, TrialLabels
-
-FROZEN = (Condition.FROZEN_PRIOR, Condition.WRONG_TASK)
-"""conditions under which nothing becomes evidence"""
 
 
 class Observer(Protocol):

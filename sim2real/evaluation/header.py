@@ -11,7 +11,7 @@ from typing import Any, Self
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.contract.strict import build
-from sim2real.evaluation.session import Condition
+from sim2real.evaluation.protocol import Condition
 from sim2real.recording.metadata import git_commit
 from sim2real.runtime.bundle import Bundle
 

@@ -1,11 +1,31 @@
-"""What an evaluation consists of: episodes, trials, seeds."""
+"""What an evaluation consists of, in training and on a robot: conditions, episodes, seeds."""
 
 from __future__ import annotations
 
+import enum
 import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
+
+
+class Condition(enum.StrEnum):
+    """What an episode's belief may know. They differ in nothing else."""
+
+    ADAPTED = "adapted"
+    """all that this trial has shown so far; its first episode is `episode_0`"""
+    FROZEN_PRIOR = "frozen_prior"
+    """nothing, for ever"""
+    WRONG_TASK = "wrong_task"
+    """what was learnt about another task before its last episode, and nothing more"""
+    ROBUST = "robust"
+    """another bundle, which does not adapt"""
+    ORACLE = "oracle"
+    """a policy that is told the task; it runs where the task is known by number only: training"""
+
+
+FROZEN = (Condition.FROZEN_PRIOR, Condition.WRONG_TASK)
+"""conditions under which the last episode adds no evidence"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +47,17 @@ class TrialProtocol:
         """One seed per episode: where it starts."""
         return self._seeds()[:-1]
 
+    def common_latent_seed(self) -> int:
+        """Of all latents where all trials draw theirs from one generator, as batched worlds do."""
+        return self._seeds()[-1]
+
     def latent_seed(self, task: str) -> int:
-        """Of all latents of a trial on the task of that name.
+        """Of all latents of a trial on the task of that name, where trials run one by one.
 
         Tasks draw their own: with common ones an interval over tasks would take the luck of a
         single draw for a property of the policy.
         """
-        entropy = [self._seeds()[-1], zlib.crc32(task.encode())]
+        entropy = [self.common_latent_seed(), zlib.crc32(task.encode())]
         return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
     def _seeds(self) -> list[int]:

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real.evaluation.header import Header
-from sim2real.evaluation.metrics import bootstrap_interval, wilson_interval
+from sim2real.evaluation.metrics import difference_interval, interval_of
+from sim2real.evaluation.protocol import Condition
 from sim2real.evaluation.records import EpisodeKey, EpisodeRecord
-from sim2real.evaluation.session import Condition
 from sim2real.runtime.pacing import Histogram
 
 RESULTS, EPISODES = "results.json", "episodes.csv"
@@ -67,7 +67,8 @@ def results_document(header: Header, records: Sequence[EpisodeRecord]) -> dict[s
             "git_commit": header.git_commit,
             "seed": header.seed,
             "task_names": list(header.tasks),
-            "intervals": "95 % over tasks; Wilson for success, bootstrap for the rest",
+            "intervals": "95 % over tasks; Wilson for success and its fraction (Newcombe for "
+            "differences), bootstrap for return",
         },
         "recordings": sorted({record.recording for record in records if record.recording}),
     }
@@ -109,9 +110,10 @@ class _Table:
             both = [task for task in self._tasks(Condition.ADAPTED) if task in self._tasks(name)]
             if name != Condition.ADAPTED and both:
                 found[f"{Condition.ADAPTED} - {name}"] = {
-                    metric: bootstrap_interval(
-                        self._values(both, Condition.ADAPTED, metric)
-                        - self._values(both, name, metric)
+                    metric: difference_interval(
+                        metric,
+                        self._values(both, Condition.ADAPTED, metric),
+                        self._values(both, name, metric),
                     )._asdict()
                     for metric in METRICS
                 }
@@ -147,24 +149,22 @@ class _Table:
     def _intervals(
         self, tasks: Sequence[str], name: str, episode: int | None = None
     ) -> dict[str, Any]:
-        intervals: dict[str, Any] = {}
-        for metric in METRICS:
-            interval = wilson_interval if metric == "success" else bootstrap_interval
-            values = self._values(tasks, name, metric, episode)
-            intervals[metric] = interval(values)._asdict()
+        intervals = {
+            metric: interval_of(metric, self._values(tasks, name, metric, episode))._asdict()
+            for metric in METRICS
+        }
         return {**intervals, "tasks": len(tasks)}
 
     def _values(
         self, tasks: Sequence[str], name: str, metric: str, episode: int | None = None
     ) -> Values:
-        """(K,) means over the trials of each task."""
+        """(K, N) by task and trial."""
         field, trials = METRICS[metric], range(self._header.num_trials)
-
-        def mean(task: str) -> float:
-            found = [self._find(task, name, trial, episode) for trial in trials]
-            return float(np.mean([getattr(record, field) for record in found]))
-
-        return np.array([mean(task) for task in tasks], np.float64)
+        rows = [
+            [getattr(self._find(task, name, trial, episode), field) for trial in trials]
+            for task in tasks
+        ]
+        return np.array(rows, np.float64)
 
     def _mean(self, tasks: Sequence[str], name: str) -> dict[str, float]:
         return {metric: float(self._values(tasks, name, metric).mean()) for metric in METRICS}

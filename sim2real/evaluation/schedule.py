@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from sim2real.evaluation.protocol import TrialProtocol
+from sim2real.evaluation.protocol import Condition, TrialProtocol
 from sim2real.evaluation.records import EpisodeKey
-from sim2real.evaluation.session import Condition
 
 Role = Literal["evaluated", "robust"]
 """which of the bundles performs"""

@@ -6,7 +6,6 @@ hand (`direct`), or over the services of a ROS 2 graph.
 
 from __future__ import annotations
 
-import enum
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -20,21 +19,6 @@ from sim2real.runtime.adaptation import Memory
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.policy_runner import EpisodeOutcome, TrialLabels
 from sim2real.skills.goal import GoalSignal
-
-
-class Condition(enum.StrEnum):
-    """What an episode's belief may know. They differ in nothing else."""
-
-    ADAPTED = "adapted"
-    """all that this trial has shown so far; its first episode is `episode_0`"""
-    FROZEN_PRIOR = "frozen_prior"
-    """nothing, for ever"""
-    WRONG_TASK = "wrong_task"
-    """what was learnt about another task, and nothing more"""
-    ROBUST = "robust"
-    """another bundle, which does not adapt"""
-    ORACLE = "oracle"
-    """a policy that is told the task; it runs where the task is known by number only: training"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

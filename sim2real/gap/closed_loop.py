@@ -6,14 +6,14 @@ so an interval is over tasks: episodes of one task are averaged first.
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sim2real.evaluation.metrics import bootstrap_interval, wilson_interval
+from sim2real.evaluation.metrics import RATES, bootstrap_interval, newcombe_interval, pearson
 from sim2real.gap.motion import Float, PairKey
 
 MIN_TASKS_TO_CORRELATE = 5
@@ -76,11 +76,14 @@ def closed_loop(a: Outcomes, b: Outcomes) -> dict[str, Any]:
 def differences(a: Outcomes, b: Outcomes, keys: Sequence[PairKey]) -> dict[str, Any]:
     """One `Difference` per metric, and how much was compared."""
     tasks = sorted({key.task for key in keys})
+    num_trials = min(Counter(key.task for key in keys).values(), default=1)
     document: dict[str, Any] = {"num_tasks": len(tasks), "num_pairs": len(keys)}
     for name, field in METRICS.items():
         values = _per_task(a, keys, tasks, field), _per_task(b, keys, tasks, field)
-        compare = paired_proportions if name == "success" else paired_means
-        document[name] = vars(compare(*values))
+        if name in RATES:
+            document[name] = vars(paired_proportions(*values, num_trials=num_trials))
+        else:
+            document[name] = vars(paired_means(*values))
     return document
 
 
@@ -95,24 +98,12 @@ def paired_means(a: Float, b: Float) -> Difference:
     return Difference(a=mean_a, b=mean_b, difference=float((b - a).mean()), low=low, high=high)
 
 
-def paired_proportions(a: Float, b: Float) -> Difference:
-    """Newcombe's score interval (1998, method 10) of a paired difference of success rates.
-
-    From (K,) rates per task. Where every task succeeds on both sides a bootstrap has no width; this
-    one says how little a few tasks show.
-    """
-    first, second = wilson_interval(a), wilson_interval(b)
-    down_a, up_a = first.mean - first.low, first.high - first.mean
-    down_b, up_b = second.mean - second.low, second.high - second.mean
-    phi = pearson(a, b)
-    phi = 0.0 if phi is None else phi
-    low = math.sqrt(max(0.0, down_b**2 - 2.0 * phi * down_b * up_a + up_a**2))
-    high = math.sqrt(max(0.0, up_b**2 - 2.0 * phi * up_b * down_a + down_a**2))
-    difference = second.mean - first.mean
+def paired_proportions(a: Float, b: Float, *, num_trials: int = 1) -> Difference:
+    """Newcombe's interval of a paired difference, from (K,) means of N trials per task."""
+    found = newcombe_interval(b, a, num_trials=num_trials)
     return Difference(
-        a=first.mean, b=second.mean, difference=difference, low=difference - low,
-        high=difference + high,
-    )  # fmt: skip
+        a=float(a.mean()), b=float(b.mean()), difference=found.mean, low=found.low, high=found.high
+    )
 
 
 def correlation(a: Outcomes, b: Outcomes, keys: Sequence[PairKey]) -> dict[str, Any] | None:
@@ -145,13 +136,6 @@ def mean_rank_violation(a: Float, b: Float) -> float:
     gap_a, gap_b = (values[:, None] - values[None, :] for values in (a, b))
     violation = np.where(np.sign(gap_a) * np.sign(gap_b) < 0.0, np.abs(gap_b), 0.0)
     return float(violation.max(axis=1).mean())
-
-
-def pearson(a: Float, b: Float) -> float | None:
-    """None where either does not vary."""
-    first, second = a - a.mean(), b - b.mean()
-    spread = math.sqrt(float(first @ first) * float(second @ second))
-    return None if spread <= 1e-12 else float(np.clip(first @ second / spread, -1.0, 1.0))
 
 
 def ranks(values: Float) -> Float:

@@ -14,10 +14,7 @@ from mujoco.batch import Batch
 
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.gap.motion import Float, Motion, interpolated
-
-VALVE = "valve"
-# A custom number in which a task's dynamics state the delay that MuJoCo itself does not simulate.
-_DELAY_NUMERIC = "action_delay_steps"
+from sim2real.hardware.task_numerics import VALVE, TaskNumerics
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,6 +97,4 @@ def replay(
 
 def model_delay_s(model: mujoco.MjModel) -> float:
     """The delay from a goal to its effect that a task's dynamics state in a compiled model."""
-    index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_NUMERIC, _DELAY_NUMERIC)
-    steps = 0.0 if index < 0 else float(model.numeric(_DELAY_NUMERIC).data[0])
-    return steps * float(model.opt.timestep)
+    return TaskNumerics.of(model).delay_steps * float(model.opt.timestep)

@@ -7,13 +7,13 @@ actuator bear the robot's name for them, so that nothing downstream depends on t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 import mujoco
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import HARDWARE_CONFIGS, JointSpec, RobotSpec
+from sim2real.hardware.task_numerics import CUSTOM_NUMERICS
 
 
 def default_mjcf(spec: RobotSpec) -> Path:
@@ -21,14 +21,12 @@ def default_mjcf(spec: RobotSpec) -> Path:
     return HARDWARE_CONFIGS / spec.name / spec.physics_model
 
 
-def load_physics_model(
-    spec: RobotSpec, mjcf: Path | None = None, custom_numerics: Mapping[str, int] | None = None
-) -> mujoco.MjModel:
+def load_physics_model(spec: RobotSpec, mjcf: Path | None = None) -> mujoco.MjModel:
     """Compile the robot's MJCF with the robot's names in it.
 
-    `custom_numerics` names further numbers (with their sizes, zero at first) that the compiled
-    model shall carry beside its physics. Raises `BadInput` for a file that does not compile, a
-    joint or actuator that is not there, or a joint whose range does not hold the command limits.
+    Beside its physics it carries the numbers of `task_numerics`, zero unless the file states them.
+    Raises `BadInput` for a file that does not compile, a joint or actuator that is not there, or a
+    joint whose range does not hold the command limits.
     """
     path = default_mjcf(spec) if mjcf is None else mjcf
     where = str(path)
@@ -39,7 +37,7 @@ def load_physics_model(
             _rename_joint(mj_spec, spec.physics_joint_map.get(name, name), name, where)
         for name in spec.joint_names:
             _check_actuator(mj_spec, name, where)
-        for name, size in (custom_numerics or {}).items():
+        for name, size in CUSTOM_NUMERICS.items():
             if mj_spec.numeric(name) is None:
                 mj_spec.add_numeric(name=name, size=size, data=[0.0] * size)
         model = mj_spec.compile()

@@ -20,13 +20,11 @@ from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.physics_model import load_physics_model
 from sim2real.hardware.robot import Health, Phase, RobotFault
+from sim2real.hardware.task_numerics import VALVE, TaskNumerics, encoder_noise, measured
 
 Float = NDArray[np.float64]
 
-VALVE = "valve"
 ROOM_TEMPERATURE_C = 25.0
-# Custom numbers in which a task's dynamics state what MuJoCo itself does not simulate.
-_DELAY_NUMERIC, _NOISE_NUMERIC = "action_delay_steps", "observation_noise_rad"
 
 
 class SimulatedRobot:
@@ -48,12 +46,11 @@ class SimulatedRobot:
             raise ValueError(f"control period {control_period_s} s: no whole number of steps")
         self._period_ns = round(control_period_s * 1e9)
         self._stamp_ns = self._sequence = self._step = 0
-        self._delay_steps = int(_numeric(self._model, _DELAY_NUMERIC, 1)[0])
+        self._numerics = TaskNumerics.of(self._model)
         self._target_rad: Float
         self._tracked_rad: Float
         self._under_way: deque[tuple[int, Float]] = deque()
         """goals that have not arrived yet, and the physics step in which they do"""
-        self._noise_rad = _numeric(self._model, _NOISE_NUMERIC, 2)
         names = [*spec.joint_names, VALVE]
         self._positions = np.array([self._model.joint(name).qposadr[0] for name in names])
         self._velocities = np.array([self._model.joint(name).dofadr[0] for name in names])
@@ -101,7 +98,7 @@ class SimulatedRobot:
         if target_rad.shape != self._target_rad.shape or not np.isfinite(target_rad).all():
             raise RobotFault("bad_command", f"targets {target_rad}")
         self._target_rad = target_rad
-        self._under_way.append((self._step + self._delay_steps, target_rad))
+        self._under_way.append((self._step + self._numerics.delay_steps, target_rad))
 
     def advance(self, num_steps: int) -> None:
         """Let so many physics steps pass, then measure."""
@@ -188,28 +185,17 @@ class SimulatedRobot:
 
     def _measure(self) -> None:
         """Take a new reading, in the steps in which servos report."""
-        servo, data = self._spec.servo, self._data
+        data, num_joints = self._data, len(self._spec.joints)
         self._stamp_ns += self._period_ns
         self._sequence += 1
-        joint_noise, valve_noise = self._noise_rad
-        positions = data.qpos[self._positions].copy()
-        if joint_noise + valve_noise > 0.0:
-            noise = self._rng.uniform(-1.0, 1.0, len(positions))
-            noise[:-1] *= joint_noise
-            noise[-1] *= valve_noise
-            positions += noise
-        positions = _in_units_of(servo.position_unit_rad, positions)
-        velocities = _in_units_of(servo.velocity_unit_rad_s, data.qvel[self._velocities])
-        torque_per_ma = servo.stall_torque_nm / servo.stall_current_a / 1000.0
-        currents = data.actuator_force[self._actuators] / torque_per_ma
-        self._reading = Reading(
+        noise = encoder_noise(self._numerics.noise_rad, num_joints, self._rng)
+        self._reading = measured(
+            self._spec.servo,
+            position_rad=data.qpos[self._positions] + noise,
+            velocity_rad_s=data.qvel[self._velocities],
+            torque_nm=data.actuator_force[self._actuators],
             stamp_ns=self._stamp_ns,
             sequence=self._sequence,
-            position_rad=positions[:-1],
-            velocity_rad_s=velocities[:-1],
-            current_ma=_in_units_of(servo.current_unit_ma, currents),
-            object_position_rad=np.asarray(positions[-1]),
-            object_velocity_rad_s=np.asarray(velocities[-1]),
         )
 
     def _set_torque(self, is_on: bool) -> None:
@@ -223,13 +209,3 @@ class SimulatedRobot:
         if self._phase not in phases:
             expected = " or ".join(phase.value for phase in phases)
             raise RobotFault("phase", f"the robot is {self._phase.value}, not {expected}")
-
-
-def _in_units_of(unit: float, value: Float) -> Float:
-    return np.asarray(np.round(value / unit) * unit)
-
-
-def _numeric(model: mujoco.MjModel, name: str, size: int) -> Float:
-    """A custom number of the model; zeros where it has none."""
-    index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_NUMERIC, name)
-    return np.zeros(size) if index < 0 else np.array(model.numeric(name).data[:size])

@@ -156,7 +156,7 @@ def _add_joint(
 
 def _add_limits(element: Xml.Element, joint: JointSpec, spec: RobotSpec) -> None:
     """Of commands; torque is what the current limit leaves of the stall torque."""
-    torque_nm_per_ma = 1e-3 * spec.servo.stall_torque_nm / spec.servo.stall_current_a
+    torque_nm_per_ma = 1e-3 * spec.servo.torque_nm_per_a
     Xml.SubElement(
         element,
         "limit",

@@ -67,7 +67,7 @@ def joint_states_message(reading: Reading, spec: RobotSpec, stamp_ns: int) -> Va
 
     Torque is the servo's current at its stall torque per ampere; the object's is not measured.
     """
-    torque_nm_per_ma = 1e-3 * spec.servo.stall_torque_nm / spec.servo.stall_current_a
+    torque_nm_per_ma = 1e-3 * spec.servo.torque_nm_per_a
     objects = [item.name for item in spec.objects if item.has_joint][:1]
     position, velocity = reading.object_position_rad, reading.object_velocity_rad_s
     return {

@@ -12,14 +12,17 @@ import torch
 
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.transition import Transition
+from sim2real.evaluation.protocol import Condition, TrialProtocol
 from tests.algorithms.conftest import CountingFamily, CountingWorld, build
 from training.algorithms.learner import Learner, deployed_actor
 from training.algorithms.registry import ALGORITHMS
-from training.evaluation.meta_test import MetaTestProtocol, meta_test
+from training.evaluation.meta_test import meta_test
 from training.parts.checked import Settings
 from training.parts.trials import collect_trials
 from training.runs.checkpoint import CheckpointStore
 from training.tasks.task import Task, TaskFamily
+
+ADAPTED = [Condition.ADAPTED]
 
 pytestmark = pytest.mark.parametrize("algorithm", ALGORITHMS)
 
@@ -114,9 +117,11 @@ def test_collecting_and_evaluating_show_the_same_behaviour(
     learner = built(algorithm, point_robot)
     learner.iterate(0.0)
     tasks = list(learner.tasks[:3])  # type: ignore[attr-defined]
-    protocol = MetaTestProtocol(num_episodes=1, num_trials=1, conditions=("adapted",), seed=3)
+    protocol = TrialProtocol(num_episodes=1, num_trials=1, seed=3)
     make_actor = deployed_actor(learner)
-    evaluated = meta_test(lambda of: Watched(make_actor(of)), point_robot, tasks, protocol)
+    evaluated = meta_test(
+        lambda of: Watched(make_actor(of)), point_robot, tasks, protocol, conditions=ADAPTED
+    )
     seed = int(np.random.SeedSequence(3).generate_state(2)[0])
     collected = collect_trials(
         point_robot.make_world(3),
@@ -129,7 +134,7 @@ def test_collecting_and_evaluating_show_the_same_behaviour(
 
     np.testing.assert_allclose(
         collected.episode_sums(collected.reward, 1)[:, 0],
-        evaluated.episodes["adapted"]["dense_return"][:, 0, 0],
+        evaluated.episodes[Condition.ADAPTED]["dense_return"][:, 0, 0],
         rtol=1e-5,
     )
 
@@ -140,16 +145,16 @@ def test_two_tasks_in_sequence_do_not_touch_each_other(
     learner = built(algorithm, point_robot)
     learner.iterate(0.0)
     first, second = learner.tasks[:2], learner.tasks[2:4]  # type: ignore[attr-defined]
-    protocol = MetaTestProtocol(num_episodes=2, num_trials=1, conditions=("adapted",))
+    protocol = TrialProtocol(num_episodes=2, num_trials=1)
     fresh = deployed_actor(learner)(second)
     # Of another task, but an oracle is told which: it gets an actor for the second pair.
     used = deployed_actor(learner)(second if learner.is_told_task else first)
-    meta_test(lambda of: used, point_robot, first, protocol)
-    after = meta_test(lambda of: used, point_robot, second, protocol)
-    alone = meta_test(lambda of: fresh, point_robot, second, protocol)
+    meta_test(lambda of: used, point_robot, first, protocol, conditions=ADAPTED)
+    after = meta_test(lambda of: used, point_robot, second, protocol, conditions=ADAPTED)
+    alone = meta_test(lambda of: fresh, point_robot, second, protocol, conditions=ADAPTED)
 
     np.testing.assert_array_equal(
-        after.episodes["adapted"]["return"], alone.episodes["adapted"]["return"]
+        after.episodes[Condition.ADAPTED]["return"], alone.episodes[Condition.ADAPTED]["return"]
     )
 
 

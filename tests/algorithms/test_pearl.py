@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from sim2real.contract.transition import Transition
+from sim2real.evaluation.protocol import Condition, TrialProtocol
 from training.algorithms.learner import deployed_actor
 from training.algorithms.pearl import Pearl, PearlConfig
-from training.evaluation.meta_test import MetaTestProtocol, meta_test
+from training.evaluation.meta_test import meta_test
 from training.parts.encoders import Gaussian
 from training.tasks.task import TaskFamily
 from training.tasks.task_set import draw_task_set
@@ -417,17 +418,21 @@ def test_p11_trials_start_from_the_prior_and_do_not_influence_each_other(
     make_pearl: Make, point_robot: TaskFamily
 ) -> None:
     learner = make_pearl(point_robot)
-    protocol = MetaTestProtocol(num_episodes=3, num_trials=2, conditions=("adapted",))
-    alone = meta_test(deployed_actor(learner), point_robot, learner.tasks[:2], protocol)
-    used = learner.make_actor(
-        [task for task in learner.tasks[:2] for _ in range(2)], is_deterministic=True
+    protocol = TrialProtocol(num_episodes=3, num_trials=2)
+    adapted = [Condition.ADAPTED]
+    alone = meta_test(
+        deployed_actor(learner), point_robot, learner.tasks[:2], protocol, conditions=adapted
     )
+    twice = [task for task in learner.tasks[:2] for _ in range(2)]
+    used = learner.make_actor(twice, is_deterministic=True)
     for _ in range(5):
         observe_many(used)
-    again = meta_test(lambda tasks: used, point_robot, learner.tasks[:2], protocol)
+    again = meta_test(
+        lambda tasks: used, point_robot, learner.tasks[:2], protocol, conditions=adapted
+    )
 
     np.testing.assert_array_equal(
-        alone.episodes["adapted"]["return"], again.episodes["adapted"]["return"]
+        *(found.episodes[Condition.ADAPTED]["return"] for found in (alone, again))
     )
 
 

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from sim2real.contract.transition import Transition
-from sim2real.evaluation.metrics import bootstrap_interval
-from training.evaluation.meta_test import MetaTestProtocol, meta_test
+from sim2real.evaluation.metrics import wilson_interval
+from sim2real.evaluation.protocol import Condition, TrialProtocol
+from training.evaluation.meta_test import CONDITIONS, meta_test
 from training.parts.actor import Drawn
 from training.tasks.task import Task
 from training.worlds.vector_world import StepResult
@@ -94,7 +95,7 @@ TASKS = [
 ]
 
 
-def run(**changes: Any) -> tuple[Any, Told, GuessFamily]:
+def run(*conditions: Condition, **changes: Any) -> tuple[Any, Told, GuessFamily]:
     made: list[Told] = []
 
     def make_adapter(tasks: Sequence[Task]) -> Told:
@@ -102,9 +103,8 @@ def run(**changes: Any) -> tuple[Any, Told, GuessFamily]:
         return made[-1]
 
     family = GuessFamily()
-    result = meta_test(
-        make_adapter, family, TASKS, MetaTestProtocol(**{"num_trials": 2, **changes})
-    )  # type: ignore[arg-type]
+    protocol = TrialProtocol(**{"num_trials": 2, **changes})
+    result = meta_test(make_adapter, family, TASKS, protocol, conditions=conditions or CONDITIONS)  # type: ignore[arg-type]
     return result, made[0], family
 
 
@@ -124,7 +124,31 @@ def test_frozen_prior_gets_no_evidence_and_wrong_task_another_tasks_belief() -> 
     assert result.last("frozen_prior", "return").max() == 0
     assert result.last("wrong_task", "return").max() == 0
     assert result.episodes["wrong_task"]["return"].shape == (4, 2, 2)
-    assert len(adapter.observed) == 2 * 2 + 2 * 2  # two episodes each of adapted and wrong_task
+    # Two episodes of adapted, and the first one of wrong_task.
+    assert len(adapter.observed) == 2 * 2 + 2
+
+
+class Quick(Told):
+    """Acts on what it believes now, as a recurrent policy does."""
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        return self.belief[:, None]
+
+
+def test_a_wrong_belief_stays_wrong_also_where_beliefs_move_within_an_episode() -> None:
+    protocol = TrialProtocol(num_episodes=2, num_trials=2)
+    result = meta_test(Quick, GuessFamily(), TASKS, protocol)  # type: ignore[arg-type]
+
+    assert result.last(Condition.ADAPTED, "return").min() == 1.0
+    assert result.episodes[Condition.ADAPTED]["return"][:, :, 0].max() == 1.0  # found out within it
+    assert result.last(Condition.WRONG_TASK, "return").max() == 0.0
+    # On the way to the last episode it was as free to learn as the adapted one.
+    np.testing.assert_array_equal(
+        *(
+            result.episodes[each]["return"][:, :, 0]
+            for each in (Condition.ADAPTED, Condition.WRONG_TASK)
+        )
+    )
 
 
 def test_every_condition_starts_from_the_prior_with_the_same_seed() -> None:
@@ -135,7 +159,7 @@ def test_every_condition_starts_from_the_prior_with_the_same_seed() -> None:
 
 
 def test_worlds_that_ended_count_no_further_and_give_no_evidence() -> None:
-    result, adapter, _ = run(num_episodes=1, conditions=("adapted",))
+    result, adapter, _ = run(Condition.ADAPTED, num_episodes=1)
 
     falls = np.repeat([False, False, True, False], 2)
     np.testing.assert_array_equal(adapter.observed[0], np.ones(8, bool))
@@ -162,6 +186,15 @@ def test_summary_has_means_and_intervals_by_condition_and_episode() -> None:
     assert 1 < low < 7 / 4 < high == 2
     assert summary["conditions"]["episode_0"]["return"]["mean"] == 0
     assert [episode["return"]["mean"] for episode in summary["adapted_by_episode"]] == [0, 7 / 4]
+
+
+def test_success_that_never_fails_is_no_certainty() -> None:
+    result, _, _ = run(num_episodes=2)
+    success = result.summary()["conditions"]["adapted"]["success"]
+
+    assert success == wilson_interval(np.ones(4))._asdict()
+    assert success["low"] < 0.6
+    assert success["high"] == 1.0
 
 
 def test_csv_is_long_form_and_lossless(tmp_path: Path) -> None:
@@ -191,26 +224,12 @@ def test_the_world_is_closed_also_when_something_fails() -> None:
         return adapter
 
     with pytest.raises(ZeroDivisionError):
-        meta_test(broken, family, TASKS, MetaTestProtocol())  # type: ignore[arg-type]
+        meta_test(broken, family, TASKS, TrialProtocol())  # type: ignore[arg-type]
     assert family.world.is_closed
 
 
 def test_a_wrong_belief_needs_a_second_task() -> None:
     with pytest.raises(ValueError, match="two tasks"):
-        meta_test(Told, GuessFamily(), TASKS[:1], MetaTestProtocol())  # type: ignore[arg-type]
+        meta_test(Told, GuessFamily(), TASKS[:1], TrialProtocol())  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="a trial"):
-        MetaTestProtocol(num_trials=0)
-
-
-def test_bootstrap_covers_the_true_mean_about_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(0)
-    covered = 0
-    for seed in range(200):
-        interval = bootstrap_interval(rng.normal(size=30), num_resamples=500, seed=seed)
-        covered += interval.low <= 0.0 <= interval.high
-
-    assert 0.88 <= covered / 200 <= 0.99
-
-
-def test_bootstrap_of_equal_values_is_a_point() -> None:
-    assert bootstrap_interval(np.full(5, 2.0)) == (2.0, 2.0, 2.0)
+        TrialProtocol(num_trials=0)

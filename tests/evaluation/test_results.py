@@ -9,7 +9,7 @@ import io
 import numpy as np
 import pytest
 
-from sim2real.evaluation import results
+from sim2real.evaluation import metrics
 from sim2real.evaluation.metrics import bootstrap_interval, wilson_interval
 from sim2real.evaluation.records import belief_of
 from sim2real.evaluation.results import episodes_csv, results_document
@@ -25,7 +25,7 @@ def few_resamples(monkeypatch):
     def quick(values):
         return bootstrap_interval(values, num_resamples=200)
 
-    monkeypatch.setattr(results, "bootstrap_interval", quick)
+    monkeypatch.setattr(metrics, "bootstrap_interval", quick)
 
 
 def record(task: str, condition: str, trial: int, episode: int, **more):
@@ -74,7 +74,8 @@ def test_conditions_are_means_over_tasks_with_their_intervals():
         "adapted", "episode_0", "frozen_prior", "wrong_task", "robust",
     }  # fmt: skip
     rates = per_task(records, "adapted", 2, "is_success")
-    assert document["conditions"]["adapted"]["success"] == wilson_interval(rates)._asdict()
+    interval = wilson_interval(rates, num_trials=head.num_trials)
+    assert document["conditions"]["adapted"]["success"] == interval._asdict()
     returns = per_task(records, "robust", 2, "total_reward")
     assert document["conditions"]["robust"]["return"]["mean"] == pytest.approx(returns.mean())
     first = per_task(records, "adapted", 0, "total_reward")

@@ -18,6 +18,7 @@ from sim2real.contract.manifest import TensorRecord
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.evaluation.direct import open_direct
 from sim2real.evaluation.hands import simulated_hand
+from sim2real.evaluation.protocol import Condition, TrialProtocol
 from sim2real.runtime.bundle import MODEL_CARD, read_bundle
 from sim2real.runtime.golden import ENDS_EPISODE, NUM_TICKS, read_golden
 from sim2real.runtime.graphs import Signature
@@ -29,7 +30,7 @@ from training.algorithms.registry import ALGORITHMS
 from training.benches.bench_tasks import bench_task, claw_family
 from training.benches.evaluate_bundle import evaluate
 from training.benches.options import Options
-from training.evaluation.meta_test import MetaTestProtocol, meta_test
+from training.evaluation.meta_test import meta_test
 from training.export.adaptation_curve import CURVE
 from training.export.export_run import as_trained, card_files, export_run, flat_results
 from training.export.make_bundle import Origin, ParityError, make_draft
@@ -147,12 +148,14 @@ def test_evaluation_through_the_bundle_is_evaluation_through_torch(algorithm):
     provenance = untrained_draft(small_parts("none")).manifest.provenance
     origin = Origin(name="valve_turn", provenance=provenance)
     draft = make_draft(learner.export_parts(), VALVE_TURN.scene, task_set, origin)
-    protocol = MetaTestProtocol(num_episodes=3, num_trials=1, conditions=("adapted",), seed=3)
+    protocol = TrialProtocol(num_episodes=3, num_trials=1, seed=3)
 
     for task in task_set.test:
-        through_torch = meta_test(deployed_actor(learner), VALVE_TURN, [task], protocol)
-        expected = through_torch.episodes["adapted"]
-        *seeds, latent_seed = np.random.SeedSequence(3).generate_state(4).tolist()
+        through_torch = meta_test(
+            deployed_actor(learner), VALVE_TURN, [task], protocol, conditions=[Condition.ADAPTED]
+        )
+        expected = through_torch.episodes[Condition.ADAPTED]
+        seeds, latent_seed = protocol.episode_seeds(), protocol.common_latent_seed()
         on_bench = bench_task(VALVE_TURN.scene, task, row=0)
         labels = TrialLabels(robot="simulated", task=task.name, condition="adapted", trial=0)
         with (

@@ -11,13 +11,12 @@ import pytest
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.hardware.physics_model import load_physics_model
 from training.worlds.dynamics import (
-    CUSTOM_NUMERICS,
     DCMOTOR_POSITION_GAIN,
     VARIATIONS,
     apply_dynamics,
 )
 
-NOMINAL = load_physics_model(load_robot_spec(), custom_numerics=CUSTOM_NUMERICS)
+NOMINAL = load_physics_model(load_robot_spec())
 EVERY_VARIATION = pytest.mark.parametrize("name", VARIATIONS)
 
 

@@ -146,3 +146,11 @@ def test_the_verb_refuses_what_cannot_be_used(file, tmp_path, capsys):
     assert len(errors) == 2
     assert "none.yaml" in errors[0]
     assert "family of the claw" in errors[1]
+
+
+def test_a_delay_of_more_than_a_control_period_is_refused():
+    late = Range(low=(0.0,), high=(41.0,), estimate=(20.0,), unit="physics steps")
+    ranges = dataclasses.replace(RANGES, variations={"action_delay": late})
+
+    with pytest.raises(BadInput, match="at most 40"):
+        with_ranges(VALVE_TURN, ranges)

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from sim2real.evaluation.metrics import pearson
 from sim2real.gap.closed_loop import (
     Outcome,
     closed_loop,
     mean_rank_violation,
     paired_means,
     paired_proportions,
-    pearson,
     ranks,
 )
 from sim2real.gap.motion import PairKey

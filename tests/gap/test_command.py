@@ -99,7 +99,8 @@ def test_an_emulated_servo_is_identified_through_its_bytes(
     assert "emulated bus" in ranges.source
     assert ranges.variations["joint_friction"].low[0] < ranges.variations["joint_friction"].high[0]
     shares = {row["parameter"]: row["share"] for row in document["identification"]["contributors"]}
-    assert shares["all"] > 0.0
+    # The task's own dynamics are what it is compared with: only the bus's delay is left to explain.
+    assert abs(shares["all"]) < 0.1
 
 
 def test_a_range_holds_the_intervals_of_all_tasks():

@@ -10,14 +10,14 @@ from sim2real.hardware.physics_model import load_physics_model
 from tests.gap.conftest import simulated_motion, wander
 from training.gap.identify import FitOptions, identify, student_t_95
 from training.gap.unknowns import HAND, OBJECT, SEARCH, Unknowns, with_dynamics
-from training.worlds.dynamics import CUSTOM_NUMERICS, VARIATIONS
+from training.worlds.dynamics import VARIATIONS
 
 PERIOD_S = 0.02
 
 
 @pytest.fixture(scope="module")
 def base(spec):
-    return load_physics_model(spec, custom_numerics=CUSTOM_NUMERICS)
+    return load_physics_model(spec)
 
 
 def excited(spec, base, dynamics, *, seed: int = 0):

@@ -16,12 +16,12 @@ from sim2real.gap.show import show_gap
 from sim2real.gap.tables import gap_tables, write_tables
 from sim2real.hardware.physics_model import load_physics_model
 from training.gap.unknowns import with_dynamics
-from training.worlds.dynamics import CUSTOM_NUMERICS, VARIATIONS
+from training.worlds.dynamics import VARIATIONS
 
 
 @pytest.fixture(scope="module")
 def measure(spec):
-    base = load_physics_model(spec, custom_numerics=CUSTOM_NUMERICS)
+    base = load_physics_model(spec)
 
     def model_of(side, task):
         known = {name: v for name, v in side.tasks[task].items() if name in VARIATIONS}

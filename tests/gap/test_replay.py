@@ -15,7 +15,6 @@ from sim2real.gap.replay_error import (
 from sim2real.hardware.physics_model import load_physics_model
 from tests.gap.conftest import simulated_motion, wander
 from training.gap.unknowns import with_dynamics
-from training.worlds.dynamics import CUSTOM_NUMERICS
 
 DYNAMICS = {
     "action_delay": (6.0,),
@@ -27,7 +26,7 @@ DYNAMICS = {
 
 @pytest.fixture(scope="module")
 def base(spec):
-    return load_physics_model(spec, custom_numerics=CUSTOM_NUMERICS)
+    return load_physics_model(spec)
 
 
 @pytest.fixture(scope="module")

@@ -47,10 +47,11 @@ def test_a_foreign_model_is_used_under_the_robots_names(mjcf):
     np.testing.assert_array_equal(model.actuator_gainprm, own.actuator_gainprm)
 
 
-def test_custom_numerics_are_carried_by_the_model():
-    model = load_physics_model(SPEC, custom_numerics={"delay": 1, "noise": 2})
+def test_a_model_has_room_for_what_mujoco_does_not_simulate():
+    model = load_physics_model(SPEC)
 
-    np.testing.assert_array_equal(model.numeric("noise").data, [0.0, 0.0])
+    np.testing.assert_array_equal(model.numeric("action_delay_steps").data, [0.0])
+    np.testing.assert_array_equal(model.numeric("observation_noise_rad").data, [0.0, 0.0])
 
 
 MIDDLE2 = '<dcmotor name="finger2_middle" joint="finger2_middle" class="middle"/>'

@@ -12,7 +12,6 @@ from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.hardware.physics_model import load_physics_model
 from sim2real.hardware.robot import Phase, RobotFault
 from sim2real.hardware.simulated import SimulatedRobot
-from training.worlds.dynamics import CUSTOM_NUMERICS
 
 SPEC = load_robot_spec()
 HOME = SPEC.joint_array("home_rad")
@@ -128,7 +127,7 @@ def test_activation_holds_the_hand_where_it_is():
 
 def test_a_goal_takes_its_time_however_often_it_is_repeated():
     """25 ms late, told every 10 ms: the hand moves as if it had been told once."""
-    model = load_physics_model(SPEC, custom_numerics=CUSTOM_NUMERICS)
+    model = load_physics_model(SPEC)
     model.numeric("action_delay_steps").data[0] = 10
     positions = []
     for period_s in (0.1, 0.01):

@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 PEARL, RL2, SAC = (f"tests/algorithms/test_{name}.py" for name in ("pearl", "rl2", "sac"))
 PARTS = "tests/parts"
+NUMERICS = "tests/hardware/test_task_numerics.py"
+METRICS = "tests/evaluation/test_bundle_metrics.py"
+META_TEST = "tests/evaluation/test_meta_test.py"
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,8 @@ class Defect:
 
     Of the parts that algorithms share: XB1–XB3 of the boundary between episodes, Q1–Q5 of sequence
     replays, G1–G4 of advantages and baselines, N1–N3 of distributions, M1–M9 of inner gradient
-    steps and the trust region (and T1, T2 of its maths), PM2 of ProMP's ratio.
+    steps and the trust region (and T1, T2 of its maths), PM2 of ProMP's ratio. C1–C7 of what is
+    compared: the numerics of a task on every robot, conditions and intervals.
     """
     what: str
     """the defect, in the words that a test's name can hold"""
@@ -774,5 +778,78 @@ DEFECTS = (
         (
             f"{PARTS}/test_inner_loop.py::test_m2_step_size_of_zero_changes_nothing_and_leaves_the_plain_gradient",
         ),
+    ),
+    Defect(
+        "C1",
+        "encoder noise is Gaussian",
+        "sim2real/hardware/task_numerics.py",
+        "rng.uniform(-1.0, 1.0, size)",
+        "rng.standard_normal(size)",
+        (f"{NUMERICS}::test_noise_is_uniform_with_the_half_width_that_the_task_states",),
+    ),
+    Defect(
+        "C1",
+        "the bus has a noise of its own",
+        "sim2real/emulator/line.py",
+        "noise_rad / TICK_RAD)",
+        "np.sqrt(3.0) * noise_rad / TICK_RAD)",
+        (
+            f"{NUMERICS}::test_noise_is_uniform_with_the_half_width_that_the_task_states",
+            f"{NUMERICS}::test_noise_is_distributed_alike_on_every_robot",
+        ),
+    ),
+    Defect(
+        "C2",
+        "a goal arrives a step late in simulation",
+        "sim2real/hardware/simulated.py",
+        "self._step + self._numerics.delay_steps",
+        "self._step + 1 + self._numerics.delay_steps",
+        (f"{NUMERICS}::test_a_goal_arrives_after_as_many_steps_as_the_task_states",),
+    ),
+    Defect(
+        "C3",
+        "encoders of the bus round down",
+        "sim2real/emulator/motion.py",
+        "np.rint(self._direction * raw_ticks + noise_ticks)",
+        "np.floor(self._direction * raw_ticks + noise_ticks)",
+        (f"{NUMERICS}::test_encoders_report_the_nearest_step",),
+    ),
+    Defect(
+        "C4",
+        "a variation does nothing",
+        "training/worlds/dynamics.py",
+        "model.joint(VALVE).damping[0] = value[0]",
+        "model.joint(VALVE).damping[0] += 0.0 * value[0]",
+        ("tests/families/test_effects.py::test_every_variation_of_the_claw_changes_a_rollout",),
+    ),
+    Defect(
+        "C5",
+        "a wrong belief is mended within its episode",
+        "training/evaluation/meta_test.py",
+        "is_frozen = condition in FROZEN and",
+        "is_frozen = condition == Condition.FROZEN_PRIOR and",
+        (
+            f"{META_TEST}::"
+            "test_a_wrong_belief_stays_wrong_also_where_beliefs_move_within_an_episode",
+        ),
+    ),
+    Defect(
+        "C6",
+        "success is bootstrapped",
+        "sim2real/evaluation/metrics.py",
+        "return wilson_interval(values.mean(axis=1), num_trials=values.shape[1])",
+        "return bootstrap_interval(values.mean(axis=1))",
+        (
+            f"{METRICS}::test_nothing_that_never_failed_is_certain",
+            f"{META_TEST}::test_success_that_never_fails_is_no_certainty",
+        ),
+    ),
+    Defect(
+        "C7",
+        "trials on one task count as independent",
+        "sim2real/evaluation/metrics.py",
+        "else known * binomial / of_mean",
+        "else most",
+        (f"{METRICS}::test_success_keeps_its_coverage",),
     ),
 )

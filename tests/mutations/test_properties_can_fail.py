@@ -19,7 +19,7 @@ def test_every_property_that_a_test_names_has_a_defect() -> None:
         for letter in re.findall(r"def test_([a-z]{1,2}\d+)_", file.read_text(encoding="utf-8"))
     }
 
-    assert {defect.property for defect in DEFECTS} == named
+    assert named <= {defect.property for defect in DEFECTS}
 
 
 @pytest.fixture(scope="module")

@@ -15,13 +15,14 @@ import numpy as np
 
 from sim2real.contract.errors import BadInput
 from sim2real.evaluation.session import BenchTask, EpisodePlan
+from sim2real.hardware.task_numerics import VALVE
 from sim2real.skills.goal import GoalSignal
 from training.benches.emulate import task_named
 from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES
 from training.tasks.task import Task
 from training.tasks.task_set import load_task_set
-from training.worlds.claw import VALVE, ClawScene
+from training.worlds.claw import ClawScene
 from training.worlds.scene import Array
 
 

@@ -15,7 +15,7 @@ from sim2real.emulator import emulate as bench
 from sim2real.emulator.plant import TaskDynamics
 from training.tasks.task import Task
 from training.tasks.task_set import load_task_set
-from training.worlds.dynamics import CUSTOM_NUMERICS, apply_dynamics
+from training.worlds.dynamics import apply_dynamics
 
 
 def emulate(
@@ -58,7 +58,7 @@ def dynamics_of(task: Task) -> TaskDynamics:
         apply_dynamics(model, task.parameters)
         mujoco.mj_setConst(model, mujoco.MjData(model))
 
-    return TaskDynamics(apply=apply, custom_numerics=CUSTOM_NUMERICS)
+    return TaskDynamics(apply=apply)
 
 
 def task_named(reference: str) -> Task:

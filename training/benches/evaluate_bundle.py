@@ -20,10 +20,10 @@ from sim2real.evaluation.evaluate import Evaluation
 from sim2real.evaluation.header import TRUE_TASK_UNKNOWN, Header
 from sim2real.evaluation.journal import Journal
 from sim2real.evaluation.live import LiveSteps, LiveView
+from sim2real.evaluation.protocol import Condition
 from sim2real.evaluation.recorder import RECORDINGS, RecordingPlace
 from sim2real.evaluation.results import results_document, write_results
 from sim2real.evaluation.schedule import Role
-from sim2real.evaluation.session import Condition
 from sim2real.evaluation.summary import show_results
 from sim2real.report.write import write_report
 from sim2real.runtime.bundle import MANIFEST, TASKS, Bundle

@@ -7,13 +7,13 @@ is run by the code that trained it, on the same tasks and from the same starting
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from sim2real.contract.errors import BadInput
-from sim2real.evaluation.protocol import TrialProtocol
+from sim2real.evaluation.protocol import Condition, TrialProtocol
 from sim2real.evaluation.records import EpisodeRecord
-from sim2real.evaluation.session import Condition
-from training.evaluation.meta_test import MetaTestProtocol, MetaTestResult, meta_test
+from training.evaluation.meta_test import MetaTestResult, meta_test
 from training.families.claw import ClawFamily
 from training.tasks.task import Task
 
@@ -42,12 +42,8 @@ def oracle_records(
             deployed_actor(learner),
             family,
             tasks,
-            MetaTestProtocol(
-                num_episodes=protocol.num_episodes,
-                num_trials=1,
-                conditions=("adapted",),
-                seed=of_trial.seed,
-            ),
+            replace(of_trial, num_trials=1),
+            conditions=(Condition.ADAPTED,),
         )
         seed = of_trial.episode_seeds()[protocol.num_episodes - 1]
         records += _records(result, trial, seed, family.scene.episode_length)
@@ -55,13 +51,14 @@ def oracle_records(
 
 
 def _records(result: MetaTestResult, trial: int, seed: int, num_steps: int) -> list[EpisodeRecord]:
-    values = {metric: result.last("adapted", metric) for metric in result.episodes["adapted"]}
+    adapted = result.episodes[Condition.ADAPTED]
+    values = {metric: result.last(Condition.ADAPTED, metric) for metric in adapted}
     return [
         EpisodeRecord(
             task=name,
             condition=Condition.ORACLE,
             trial=trial,
-            episode=result.episodes["adapted"]["return"].shape[2] - 1,
+            episode=adapted["return"].shape[2] - 1,
             seed=seed,
             total_reward=float(values["return"][row]),
             is_success=bool(values["success"][row]),

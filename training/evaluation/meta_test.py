@@ -5,51 +5,33 @@ the last one is the *adapted* one. Beside it, on the same tasks and starting poi
 
 * `frozen_prior`: no evidence ever arrives, and every episode starts from the prior;
 * `wrong_task`: just before the last episode each world is handed the belief of another task's
-  world. A latent that is held for an episode stays wrong; a recurrent belief may find out.
+  world, and keeps it: what happens in that episode is no evidence.
 
-If adaptation matters, both are worse than `adapted`.
+If adaptation matters, both are worse than `adapted`. Conditions and protocol are those of the
+robot's evaluation (`sim2real.evaluation`), so that a word names one number on both sides.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real.evaluation.metrics import bootstrap_interval
+from sim2real.evaluation.metrics import interval_of
+from sim2real.evaluation.protocol import FROZEN, Condition, TrialProtocol
 from training.parts.actor import Actor
 from training.tasks.task import Task, TaskFamily
 from training.worlds.vector_world import VectorWorld
 
-Condition = Literal["adapted", "frozen_prior", "wrong_task"]
-CONDITIONS: tuple[Condition, ...] = ("adapted", "frozen_prior", "wrong_task")
+CONDITIONS = (Condition.ADAPTED, Condition.FROZEN_PRIOR, Condition.WRONG_TASK)
+"""of a learner that adapts; the others have `adapted` alone"""
 METRICS = ("return", "dense_return", "success", "success_fraction")
 CSV_COLUMNS = ("condition", "task", "trial", "episode", "metric", "value")
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetaTestProtocol:
-    """What an evaluation consists of; equal protocols and task sets make results comparable."""
-
-    num_episodes: int = 3
-    """episodes of a trial"""
-    num_trials: int = 4
-    """trials per task, which differ in starting points and latents"""
-    conditions: tuple[Condition, ...] = CONDITIONS
-    """what is compared"""
-    seed: int = 0
-    """of starting points and latents; the same for all conditions"""
-    num_world_threads: int = 1
-    """threads that step the worlds; results do not depend on it"""
-
-    def __post_init__(self) -> None:
-        if self.num_episodes < 1 or self.num_trials < 1 or not self.conditions:
-            raise ValueError("a protocol needs an episode, a trial and a condition")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,14 +56,8 @@ class MetaTestResult:
         """Means and intervals over tasks: by condition (last episode), and by episode."""
         adapted = next(iter(self.episodes.values()))
         num_episodes = adapted["return"].shape[2]
-        conditions = {
-            name: {metric: _interval(values[:, :, -1]) for metric, values in metrics.items()}
-            for name, metrics in self.episodes.items()
-        }
-        by_episode = [
-            {metric: _interval(values[:, :, episode]) for metric, values in adapted.items()}
-            for episode in range(num_episodes)
-        ]
+        conditions = {name: _intervals(metrics, -1) for name, metrics in self.episodes.items()}
+        by_episode = [_intervals(adapted, episode) for episode in range(num_episodes)]
         return {
             "tasks": len(self.task_names),
             "trials": adapted["return"].shape[1],
@@ -112,29 +88,38 @@ def write_table(path: Path, columns: Sequence[str], lines: Iterable[Sequence[Any
     beside.replace(path)
 
 
-def _interval(values: NDArray[np.float64]) -> dict[str, float]:
-    return bootstrap_interval(values.mean(1))._asdict()
+def _intervals(
+    metrics: Mapping[str, NDArray[np.float64]], episode: int
+) -> dict[str, dict[str, float]]:
+    return {
+        metric: interval_of(metric, values[:, :, episode])._asdict()
+        for metric, values in metrics.items()
+    }
 
 
 def meta_test(
     make_actor: Callable[[Sequence[Task]], Actor],
     family: TaskFamily,
     tasks: Sequence[Task],
-    protocol: MetaTestProtocol,
+    protocol: TrialProtocol,
+    *,
+    conditions: Sequence[Condition] = CONDITIONS,
+    num_world_threads: int = 1,
 ) -> MetaTestResult:
     """Run the protocol: every task × trial in a world of its own, all stepped together.
 
-    Raises `ValueError` for the condition `wrong_task` with fewer than two tasks.
+    Results do not depend on the threads that step the worlds. Raises `ValueError` for the condition
+    `wrong_task` with fewer than two tasks.
     """
-    if "wrong_task" in protocol.conditions and len(tasks) < 2:
+    if Condition.WRONG_TASK in conditions and len(tasks) < 2:
         raise ValueError("wrong_task needs two tasks or more")
     world_tasks = [task for task in tasks for _ in range(protocol.num_trials)]
-    world = family.make_world(len(world_tasks), num_threads=protocol.num_world_threads)
+    world = family.make_world(len(world_tasks), num_threads=num_world_threads)
     actor = make_actor(world_tasks)
     try:
         episodes = {
             condition: _run_condition(condition, actor, world, world_tasks, protocol)
-            for condition in protocol.conditions
+            for condition in conditions
         }
     finally:
         world.close()
@@ -146,22 +131,21 @@ def _run_condition(
     actor: Actor,
     world: VectorWorld,
     tasks: Sequence[Task],
-    protocol: MetaTestProtocol,
+    protocol: TrialProtocol,
 ) -> dict[str, NDArray[np.float64]]:
     """All trials under one condition: by metric, (task, trial, episode)."""
-    seeds = np.random.SeedSequence(protocol.seed).generate_state(protocol.num_episodes + 1)
-    actor.begin_trial(int(seeds[-1]))
+    seeds, latent_seed = protocol.episode_seeds(), protocol.common_latent_seed()
+    actor.begin_trial(latent_seed)
     per_episode = []
-    for episode in range(protocol.num_episodes):
+    for episode, seed in enumerate(seeds):
         is_last = episode == protocol.num_episodes - 1
-        if condition == "frozen_prior" and episode > 0:
-            actor.begin_trial(int(seeds[episode - 1]))
-        if condition == "wrong_task" and is_last:
+        if condition == Condition.FROZEN_PRIOR and episode > 0:
+            actor.begin_trial(seeds[episode - 1])
+        if condition == Condition.WRONG_TASK and is_last:
             actor.exchange_beliefs(np.roll(np.arange(len(tasks)), protocol.num_trials))
-        has_evidence = condition != "frozen_prior"
-        per_episode.append(
-            _run_episode(actor, world, tasks, int(seeds[episode]), has_evidence=has_evidence)
-        )
+        # Of the conditions that end without evidence, one had some on the way there.
+        is_frozen = condition in FROZEN and (is_last or condition == Condition.FROZEN_PRIOR)
+        per_episode.append(_run_episode(actor, world, tasks, seed, has_evidence=not is_frozen))
     return {
         metric: np.stack([values[metric] for values in per_episode], -1).reshape(
             -1, protocol.num_trials, protocol.num_episodes

@@ -9,6 +9,7 @@ import tyro
 
 from sim2real.contract.errors import BadInput
 from training.families.claw import ClawFamily
+from training.families.effects import parameters_without_effect
 from training.families.ranges import read_ranges, with_ranges
 from training.families.registry import family_named
 from training.tasks.task_set import draw_task_set
@@ -23,6 +24,8 @@ def draw(
     ranges: Path | None = None,
 ) -> None:
     """Draw tasks of FAMILY from a seed and save them with their hash to the JSON file OUT.
+
+    Nothing is saved if a parameter that the tasks differ in changes no rollout.
 
     Args:
         family: a family's name.
@@ -46,6 +49,14 @@ def draw(
             expected = "a family of the claw: others have no such variations"
             raise BadInput("command line", "--ranges", found=family, expected=expected)
         chosen = with_ranges(chosen, read_ranges(ranges))
+    for name in parameters_without_effect(chosen):
+        raise BadInput(
+            family,
+            name,
+            found="no effect on any rollout",
+            expected="one beyond rounding",
+            remedy="give it a wider range, or mend how the world applies it",
+        )
     task_set = draw_task_set(chosen, seed=seed, num_train=num_train, num_test=num_test)
     task_set.save(out)
     print(f"{out}: {len(task_set.train)} train and {len(task_set.test)} test tasks of {family}")

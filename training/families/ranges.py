@@ -75,7 +75,18 @@ def read_ranges(path: Path) -> Ranges:
 
 def with_ranges(family: ClawFamily, ranges: Ranges) -> ClawFamily:
     """The family with these ranges: variations that the file names are drawn from it, also those
-    that the family does not vary; the others as before."""
+    that the family does not vary; the others as before.
+
+    Raises `BadInput` for a delay of more than one of the family's control periods.
+    """
+    delay = ranges.variations.get("action_delay")
+    if delay is not None and delay.high[0] > family.scene.physics_steps:
+        raise BadInput(
+            "ranges",
+            "variations.action_delay.high",
+            found=delay.high[0],
+            expected=f"at most {family.scene.physics_steps}, a control period of {family.name}",
+        )
     changed = {
         name: dataclasses.replace(VARIATIONS[name], low=value.low, high=value.high)
         for name, value in ranges.variations.items()

@@ -23,7 +23,7 @@ from training.families.ranges import write_ranges
 from training.gap.identification import identification, ranges_file
 from training.gap.identify import FitOptions
 from training.gap.unknowns import with_dynamics
-from training.worlds.dynamics import CUSTOM_NUMERICS, VARIATIONS
+from training.worlds.dynamics import VARIATIONS
 
 GAP, RANGES, FIGURES = "gap.json", "ranges.yaml", "gap"
 Parameters = dict[str, tuple[float, ...]]
@@ -57,7 +57,7 @@ def gap(
     if identify < 0:
         raise BadInput("command line", "--identify", found=identify, expected="0 or more")
     spec = load_robot_spec()
-    base = load_physics_model(spec, custom_numerics=CUSTOM_NUMERICS)
+    base = load_physics_model(spec)
     fixed = None if task is None else _dynamics_of(dict(task_named(task).parameters))
     sides = read_side(a), read_side(b)
     assumed = _assumed(sides[1], dynamics, fixed)

@@ -28,7 +28,6 @@ from sim2real.skills.goal import GoalSignal
 from training.benches.emulate import task_named
 from training.benches.open_bench import RobotKind, ask_whether_clear
 from training.gap.unknowns import with_dynamics
-from training.worlds.dynamics import CUSTOM_NUMERICS
 
 UNIT_OF = {"emulated": "emulated"}
 SCRIPT = Script()
@@ -97,7 +96,7 @@ def _bench_task(spec: RobotSpec, reference: str | None) -> BenchTask:
         )
 
     def make_model() -> mujoco.MjModel:
-        return with_dynamics(load_physics_model(spec, custom_numerics=CUSTOM_NUMERICS), parameters)
+        return with_dynamics(load_physics_model(spec), parameters)
 
     return BenchTask(
         name="nominal" if named is None else named.name,

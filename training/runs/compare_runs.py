@@ -11,12 +11,12 @@ import tyro
 from rich.console import Console
 
 from sim2real.contract.errors import BadInput
+from sim2real.evaluation.protocol import Condition, TrialProtocol
 from training.algorithms.learner import deployed_actor
 from training.benches.options import require_counts
 from training.evaluation.meta_test import (
     CONDITIONS,
     CSV_COLUMNS,
-    MetaTestProtocol,
     MetaTestResult,
     meta_test,
     write_table,
@@ -52,7 +52,7 @@ def meta_test_runs(
     task_set = _common_tasks(runs, tasks)
     family = FAMILIES[task_set.family]
     torch.set_num_threads(1)  # small batches: more threads cost more than they bring
-    protocol = MetaTestProtocol(num_trials=num_trials, seed=seed)
+    protocol = TrialProtocol(num_trials=num_trials, seed=seed)
     results = {
         str(run): _meta_test_run(run, family, task_set, protocol, num_episodes) for run in runs
     }
@@ -103,7 +103,7 @@ def _meta_test_run(
     run: Path,
     family: TaskFamily,
     task_set: TaskSet,
-    protocol: MetaTestProtocol,
+    protocol: TrialProtocol,
     num_episodes: int | None,
 ) -> MetaTestResult:
     learner = load_learner(run)
@@ -111,6 +111,8 @@ def _meta_test_run(
     protocol = replace(
         protocol,
         num_episodes=num_episodes or read_run(run)[0].num_trial_episodes,
-        conditions=CONDITIONS if adapts else ("adapted",),
     )
-    return meta_test(deployed_actor(learner), family, task_set.test, protocol)
+    conditions = CONDITIONS if adapts else (Condition.ADAPTED,)
+    return meta_test(
+        deployed_actor(learner), family, task_set.test, protocol, conditions=conditions
+    )

@@ -12,9 +12,10 @@ from rich.console import Console
 
 from sim2real.contract import strict
 from sim2real.contract.errors import BadInput
+from sim2real.evaluation.protocol import TrialProtocol
 from training.algorithms.learner import Learner, TrainingSetup, deployed_actor
 from training.algorithms.registry import ALGORITHMS
-from training.evaluation.meta_test import MetaTestProtocol, MetaTestResult, meta_test
+from training.evaluation.meta_test import MetaTestResult, meta_test
 from training.families.registry import FAMILIES
 from training.parts.checked import hints_of
 from training.recipes.recipe import Recipe
@@ -163,14 +164,18 @@ def _train(
     *,
     resumes: bool,
 ) -> Learner:
-    protocol = MetaTestProtocol(
-        num_episodes=recipe.num_trial_episodes,
-        num_trials=recipe.num_evaluation_trials,
-        num_world_threads=recipe.num_world_threads,
+    protocol = TrialProtocol(
+        num_episodes=recipe.num_trial_episodes, num_trials=recipe.num_evaluation_trials
     )
 
     def evaluate(learner: Learner) -> MetaTestResult:
-        return meta_test(deployed_actor(learner), FAMILIES[recipe.family], task_set.test, protocol)
+        return meta_test(
+            deployed_actor(learner),
+            FAMILIES[recipe.family],
+            task_set.test,
+            protocol,
+            num_world_threads=recipe.num_world_threads,
+        )
 
     run = Run(
         directory,

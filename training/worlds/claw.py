@@ -12,13 +12,12 @@ from sim2real.contract.action import ActionMap
 from sim2real.contract.joint_io import Reading
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.physics_model import load_physics_model
+from sim2real.hardware.task_numerics import VALVE, encoder_noise, in_units_of, measured
 from sim2real.skills import skill as skills
 from training.tasks.task import Task
-from training.worlds.dynamics import CUSTOM_NUMERICS, VARIATIONS, apply_dynamics
+from training.worlds.dynamics import VARIATIONS, apply_dynamics
 from training.worlds.goals import GoalRule
 from training.worlds.scene import Array, Command, EpisodeStart, Moment, Outcome
-
-VALVE = "valve"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,7 +38,7 @@ class ClawScene:
 
     @cached_property
     def mj_model(self) -> mujoco.MjModel:
-        return load_physics_model(self.spec, custom_numerics=CUSTOM_NUMERICS)
+        return load_physics_model(self.spec)
 
     @cached_property
     def physics_steps(self) -> int:
@@ -100,7 +99,7 @@ class ClawScene:
             "target": joints,
             "elapsed_s": np.zeros(()),
             # As a robot measures it: it knows no other start than its first reading's.
-            "valve_start": _in_units_of(self.spec.servo.position_unit_rad, qpos[self._valve[0]]),
+            "valve_start": in_units_of(self.spec.servo.position_unit_rad, qpos[self._valve[0]]),
             "delay": dynamics("action_delay")[0],
             "noise": dynamics("observation_noise"),
             **self.goal.draw(rng, task),
@@ -151,34 +150,15 @@ class ClawScene:
 
     def _reading(self, now: Moment) -> Reading:
         """Positions, velocities and currents in the steps in which the servos report them."""
-        servo, (valve_qpos, valve_qvel) = self.spec.servo, self._valve
+        valve_qpos, valve_qvel = self._valve
         positions = np.column_stack([now.qpos[:, self._joint_qpos], now.qpos[:, valve_qpos]])
-        positions += self._encoder_noise(now)
         velocities = np.column_stack([now.qvel[:, self._joint_qvel], now.qvel[:, valve_qvel]])
-        torque_per_ma = servo.stall_torque_nm / servo.stall_current_a / 1000.0
-        currents = now.fields["actuator_force"][:, self._actuators] / torque_per_ma
-        positions = _in_units_of(servo.position_unit_rad, positions)
-        velocities = _in_units_of(servo.velocity_unit_rad_s, velocities)
-        return Reading(
-            stamp_ns=0,
-            sequence=0,
-            position_rad=positions[:, :-1],
-            velocity_rad_s=velocities[:, :-1],
-            current_ma=_in_units_of(servo.current_unit_ma, currents),
-            object_position_rad=positions[:, -1],
-            object_velocity_rad_s=velocities[:, -1],
+        for row in np.flatnonzero(now.carried["noise"].any(axis=1)).tolist():
+            joint, valve = now.carried["noise"][row].tolist()
+            positions[row] += encoder_noise((joint, valve), self.action_size, now.generators[row])
+        return measured(
+            self.spec.servo,
+            position_rad=positions,
+            velocity_rad_s=velocities,
+            torque_nm=now.fields["actuator_force"][:, self._actuators],
         )
-
-    def _encoder_noise(self, now: Moment) -> Array:
-        """(n, J + 1) uniform noise of joints and valve, from each world's own generator."""
-        joint, valve = now.carried["noise"].T
-        noise = np.zeros((len(joint), self.action_size + 1))
-        for row in np.flatnonzero(joint + valve > 0).tolist():
-            noise[row] = now.generators[row].uniform(-1.0, 1.0, noise.shape[1])
-        noise[:, :-1] *= joint[:, None]
-        noise[:, -1] *= valve
-        return noise
-
-
-def _in_units_of(unit: float, value: Array) -> Array:
-    return np.round(value / unit) * unit

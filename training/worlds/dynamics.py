@@ -15,18 +15,14 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.hardware.task_numerics import ACTION_DELAY, ENCODER_NOISE, VALVE
 from training.tasks.task import Parameter
 
 Values = NDArray[np.float64]
 
 NUM_FINGERS = 3
 JOINTS_OF_A_FINGER = ("top", "middle", "bottom")
-VALVE = "valve"
 PALM = "palm"
-ACTION_DELAY = "action_delay_steps"
-OBSERVATION_NOISE = "observation_noise_rad"
-CUSTOM_NUMERICS = {ACTION_DELAY: 1, OBSERVATION_NOISE: 2}
-"""custom numeric elements, by size, that a claw model needs beside its physics"""
 
 BAND_STRETCH_RAD = 4.0
 """how far an elastic band is stretched when its finger is straight: its pull hardly varies"""
@@ -140,7 +136,7 @@ def _action_delay(model: mujoco.MjModel, value: Values) -> None:
 
 
 def _observation_noise(model: mujoco.MjModel, value: Values) -> None:
-    model.numeric(OBSERVATION_NOISE).data[:] = value
+    model.numeric(ENCODER_NOISE).data[:] = value
 
 
 def _mount_offset(model: mujoco.MjModel, value: Values) -> None:

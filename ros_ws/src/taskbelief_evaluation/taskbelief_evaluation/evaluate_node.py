@@ -65,9 +65,10 @@ from sim2real.evaluation.header import TRUE_TASK_UNKNOWN, Header
 from sim2real.evaluation.journal import Journal
 from sim2real.evaluation.live import LiveView
 from sim2real.evaluation.plan_file import EvaluationPlan, read_plan
+from sim2real.evaluation.protocol import Condition
 from sim2real.evaluation.recorder import HEADER_RECORD, RECORDINGS, RecordingPlace, free_name
 from sim2real.evaluation.results import write_results
-from sim2real.evaluation.session import Condition, EpisodeFault
+from sim2real.evaluation.session import EpisodeFault
 from sim2real.evaluation.summary import show_results
 from sim2real.recording import messages
 from sim2real.recording.cdr import encode
