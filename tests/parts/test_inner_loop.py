@@ -143,7 +143,7 @@ def test_m1_first_order_gradient_is_that_at_the_adapted_parameters() -> None:
     torch.testing.assert_close(flat(got), flat(tuple(expected)))
 
 
-@pytest.mark.parametrize("inside", [True, False], ids=["torch.func", "plain autograd"])
+@pytest.mark.parametrize("inside", [True, False], ids=["in_torch_func", "in_autograd"])
 def test_m1_second_order_is_right_over_the_fused_layer(inside: bool) -> None:
     """float32, where the fast layer applies, against the same network out of `nn.Linear`."""
     policy = policy_of(torch.float32)
