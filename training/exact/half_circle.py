@@ -29,8 +29,9 @@ class HalfCircle:
     """episodes with the same goal"""
     limit: Literal["length", "axis"] = "length"
     """what a step's `STEP_M` bounds: the length of the step, or each axis alone as `PointWorld`"""
-    num_goals: int = 1000
-    """goals on the half circle, evenly spaced, half a space from its ends"""
+    num_goals: int = 494
+    """goals on the half circle, evenly spaced, half a space from its ends; a walk meets goals up to
+    31.50 spaces to either side, so that counting whole ones is right on average"""
 
     @property
     def angles_rad(self) -> Array:
@@ -94,7 +95,7 @@ class SamplerReturns:
 
 
 def ideal_posterior_sampler(
-    problem: HalfCircle, rng: np.random.Generator, *, num_runs: int = 3000
+    problem: HalfCircle, rng: np.random.Generator, *, num_runs: int = 6000
 ) -> SamplerReturns:
     """Draw a goal from the exact posterior per episode, walk to it, and stay: Thompson's rule.
 
