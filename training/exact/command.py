@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from training.exact.references import references
 
@@ -20,7 +20,8 @@ def exact(json: bool = False, out: Path | None = None) -> None:
         json: one object a line: problem, quantity, value.
         out: a JSON file that gets all of them, to be kept beside results.
     """
-    table = Table("problem", "quantity", "value", "")
+    names = (Column(name, overflow="fold") for name in ("problem", "quantity"))
+    table = Table(*names, Column("value", justify="right"), "")
     documents = []
     for reference in references():
         documents.append(dataclasses.asdict(reference))

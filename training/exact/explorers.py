@@ -6,39 +6,36 @@ actions have to be few and known, and the policy is planned anew with every epis
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from training.exact.posterior import Counts, Prior
-from training.exact.tabular import Array, Model, expected_next, plan
-from training.exact.ties import among_best
+from training.exact.tabular import Model, expected_next, plan
+from training.exact.ties import Array, among_best
 
 
 class Explorer(Protocol):
     """Decides how to act from what was seen."""
 
-    name: str
-    """what it is called in tables"""
+    @property
+    def name(self) -> str:
+        """What it is called in tables."""
 
-    def policy(
-        self, counts: Counts, horizon: int, episode: int, rng: np.random.Generator
-    ) -> Array:
+    def policy(self, counts: Counts, horizon: int, episode: int, rng: np.random.Generator) -> Array:
         """(B, H, S, A) choice probabilities of an episode, the first of which has number 0."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class PosteriorSampling:
-    """PSRL (Strens 2000; Osband, Russo and Van Roy 2013): the best policy of one sampled process."""
+    """PSRL (Strens 2000; Osband et al. 2013): the best policy of one sampled process."""
 
-    prior: Prior = Prior()
+    prior: Prior = field(default_factory=Prior)
     """of the process"""
     name: str = "psrl"
 
-    def policy(
-        self, counts: Counts, horizon: int, episode: int, rng: np.random.Generator
-    ) -> Array:
+    def policy(self, counts: Counts, horizon: int, episode: int, rng: np.random.Generator) -> Array:
         return among_best(plan(self.prior.sampled_model(counts, rng), horizon))
 
 
@@ -50,23 +47,21 @@ class EpsilonGreedy:
     """probability of a random action in episode 0"""
     decay: float = 0.0
     """it falls as 1 / (episode + 1)^decay"""
-    prior: Prior = Prior()
+    prior: Prior = field(default_factory=Prior)
     """of the process"""
     name: str = "epsilon_greedy"
 
-    def policy(
-        self, counts: Counts, horizon: int, episode: int, rng: np.random.Generator
-    ) -> Array:
+    def policy(self, counts: Counts, horizon: int, episode: int, rng: np.random.Generator) -> Array:
         best = among_best(plan(self.prior.mean_model(counts), horizon))
         epsilon = self.epsilon / (episode + 1) ** self.decay
-        return (1.0 - epsilon) * best + epsilon / best.shape[-1]
+        return np.asarray((1.0 - epsilon) * best + epsilon / best.shape[-1])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Optimism:
     """UCBVI (Azar, Osband and Munos 2017, Hoeffding's bonus): plan with what may well be true.
 
-    Bonus at step h: scale · (H - h) · sqrt(log(S·A·H·(k + 1) / δ) / n) after n visits, in episode k.
+    Bonus of step h in episode k after n visits: scale (H - h) sqrt(log(S A H (k + 1) / δ) / n).
     The paper proves its bound with a scale of 7; values never exceed one reward of 1 per step left.
     """
 
@@ -76,9 +71,7 @@ class Optimism:
     """δ, with which the bound may fail"""
     name: str = "ucbvi"
 
-    def policy(
-        self, counts: Counts, horizon: int, episode: int, rng: np.random.Generator
-    ) -> Array:
+    def policy(self, counts: Counts, horizon: int, episode: int, rng: np.random.Generator) -> Array:
         num_states, num_actions = counts.visits.shape[1:]
         visits = np.maximum(counts.visits, 1.0)
         seen = Model(

@@ -60,7 +60,9 @@ def first_belief(grid: Gridworld, num_worlds: int) -> Array:
     return np.full((num_worlds, len(grid.goals)), 1.0 / len(grid.goals))
 
 
-def updated_belief(grid: Gridworld, belief: Array, cell: Index, is_goal: NDArray[np.bool_]) -> Array:
+def updated_belief(
+    grid: Gridworld, belief: Array, cell: Index, is_goal: NDArray[np.bool_]
+) -> Array:
     """(W, G) the posterior after a step into `cell` (W,) that did or did not pay.
 
     Certain once it paid; until then the cell is ruled out. Raises `ValueError` where that leaves no

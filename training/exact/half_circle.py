@@ -1,7 +1,7 @@
 """The sparse half circle over several episodes, as a search for a goal that pays when it is near.
 
-Start, goal radius and episode length are those of `sparse_point_robot`; goals lie densely and evenly
-on the half circle. Played in float64 on these goals, with a rim that counts: see docs/exact.md.
+Start, goal radius and episode length are those of `sparse_point_robot`; goals lie densely and
+evenly on the half circle. Played in float64, with a rim that counts: see docs/exact.md.
 """
 
 from __future__ import annotations

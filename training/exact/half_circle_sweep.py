@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.exact.half_circle import SCENE, HalfCircle, known_goal_returns, on_circle
+from training.exact.half_circle import SCENE, HalfCircle, known_goal_returns, on_circle, stepped
 from training.exact.half_circle import reward as reward_at
-from training.exact.half_circle import stepped
 from training.exact.ties import Array
 from training.worlds.point_world import STEP_M
 
@@ -116,10 +115,10 @@ def _next_angle(problem: HalfCircle, sweep: Sweep, angle_rad: float) -> float:
 
 
 def _known_at(path: Array, angles_rad: Array, rewards: Array) -> Array:
-    """(G,) the step at which what was earned so far fits one goal only; E·T if that never happens.
+    """(G,) the step at which what was earned so far fits one goal only; E·T if never.
 
-    The first reward tells the distance, which two goals share: mirror images about the position. The
-    image is out of question off the half circle, and where it would have paid before; otherwise the
+    The first reward tells the distance, which two goals share: mirror images about the position.
+    The image is out of question off the half circle, and where it would have paid before; else the
     path is followed until it pays differently.
     """
     num_steps = len(path)
@@ -138,7 +137,7 @@ def _known_at(path: Array, angles_rad: Array, rewards: Array) -> Array:
 
 
 def _rest_of_episode(problem: HalfCircle, position: Array, goal: Array, step: Array) -> Array:
-    """(N,) what is earned from `position`, after step `step` of an episode, straight to the goal."""
+    """(N,) what the way from `position` to the goal earns after step `step` of an episode."""
     total = np.zeros(len(goal))
     for index in range(1, _length()):
         is_later = (step < index)[:, None]

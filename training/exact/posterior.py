@@ -11,7 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from training.exact.tabular import Array, Index, Model
+from training.exact.tabular import Index, Model
+from training.exact.ties import Array
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -44,41 +44,47 @@ def references() -> Iterator[Reference]:
 def _bandit_2x20() -> Mapping[str, tuple[float, str]]:
     bandit = BernoulliBandit(num_arms=2, num_pulls=20)
     return {
-        "bayes": (bayes_optimal(bandit).value, "no player who starts from the prior earns more"),
-        "greedy": (policy_value(bandit, partial(greedy, bandit)), "best posterior mean; ties shared"),
-        "thompson": (policy_value(bandit, partial(thompson, bandit)), "one posterior sample a pull"),
+        "bayes": (bayes_optimal(bandit).value, "the best there is, from the prior"),
+        "greedy": (
+            policy_value(bandit, partial(greedy, bandit)),
+            "best mean; ties shared",
+        ),
+        "thompson": (
+            policy_value(bandit, partial(thompson, bandit)),
+            "one sample a pull",
+        ),
         "known": (known_arms_value(bandit), "told the arms"),
     }
 
 
 def _gittins() -> Mapping[str, tuple[float, str]]:
     index = index_by_calibration(1, 1, 0.9)
-    return {"index": (index, "sure payment as good as an untried arm, at discount 0.9")}
+    return {"index": (index, "of an untried arm, at discount 0.9")}
 
 
 def _half_circle(problem: HalfCircle) -> Mapping[str, tuple[float, str]]:
     sampler = ideal_posterior_sampler(problem, np.random.default_rng(_SAMPLER_SEED))
-    error = f"± {sampler.standard_error:.2f} (standard error)"
+    error = f"standard error {sampler.standard_error:.2f}"
     known = problem.num_episodes * float(known_goal_returns(problem).mean())
     return {
         "known_goal": (known, "told the goal: the ceiling"),
         "sweep": (float(best_sweep(problem).by_episode.sum()), "searches along the arc"),
         "ideal_posterior_sampler": (
             float(sampler.by_episode.sum()),
-            f"walks to one posterior sample an episode; {error}",
+            f"one posterior sample an episode, {error}",
         ),
     }
 
 
 def _gridworld_5x5() -> Mapping[str, tuple[float, str]]:
     value = bayes_optimal_walk(Gridworld()).value
-    return {"bayes": (value, "no player who starts from the prior earns more")}
+    return {"bayes": (value, "the best there is, from the prior")}
 
 
 PROBLEMS: Mapping[str, Callable[[], Mapping[str, tuple[float, str]]]] = {
     "bandit_2x20": _bandit_2x20,
     "gittins_0.9_1_1": _gittins,
     "half_circle_10": partial(_half_circle, HalfCircle()),
-    "half_circle_10_per_axis": partial(_half_circle, HalfCircle(limit="axis")),
+    "half_circle_10_axis": partial(_half_circle, HalfCircle(limit="axis")),
     "gridworld_5x5": _gridworld_5x5,
 }

@@ -116,7 +116,7 @@ def chain(num_states: int = 20) -> Process:
     """A row of states to be walked to its end without a step back, within just enough steps.
 
     Action 1 goes right but for one time in `num_states`, action 0 left. Only staying at the right
-    end pays, 1; going left at the left end pays 0.001. (The stochastic chain of Osband et al. 2016.)
+    end pays, 1; going left at the left end pays 0.001. As the stochastic chain of TabulaRL.
     """
     states = np.arange(num_states)
     left, right = np.maximum(states - 1, 0), np.minimum(states + 1, num_states - 1)
