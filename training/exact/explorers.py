@@ -72,6 +72,10 @@ class Optimism:
     name: str = "ucbvi"
 
     def policy(self, counts: Counts, horizon: int, episode: int, rng: np.random.Generator) -> Array:
+        return among_best(self.hoped_values(counts, horizon, episode))
+
+    def hoped_values(self, counts: Counts, horizon: int, episode: int) -> Array:
+        """(B, H, S, A) what may be earned from step h on, in the best case that is plausible."""
         num_states, num_actions = counts.visits.shape[1:]
         visits = np.maximum(counts.visits, 1.0)
         seen = Model(
@@ -86,4 +90,4 @@ class Optimism:
             hoped = seen.reward + left * bonus + expected_next(seen, following)
             values[:, step] = np.where(counts.visits == 0.0, left, np.minimum(hoped, left))
             following = values[:, step].max(-1)
-        return among_best(values)
+        return values
