@@ -132,7 +132,7 @@ def test_played_by_the_rules_the_walk_earns_its_value():
 
 
 def test_worths_are_the_formula_of_the_literature():
-    """-.1 (15e + s - 1) + 1 + (15 - s) + (3 - e)(16 - d - .1 (d - 1)), episodes e, steps s from 1."""
+    """-.1 (15e + s - 1) + 1 + (15 - s) + (3 - e)(16 - d - .1 (d - 1)); e from 0, s from 1."""
     grid = Gridworld()
     worths = discovery_worths(grid)
     away = grid.goals % 5 + grid.goals // 5

@@ -187,12 +187,13 @@ def test_b7_best_policy_earns_the_planned_value_and_no_other_earns_more():
 def test_b8_deciding_leaves_counts_and_models_as_they_are():
     counts = counts_of(_rng())
     model = Prior().mean_model(counts)
-    for array in (counts.transitions, counts.reward_sum, model.transition, model.reward):
-        array.setflags(write=False)
+    arrays = (counts.transitions, counts.reward_sum, model.transition, model.reward)
+    before = [array.copy() for array in arrays]
     plan(model, 5)
     for explorer in (PosteriorSampling(), EpsilonGreedy(), Optimism()):
         policy = explorer.policy(counts, 5, 0, _rng())
         assert policy.sum(-1) == pytest.approx(np.ones(policy.shape[:-1]))
+    assert all(np.array_equal(array, old) for array, old in zip(arrays, before, strict=True))
 
 
 def test_regret_is_what_the_policy_falls_short_of_the_optimum():

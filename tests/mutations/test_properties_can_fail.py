@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.mutations.defects import DEFECTS, Defect
+from tests.mutations.defects_exact import EXACT_DEFECTS
 
 ROOT = Path(__file__).parents[2]
 COPIED = ("training", "sim2real")
@@ -25,8 +26,16 @@ def test_every_property_of_the_reference_has_a_defect() -> None:
     assert {defect.property for defect in DEFECTS} == properties
 
 
+def test_every_property_of_tabular_exploration_has_a_defect() -> None:
+    properties = {f"B{n}" for n in range(1, 9)} | {"V8", "V9", "exact"}
+
+    assert {defect.property for defect in EXACT_DEFECTS} == properties
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("defect", DEFECTS, ids=lambda defect: f"{defect.property}, {defect.what}")
+@pytest.mark.parametrize(
+    "defect", (*DEFECTS, *EXACT_DEFECTS), ids=lambda defect: f"{defect.property}, {defect.what}"
+)
 def test_tests_of_a_property_fail_where_its_code_is_broken(tmp_path: Path, defect: Defect) -> None:
     copy_with(defect, tmp_path)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-rf", "--tb=line"]
