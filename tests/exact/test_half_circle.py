@@ -16,7 +16,7 @@ from training.exact.half_circle import (
     walk_returns,
 )
 from training.exact.half_circle_sweep import Sweep, best_sweep, sweep_path, sweep_returns
-from training.families.task import Task
+from training.tasks.task import Task
 from training.worlds.point_world import STEP_M, PointWorld
 
 LIMITS = ("length", "axis")
