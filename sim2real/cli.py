@@ -58,6 +58,16 @@ VERBS: dict[str, Verb] = {
         purpose="draw the learning curves of a recipe's seeds in one picture",
         extra="training",
     ),
+    "exact": Verb(
+        function="training.exact.command:exact",
+        purpose="work out the exact values of small exploration problems",
+        extra="training",
+    ),
+    "exact regret": Verb(
+        function="training.exact.regret:print_regret",
+        purpose="measure the regret of posterior sampling, ε-greedy and optimism",
+        extra="training",
+    ),
     "export": Verb(
         function="training.export.export_run:export_run",
         purpose="export a run to a bundle that verifies itself",

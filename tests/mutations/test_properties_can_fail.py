@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.mutations.broken import ROOT, BrokenModules
-from tests.mutations.defects import DEFECTS, Defect
+from tests.mutations.defects import Defect
+
+DEFECTS: tuple[Defect, ...] = tuple(
+    defect
+    for file in sorted(Path(__file__).parent.glob("defects*.py"))
+    for defect in importlib.import_module(f"tests.mutations.{file.stem}").DEFECTS
+)
 
 
 def test_every_property_that_a_test_names_has_a_defect() -> None:

@@ -1,0 +1,153 @@
+"""Defects of exact references and of tabular exploration; see `defects.py`."""
+
+from __future__ import annotations
+
+from tests.mutations.defects import Defect
+
+_TABULAR, _GRID, _BANDITS, _CIRCLE = (
+    f"tests/exact/test_{name}.py" for name in ("tabular", "gridworld", "bandits", "half_circle")
+)
+_POSTERIOR = "training/exact/posterior.py"
+
+DEFECTS = (
+    Defect(
+        "B1",
+        "counts are kept under the state that followed",
+        _POSTERIOR,
+        "self.transitions[run, state, action, next_state] += 1.0",
+        "self.transitions[run, next_state, action, state] += 1.0",
+        (f"{_TABULAR}::test_b1_counts_are_what_happened",),
+    ),
+    Defect(
+        "B2",
+        "samples come from a generator of their own",
+        _POSTERIOR,
+        "weights = rng.standard_gamma(",
+        "weights = np.random.default_rng().standard_gamma(",
+        (f"{_TABULAR}::test_b2_equal_seeds_choose_equally_and_others_do_not",),
+    ),
+    Defect(
+        "B3",
+        "planning with the mean in place of a sample",
+        "training/exact/explorers.py",
+        "self.prior.sampled_model(counts, rng)",
+        "self.prior.mean_model(counts)",
+        (f"{_TABULAR}::test_b3_regret_on_river_swim_is_sub_linear_and_below_epsilon_greedy",),
+    ),
+    Defect(
+        "B4",
+        "a sample every step",
+        "training/exact/exploration.py",
+        "if step == 0 or decides_every_step:",
+        "if step >= 0:",
+        (
+            f"{_TABULAR}::test_b4_one_sample_decides_a_whole_episode",
+            f"{_TABULAR}::test_b4_a_sample_held_for_an_episode_explores_better_than_one_a_step",
+        ),
+    ),
+    Defect(
+        "B5",
+        "rewards count without their precision",
+        _POSTERIOR,
+        "return (prior + self.noise_precision * total)",
+        "return (prior + total)",
+        (f"{_TABULAR}::test_b5_gaussian_posterior_is_the_conjugate_formula",),
+    ),
+    Defect(
+        "B6",
+        "samples are drawn from the prior",
+        _POSTERIOR,
+        "rng.standard_gamma(counts.transitions + self.transition)",
+        "rng.standard_gamma(0.0 * counts.transitions + self.transition)",
+        (f"{_TABULAR}::test_b6_sampled_transitions_sum_to_one_and_average_to_the_posterior_mean",),
+    ),
+    Defect(
+        "B7",
+        "the value of the worst action is passed on",
+        "training/exact/tabular.py",
+        "following = values[:, step].max(-1)",
+        "following = values[:, step].min(-1)",
+        (
+            f"{_TABULAR}::test_b7_planning_finds_what_a_linear_programme_finds",
+            f"{_TABULAR}::test_b7_best_policy_earns_the_planned_value_and_no_other_earns_more",
+        ),
+    ),
+    Defect(
+        "B8",
+        "planning with optimism writes into the counts",
+        "training/exact/explorers.py",
+        "reward=counts.reward_sum / visits",
+        "reward=np.divide(counts.reward_sum, visits, out=counts.reward_sum)",
+        (f"{_TABULAR}::test_b8_deciding_leaves_counts_and_models_as_they_are",),
+    ),
+    Defect(
+        "V8",
+        "half of the belief on the goal goes elsewhere",
+        "training/exact/gridworld.py",
+        "posterior = np.where(is_here == is_goal[:, None], belief, 0.0)",
+        "posterior = np.where(is_here == is_goal[:, None], belief, 0.5 * belief)",
+        (f"{_GRID}::test_v8_belief_is_bayes_posterior",),
+    ),
+    Defect(
+        "V9",
+        "of walks that met the same, the worst is kept",
+        "training/exact/gridworld_value.py",
+        "np.lexsort((-worth, ",
+        "np.lexsort((worth, ",
+        (f"{_GRID}::test_best_walk_is_worth_what_a_recursion_over_beliefs_finds",),
+    ),
+    Defect(
+        "V9",
+        "the goal is worth nothing in later episodes",
+        "training/exact/gridworld_value.py",
+        "later = grid.num_episodes - 1 - step // grid.episode_length",
+        "later = 0 * (step // grid.episode_length)",
+        (f"{_GRID}::test_worths_are_the_formula_of_the_literature",),
+    ),
+    Defect(
+        "exact",
+        "a pull that fails is not discounted",
+        "training/exact/bandit_values.py",
+        "(1.0 - chance) * bandit.discount * unpaid",
+        "(1.0 - chance) * unpaid",
+        (f"{_BANDITS}::test_the_largest_index_first_is_bayes_optimal_under_discount",),
+    ),
+    Defect(
+        "exact",
+        "quadrature too coarse for the posteriors",
+        "training/exact/bernoulli_bandit.py",
+        "leggauss(degree // 2 + 1)",
+        "leggauss(degree // 8)",
+        (
+            f"{_BANDITS}::test_thompson_chances_of_two_arms_are_the_closed_form",
+            f"{_BANDITS}::test_thompson_chances_of_three_arms_are_the_shares_of_posterior_samples",
+        ),
+    ),
+    Defect(
+        "exact",
+        "restarting is not allowed",
+        "training/exact/gittins.py",
+        "improved = np.maximum(pulled, pulled[0, 0])",
+        "improved = pulled",
+        (f"{_BANDITS}::test_gittins_indices_of_two_methods_agree",),
+    ),
+    Defect(
+        "exact",
+        "mirror images are not told apart, and it is not noticed",
+        "training/exact/half_circle_sweep.py",
+        "return np.where(is_single, met_at, told_at)",
+        "return np.where(is_single, met_at, met_at + num_steps)",
+        (f"{_CIRCLE}::test_sweep_played_without_a_shortcut_earns_its_value",),
+    ),
+    Defect(
+        "exact",
+        "the sampler forgets what it has ruled out",
+        "training/exact/half_circle.py",
+        "possible &= returns[drawn] == 0.0",
+        "possible = returns[drawn] == 0.0",
+        (
+            f"{_CIRCLE}::test_ten_episodes_have_the_known_values",
+            f"{_CIRCLE}::test_sampler_finds_the_goal_in_as_many_episodes_as_played_draws_do",
+        ),
+    ),
+)
