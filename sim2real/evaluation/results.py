@@ -42,8 +42,13 @@ _HEADINGS = {"total_reward": "return", "is_success": "success"}
 Values = NDArray[np.float64]
 
 
-def results_document(header: Header, records: Sequence[EpisodeRecord]) -> dict[str, Any]:
-    """What `results.json` holds. Only tasks with all trials of a condition count for it."""
+def results_document(
+    header: Header, records: Sequence[EpisodeRecord], notes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What `results.json` holds. Only tasks with all trials of a condition count for it.
+
+    `notes` are what a reader has to know before believing the rest.
+    """
     table = _Table(header, [record for record in records if record.is_completed])
     faults = [record for record in records if not record.is_completed]
     return {
@@ -70,6 +75,7 @@ def results_document(header: Header, records: Sequence[EpisodeRecord]) -> dict[s
             "intervals": "95 % over tasks; Wilson for success, bootstrap for the rest",
         },
         "recordings": sorted({record.recording for record in records if record.recording}),
+        "notes": list(notes),
     }
 
 

@@ -7,6 +7,7 @@ and steps are numbered by those who made them, and a policy says when an episode
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -163,7 +164,12 @@ def _broken_episodes(recording: RecordingData, found: Sequence[Episode]) -> list
     begun, ended = map(_named, (starts, results))
     here = Counter(_name(one.start) for one in found)
     closed = Counter(_name(one.start) for one in found if one.result is not None)
-    broken = [f"{name}: its steps are not here" for name in begun if not here[name]]
+    stopped = {name for name, result in ended.items() if result.outcome != "completed"}
+    broken = [
+        f"{name}: its steps are not here"
+        for name in begun
+        if not here[name] and name not in stopped  # by a fault before the first one
+    ]
     broken += [f"{name}: its end is not here" for name in here if here[name] > closed[name]]
     broken += [
         f"{name}: its beginning is not here"
@@ -176,7 +182,7 @@ def _broken_episodes(recording: RecordingData, found: Sequence[Episode]) -> list
 def _left_out_episodes(starts: Sequence[Recorded]) -> list[str]:
     """Episodes of a trial follow each other."""
     broken = []
-    for one, other in zip(starts, starts[1:]):
+    for one, other in itertools.pairwise(starts):
         before, after = one.message, other.message
         if _trial(before) == _trial(after) and after.episode > before.episode + 1:
             first, last = before.episode + 1, after.episode - 1

@@ -1,4 +1,4 @@
-"""Whose topics they are: one file may hold those of several robots, and of programs that are none."""
+"""Whose topics they are: a file may hold those of several robots, and of other programs."""
 
 from __future__ import annotations
 

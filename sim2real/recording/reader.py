@@ -66,7 +66,7 @@ class RecordingData:
     """names of files of the bag that are not there"""
 
     def messages(self, *topics: str) -> Iterator[Recorded]:
-        """The messages of these topics as they came in; of all in the namespace, if none is named."""
+        """The messages of these topics as they came in; of all in `counts`, if none is named."""
         wanted = topics or tuple(self.counts)
         for file in self.files:
             yield from self._messages(file, wanted)
