@@ -177,7 +177,7 @@ FILES = (
     ),
     Kind(
         name="a file of a bundle",
-        matches=lambda path: path.name in _IN_BUNDLE and is_bundle(path.parent),
+        matches=lambda path: path.name in _IN_BUNDLE and (path.parent / _IN_BUNDLE[0]).exists(),
         remedy="give the bundle's folder: taskbelief inspect {folder}",
     ),
     Kind(

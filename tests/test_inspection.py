@@ -11,9 +11,9 @@ import pytest
 
 from sim2real.cli import VERBS, main
 from sim2real.recognition import FILES, FOLDERS
-from tests.evaluation.test_evaluate_verb import BUNDLE  # a shipped one
 
 ROOT = Path(__file__).resolve().parents[1]
+BUNDLE = ROOT / "bundles" / "valve_turn"
 DCLAW = ROOT / "hardware_configs" / "dclaw"
 
 
