@@ -9,7 +9,7 @@ import submitit
 import tyro
 
 from sim2real.contract.errors import BadInput
-from training.recipes import RECIPES
+from training.recipes import RECIPES, with_settings
 
 
 def sweep(
@@ -41,6 +41,7 @@ def sweep(
     if recipe not in RECIPES:
         known = ", ".join(RECIPES)
         raise BadInput("command line", "recipe", found=recipe, expected=f"one of {known}")
+    with_settings(recipe, settings)  # refused here, not by every job
     executor = submitit.AutoExecutor(folder=out / "logs", cluster=cluster)
     executor.update_parameters(
         name=f"taskbelief-{recipe}", timeout_min=timeout_min, cpus_per_task=cpus
