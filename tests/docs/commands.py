@@ -66,14 +66,18 @@ class Rule:
 
 SHORT_SCRIPT = "--num-steps 2 --hold-s 0.5 --swing-hz 2.0 --approach-s 0.5 --rest-s 0.2"
 SHORT_TRAINING = "--settings num_iterations=1 num_gradient_steps=2"
+SHORT_PEARL = "tasks_per_iteration=1 num_initial_steps=30 num_posterior_steps=30"
 NEEDS_ROS2CLI = "" if shutil.which("ros2") else "needs ros2cli, which the wheels do not bring"
 
 RULES = (
     Rule(pattern=r"^make (demo|test)", skip="run by themselves, each in a clone of its own"),
     Rule(pattern=r"^ros2 ", skip=NEEDS_ROS2CLI),
-    Rule(pattern=r"^taskbelief train pearl-", options=SHORT_TRAINING),
-    Rule(pattern=r"^taskbelief train (oracle|robust)-", options=f"{SHORT_TRAINING} num_steps=30"),
-    Rule(pattern=r"^taskbelief sweep", options=f"--seeds 0 1 {SHORT_TRAINING}"),
+    Rule(pattern=r"^taskbelief train pearl-", options=f"{SHORT_TRAINING} {SHORT_PEARL}"),
+    Rule(
+        pattern=r"^taskbelief train (oracle|robust)-",
+        options=f"{SHORT_TRAINING} num_initial_steps=480",
+    ),
+    Rule(pattern=r"^taskbelief sweep", options=f"--seeds 0 1 {SHORT_TRAINING} {SHORT_PEARL}"),
     Rule(pattern=r"^taskbelief meta-test", options="--num-trials 1"),
     Rule(pattern=r"^taskbelief evaluate .*--robot serial", options="--num-episodes 2"),
     Rule(pattern=r"^taskbelief evaluate .*--num-tasks", options="--num-tasks 1 --num-episodes 2"),
