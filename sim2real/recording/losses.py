@@ -148,7 +148,8 @@ def _left_out(columns: Columns, name: str, *, explained: str = "") -> int:
     """Numbers that are skipped on the way up; those that another column explains are not."""
     if name not in columns:
         return 0
-    steps: NDArray[np.int64] = np.diff(columns[name].astype(np.int64)) - 1
+    numbers: NDArray[np.int64] = columns[name].astype(np.int64)
+    steps = numbers[1:] - numbers[:-1] - 1
     if explained:
         steps = steps - columns[explained][1:].astype(np.int64)
     return int(np.maximum(steps, 0).sum())
