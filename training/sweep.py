@@ -46,11 +46,12 @@ def sweep(
     executor.update_parameters(
         name=f"taskbelief-{recipe}", timeout_min=timeout_min, cpus_per_task=cpus
     )
+    changed = (settings,) if settings else ()
     num_failed, width = 0, len(seeds) if cluster == "slurm" else processes
     for first in range(0, len(seeds), width):
         directories = [out / recipe / str(seed) for seed in seeds[first : first + width]]
         jobs = [
-            executor.submit(train_or_resume, recipe, seed, directory, device, settings)
+            executor.submit(train_or_resume, recipe, seed, directory, device, *changed)
             for seed, directory in zip(seeds[first:], directories, strict=False)
         ]
         for directory, job in zip(directories, jobs, strict=True):

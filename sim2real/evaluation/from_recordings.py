@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 
 from sim2real.contract.errors import BadInput
 from sim2real.evaluation.header import Header
-from sim2real.evaluation.recorded import coverage_note
 from sim2real.evaluation.recorder import HEADER_RECORD
 from sim2real.evaluation.records import EpisodeRecord
 from sim2real.evaluation.results import results_document
@@ -44,7 +43,7 @@ class ReadRecords(NamedTuple):
     records: list[EpisodeRecord]
     """episodes in the order in which they ended"""
     notes: list[str]
-    """what is known to be missing"""
+    """what is known to be missing in the recordings"""
 
 
 def read_records(folder: Path) -> ReadRecords:
@@ -64,9 +63,7 @@ def read_records(folder: Path) -> ReadRecords:
     ended.sort(key=lambda one: one.log_ns)
     header = Header.from_json(headers.pop(), str(folder))
     records = _once([one.record for one in ended])
-    coverage = coverage_note(header, {record.key for record in records if record.is_completed})
-    notes = [*joint_notes(lost), *([coverage] if coverage else [])]
-    return ReadRecords(header, records, notes)
+    return ReadRecords(header, records, joint_notes(lost))
 
 
 def _once(records: list[EpisodeRecord]) -> list[EpisodeRecord]:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.evaluation.coverage import coverage_note
 from sim2real.evaluation.header import Header
 from sim2real.evaluation.metrics import bootstrap_interval, wilson_interval
 from sim2real.evaluation.records import EpisodeKey, EpisodeRecord
@@ -47,9 +48,12 @@ def results_document(
 ) -> dict[str, Any]:
     """What `results.json` holds. Only tasks with all trials of a condition count for it.
 
-    `notes` are what a reader has to know before believing the rest.
+    `notes` are what a reader has to know before believing the rest, besides which episodes are
+    missing.
     """
-    table = _Table(header, [record for record in records if record.is_completed])
+    completed = [record for record in records if record.is_completed]
+    coverage = coverage_note(header, {record.key for record in completed})
+    table = _Table(header, completed)
     faults = [record for record in records if not record.is_completed]
     return {
         "bundle": {"name": header.bundle_name, "digest": header.bundle_digest},
@@ -75,7 +79,7 @@ def results_document(
             "intervals": "95 % over tasks; Wilson for success, bootstrap for the rest",
         },
         "recordings": sorted({record.recording for record in records if record.recording}),
-        "notes": list(notes),
+        "notes": [*notes, *([coverage] if coverage else [])],
     }
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sim2real.contract.errors import BadInput
+from sim2real.evaluation.coverage import coverage_note
 from sim2real.evaluation.header import Header
-from sim2real.evaluation.recorded import coverage_note
 from sim2real.evaluation.recorder import HEADER_RECORD
 from sim2real.evaluation.records import EpisodeKey
 from sim2real.gap.beliefs import BeliefPath, Paths

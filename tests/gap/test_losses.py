@@ -60,7 +60,7 @@ def test_the_gap_says_what_its_recordings_lack(simulated_folder, damaged, tmp_pa
     found = document["b"]["losses"]
     assert found["test-0.adapted.0.mcap"]["messages"] == {"control_tick": 500}
     assert found[TRIAL]["torn_after_s"] > 0.0
-    assert "episodes of the evaluation are in no recording: " in "\n".join(document["notes"])
+    assert "episodes of the evaluation are missing: " in "\n".join(document["notes"])
     assert not any(note.startswith("A: test") for note in document["notes"])
 
 

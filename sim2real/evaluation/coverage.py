@@ -1,4 +1,4 @@
-"""Which episodes of an evaluation its recordings hold."""
+"""Which episodes of an evaluation are there, and which are not."""
 
 from __future__ import annotations
 
@@ -19,11 +19,12 @@ def planned_episodes(header: Header) -> list[EpisodeKey]:
     )
     has_robust = bool(header.provenance.get("robust"))
     visits = schedule(list(header.tasks), protocol, has_robust=has_robust)
-    return [key for visit in visits for leg in visit.legs for key in leg.keys]
+    keys = [key for visit in visits for leg in visit.legs for key in leg.keys]
+    return [key for key in keys if key.condition not in header.not_available]
 
 
 def coverage_note(header: Header, found: Collection[EpisodeKey]) -> str:
-    """Completed episodes that are in no recording, for a person; empty where all are."""
+    """Which episodes are not among the completed ones, for a person; empty where all are."""
     planned = planned_episodes(header)
     missing = [key for key in planned if key not in found]
     if not missing:
@@ -31,7 +32,4 @@ def coverage_note(header: Header, found: Collection[EpisodeKey]) -> str:
     names = [f"{key.task} {key.condition} {key.trial}.{key.episode}" for key in missing]
     more = f" and {len(names) - NUM_SHOWN} more" if len(names) > NUM_SHOWN else ""
     shown = ", ".join(names[:NUM_SHOWN])
-    return (
-        f"{len(missing)} of {len(planned)} episodes of the evaluation are in no recording:"
-        f" {shown}{more}"
-    )
+    return f"{len(missing)} of {len(planned)} episodes of the evaluation are missing: {shown}{more}"
