@@ -151,7 +151,11 @@ class _Gathered:
             self.headers[text] = Header.from_json(text, str(recording.path))
             self.tasks.update(self.headers[text].tasks)
         found = list(episodes(recording))
-        self.losses[recording.path.name] = losses_of(recording, found)
+        name = recording.path.name
+        # Files in two folders may have the same name.
+        self.losses[str(recording.path) if name in self.losses else name] = losses_of(
+            recording, found
+        )
         if RECORD in recording.more:
             self._add_script(recording)
         else:

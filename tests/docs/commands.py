@@ -103,8 +103,8 @@ RULES = (
     Rule(pattern=r"^taskbelief bench train", options="--runs 1 --seconds 0.2"),
     Rule(pattern=r"^taskbelief bench controller", options="--late 1000"),
     Rule(pattern=r"^taskbelief bench bus", options="--bauds 3000000 --cycles 5 --soak-s 0.5"),
-    Rule(pattern=r"^taskbelief bench ros .*--soak-s", options="--soak-s 2 --rates 20 --seconds 2"),
-    Rule(pattern=r"^taskbelief bench ros(?!.*--soak-s)", options="--rates 20 --seconds 2"),
+    Rule(pattern=r"^taskbelief bench ros .*--soak-s", options="--soak-s 1 --rates 20 --seconds 1"),
+    Rule(pattern=r"^taskbelief bench ros(?!.*--soak-s)", options="--rates 20 --seconds 1"),
 )
 
 
