@@ -203,7 +203,8 @@ class Bench:
         again = next((rule.again for rule in rules if rule.again), "")
         for _ in range(NUM_AGAIN if again else 0):
             if problem:
-                line, text = f"{line} {again}", f"{text} {again}"
+                added = "" if text.endswith(again) else f" {again}"
+                line, text = line + added, text + added
                 problem = self._finish(line)
         seconds = time.monotonic() - began
         return Outcome(command=command, ran=text, why_not="", seconds=seconds, problem=problem)
