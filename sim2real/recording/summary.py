@@ -140,7 +140,7 @@ def show(recording: RecordingData, *, json: bool = False) -> None:
         console.print(_episode_table(document["episodes"]))
         _show_broken_off(console, document["episodes"])
     for note in document["notes"]:
-        console.print(f"[bold red]missing[/]  {escape(note)}", soft_wrap=True)
+        console.print(f"[bold red]incomplete[/]  {escape(note)}", soft_wrap=True)
 
 
 def _overview(document: dict[str, Any]) -> Table:
