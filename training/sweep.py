@@ -9,7 +9,7 @@ import submitit
 import tyro
 
 from sim2real.contract.errors import BadInput
-from training.recipes.registry import RECIPES
+from training.recipes.registry import RECIPES, with_settings
 
 
 def sweep(
@@ -21,6 +21,7 @@ def sweep(
     cpus: int = 1,
     timeout_min: int = 120,
     device: str = "cpu",
+    settings: tuple[str, ...] = (),
 ) -> int:
     """Train RECIPE once per seed into OUT/RECIPE/SEED; a run that is there already goes on.
 
@@ -35,19 +36,22 @@ def sweep(
         cpus: cores per run.
         timeout_min: minutes until a run is stopped; it can be resumed.
         device: cpu or cuda.
+        settings: of the recipe's algorithm to change, as `taskbelief train` takes them.
     """
     if recipe not in RECIPES:
         known = ", ".join(RECIPES)
         raise BadInput("command line", "recipe", found=recipe, expected=f"one of {known}")
+    with_settings(recipe, settings)  # refused here, not by every job
     executor = submitit.AutoExecutor(folder=out / "logs", cluster=cluster)
     executor.update_parameters(
         name=f"taskbelief-{recipe}", timeout_min=timeout_min, cpus_per_task=cpus
     )
+    changed = (settings,) if settings else ()
     num_failed, width = 0, len(seeds) if cluster == "slurm" else processes
     for first in range(0, len(seeds), width):
         directories = [out / recipe / str(seed) for seed in seeds[first : first + width]]
         jobs = [
-            executor.submit(train_or_resume, recipe, seed, directory, device)
+            executor.submit(train_or_resume, recipe, seed, directory, device, *changed)
             for seed, directory in zip(seeds[first:], directories, strict=False)
         ]
         for directory, job in zip(directories, jobs, strict=True):
@@ -57,10 +61,14 @@ def sweep(
     return 1 if num_failed else 0
 
 
-def train_or_resume(recipe: str, seed: int, directory: Path, device: str) -> None:
+def train_or_resume(
+    recipe: str, seed: int, directory: Path, device: str, settings: tuple[str, ...] = ()
+) -> None:
     """Finish one run, from wherever it is. Raises `RuntimeError` where `taskbelief train` fails."""
     from training.cli import train  # torch, in the job's own process
 
-    outcome = train(recipe, seed, directory, resume=True, device=device, quiet=True)
+    outcome = train(
+        recipe, seed, directory, resume=True, device=device, settings=settings, quiet=True
+    )
     if outcome != 0:
         raise RuntimeError(f"{directory}: taskbelief train ended with {outcome}")

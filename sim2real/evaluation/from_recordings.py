@@ -1,8 +1,9 @@
 """The results of an evaluation from its recordings alone: what was shown can be checked.
 
 Rewards and successes are added up again from the steps of the policy, and have to agree with what
-was noted when the episode ended. What was never on a bench is in no recording: an oracle's
-episodes, and a bench that could not be made ready.
+was noted when the episode ended; where steps are known to be missing, what was noted counts. What
+was never on a bench is in no recording: an oracle's episodes, and a bench that could not be made
+ready.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from sim2real.evaluation.recorder import HEADER_RECORD
 from sim2real.evaluation.records import EpisodeRecord
 from sim2real.evaluation.results import results_document
 from sim2real.evaluation.tally import TallyKeeper
+from sim2real.recording.episodes import episodes
+from sim2real.recording.losses import Losses, joint_notes, losses_of
 from sim2real.recording.reader import RecordingData, read_recording
 from sim2real.recording.writer import PART, SUFFIX
 
@@ -26,27 +29,41 @@ TOPICS = ("episode_start", "policy_step", "belief", "control_tick", "safety_even
 def recompute_results(folder: Path) -> dict[str, Any]:
     """What `results.json` holds, from the recordings in a folder.
 
-    Raises `BadInput` where there are none, where they are of different evaluations, and where one
-    contradicts itself.
+    What is known to be missing is in its `notes`. Raises `BadInput` where there are no recordings,
+    where they are of different evaluations, and where one contradicts itself.
     """
-    return results_document(*read_records(folder))
+    read = read_records(folder)
+    return results_document(read.header, read.records, read.notes)
 
 
-def read_records(folder: Path) -> tuple[Header, list[EpisodeRecord]]:
-    """What was measured, and its episodes in the order in which they ended. See above."""
+class ReadRecords(NamedTuple):
+    """What the recordings of an evaluation hold."""
+
+    header: Header
+    records: list[EpisodeRecord]
+    """episodes in the order in which they ended"""
+    notes: list[str]
+    """what is known to be missing in the recordings"""
+
+
+def read_records(folder: Path) -> ReadRecords:
+    """What was measured, and its episodes. See above."""
     paths = [*folder.glob(f"*{SUFFIX}"), *folder.glob(f"*{SUFFIX}{PART}")]
     if not paths:
         raise BadInput(str(folder), "recordings", found="none", expected=f"files called *{SUFFIX}")
-    headers, ended = set[str](), list[_Ended]()
+    headers, ended, lost = set[str](), list[_Ended](), dict[str, Losses]()
     for path in sorted(paths):
         recording = read_recording(path)
         headers.add(recording.more.get(HEADER_RECORD, {}).get("header", ""))
-        ended += _ended(recording)
+        lost[path.name] = losses = losses_of(recording, list(episodes(recording)))
+        ended += _ended(recording, losses)
     if len(headers) != 1 or "" in headers:
         found = f"{len(headers)} evaluations, or none named"
         raise BadInput(str(folder), "header", found=found, expected="the same in all recordings")
     ended.sort(key=lambda one: one.log_ns)
-    return Header.from_json(headers.pop(), str(folder)), _once([one.record for one in ended])
+    header = Header.from_json(headers.pop(), str(folder))
+    records = _once([one.record for one in ended])
+    return ReadRecords(header, records, joint_notes(lost))
 
 
 def _once(records: list[EpisodeRecord]) -> list[EpisodeRecord]:
@@ -61,7 +78,7 @@ class _Ended(NamedTuple):
     """when that was recorded"""
 
 
-def _ended(recording: RecordingData) -> Iterator[_Ended]:
+def _ended(recording: RecordingData, losses: Losses) -> Iterator[_Ended]:
     """The episodes of one trial that have ended, completed or not."""
     keeper, rewards, successes = TallyKeeper(), list[float](), list[bool]()
     for topic, log_ns, message in recording.messages(*TOPICS):
@@ -82,7 +99,8 @@ def _ended(recording: RecordingData) -> Iterator[_Ended]:
             keeper.event(message.cause)
         else:
             keeper.episode_ends()
-            _require_agreement(recording, message, rewards, successes)
+            if "policy_step" not in losses.messages:
+                _require_agreement(recording, message, rewards, successes)
             yield _Ended(_record(recording, message, keeper), log_ns)
             rewards, successes = [], []
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.evaluation.coverage import coverage_note
 from sim2real.evaluation.header import Header
 from sim2real.evaluation.metrics import difference_interval, interval_of
 from sim2real.evaluation.protocol import Condition
@@ -42,9 +43,17 @@ _HEADINGS = {"total_reward": "return", "is_success": "success"}
 Values = NDArray[np.float64]
 
 
-def results_document(header: Header, records: Sequence[EpisodeRecord]) -> dict[str, Any]:
-    """What `results.json` holds. Only tasks with all trials of a condition count for it."""
-    table = _Table(header, [record for record in records if record.is_completed])
+def results_document(
+    header: Header, records: Sequence[EpisodeRecord], notes: Sequence[str] = ()
+) -> dict[str, Any]:
+    """What `results.json` holds. Only tasks with all trials of a condition count for it.
+
+    `notes` are what a reader has to know before believing the rest, besides which episodes are
+    missing.
+    """
+    completed = [record for record in records if record.is_completed]
+    coverage = coverage_note(header, {record.key for record in completed})
+    table = _Table(header, completed)
     faults = [record for record in records if not record.is_completed]
     return {
         "bundle": {"name": header.bundle_name, "digest": header.bundle_digest},
@@ -71,6 +80,7 @@ def results_document(header: Header, records: Sequence[EpisodeRecord]) -> dict[s
             "differences), bootstrap for return",
         },
         "recordings": sorted({record.recording for record in records if record.recording}),
+        "notes": [*notes, *([coverage] if coverage else [])],
     }
 
 

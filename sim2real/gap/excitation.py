@@ -15,12 +15,13 @@ import numpy as np
 
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.gap.motion import Float
+from sim2real.recording.metadata import SCRIPT
 from sim2real.recording.reader import RecordingData
 
 CONDITION = "excitation"
 """under which a script's motion is kept"""
-RECORD = "taskbelief_excitation"
-"""name of the metadata record that says which script a recording is of, and on which task"""
+RECORD = SCRIPT
+"""name of the metadata record that a script's recording has"""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,7 @@ from sim2real.gap.replay_error import (
 )
 from sim2real.gap.side import Side
 from sim2real.gap.step_response import METRICS, Response, joint_responses
+from sim2real.recording.losses import joint_notes
 
 SCHEMA_VERSION = 1
 MAX_REPLAYS = 120
@@ -124,6 +125,7 @@ def _described(side: Side) -> Document:
         "num_incomplete": side.num_incomplete,
         "num_scripts": len(side.excited),
         "is_lock_step": side.is_lock_step,
+        "losses": {name: one.as_dict() for name, one in side.losses.items()},
         "tasks": {
             name: {k: list(v) for k, v in value.items()} for name, value in side.tasks.items()
         },
@@ -148,6 +150,9 @@ def _notes(a: Side, b: Side) -> list[str]:
             notes.append(f"{name} is an emulated bus: none of its numbers is of hardware")
         if side.num_incomplete:
             notes.append(f"{side.num_incomplete} episodes of {name} were not completed")
+        notes += [f"{name}: {note}" for note in joint_notes(side.losses)]
+        if side.coverage:
+            notes.append(f"{name}: {side.coverage}")
     return notes
 
 

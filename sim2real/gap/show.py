@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 NUM_CONTRIBUTORS = 3
@@ -36,7 +37,7 @@ def show_gap(console: Console, document: Mapping[str, Any]) -> None:
         if table is not None:
             console.print(table)
     for note in document["notes"]:
-        console.print(f"note: {note}")
+        console.print(f"note: {escape(note)}")
     for task, reason in (document["identification"] or {}).get("left_out", {}).items():
         console.print(f"{task}: not identified: {reason}")
     for section, reason in document["left_out"].items():

@@ -7,16 +7,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sim2real.contract.errors import BadInput
+from sim2real.evaluation.coverage import coverage_note
 from sim2real.evaluation.header import Header
 from sim2real.evaluation.recorder import HEADER_RECORD
+from sim2real.evaluation.records import EpisodeKey
 from sim2real.gap.beliefs import BeliefPath, Paths
 from sim2real.gap.closed_loop import Outcome, Outcomes
 from sim2real.gap.excitation import CONDITION, RECORD, excited_task
 from sim2real.gap.latency import Ticks
 from sim2real.gap.motion import Motion, PairKey
 from sim2real.gap.recorded_motion import goals_of_ticks, motion_of, stretches, ticks_of
+from sim2real.recording.bag import METADATA, is_bag
 from sim2real.recording.episodes import Episode, episodes
+from sim2real.recording.losses import Losses, joint_notes, losses_of
 from sim2real.recording.reader import RecordingData, read_recording
+from sim2real.recording.writer import PART, SUFFIX
 
 LABELS = {"simulated": "simulation", "emulated": "emulated bus", "serial": "hardware"}
 """what a kind of robot is called where numbers are shown; only servos on a port are hardware"""
@@ -51,6 +56,10 @@ class Side:
     ticks: Ticks
     num_incomplete: int
     """episodes that were not completed: they are not compared"""
+    losses: Mapping[str, Losses]
+    """what is known to be missing, by recording; only of those that lack something"""
+    coverage: str
+    """which episodes of the evaluation are in no recording; empty where all are"""
 
     @property
     def label(self) -> str:
@@ -67,20 +76,23 @@ class Side:
         return [motion for motion in self.motions if motion.key.condition != CONDITION]
 
 
-def read_side(path: Path) -> Side:
+def read_side(path: Path, namespace: str | None = None) -> Side:
     """Read a recording, or every recording in a folder and in those below it.
 
-    Raises `BadInput` where there is none, where they are not of one robot and one policy, or where
-    nothing moved.
+    `namespace` is the robot's where recordings hold several. Raises `BadInput` where there is no
+    recording, where they are not of one robot and one policy, or where nothing moved.
     """
-    files = [path] if path.is_file() else sorted(path.rglob("*.mcap"))
+    files = recordings_below(path)
     if not files:
         raise BadInput(str(path), "recordings", found="none", expected="files called *.mcap")
     gathered = _Gathered()
-    for recording in sorted(map(read_recording, files), key=lambda found: found.start_ns):
+    found = [read_recording(file, namespace) for file in files]
+    for recording in sorted(found, key=lambda one: one.start_ns):
         gathered.add(recording)
     if not gathered.motions:
-        raise BadInput(str(path), "motions", found="none", expected="completed episodes, or steps")
+        raise BadInput(
+            str(path), "motions", found=gathered.found, expected="completed episodes, or steps"
+        )
     return Side(
         path=path,
         robot=_only_one(path, "robot", gathered.robots),
@@ -94,7 +106,22 @@ def read_side(path: Path) -> Side:
         beliefs=gathered.belief_paths(),
         ticks=Ticks.joined(gathered.ticks),
         num_incomplete=gathered.num_incomplete,
+        losses={name: one for name, one in gathered.losses.items() if one},
+        # One file was chosen by whoever named it; a folder is to hold all.
+        coverage="" if path.is_file() else gathered.coverage(),
     )
+
+
+def recordings_below(path: Path) -> list[Path]:
+    """A recording itself, or all in a folder; a rosbag2 folder is one, with its files."""
+    if path.is_file() or is_bag(path):
+        return [path]
+    bags = sorted(found.parent for found in path.rglob(METADATA))
+    inside = {file for bag in bags for file in bag.iterdir()}
+    loose = [file for file in path.rglob(f"*{SUFFIX}") if file not in inside]
+    # What a killed process left is a recording too.
+    torn = [file for file in path.rglob(f"*{SUFFIX}{PART}") if file not in inside]
+    return sorted([*bags, *loose, *torn])
 
 
 @dataclass(kw_only=True)
@@ -111,6 +138,8 @@ class _Gathered:
     ticks: list[Ticks] = field(default_factory=list)
     num_incomplete: int = 0
     is_lock_step: bool = False
+    losses: dict[str, Losses] = field(default_factory=dict)
+    headers: dict[str, Header] = field(default_factory=dict)
 
     def add(self, recording: RecordingData) -> None:
         if recording.metadata is not None:
@@ -118,12 +147,33 @@ class _Gathered:
             self.fingerprints.add(recording.metadata.robot_fingerprint)
         header = recording.more.get(HEADER_RECORD)
         if header is not None:
-            self.tasks.update(Header.from_json(header["header"], str(recording.path)).tasks)
+            text = header["header"]
+            self.headers[text] = Header.from_json(text, str(recording.path))
+            self.tasks.update(self.headers[text].tasks)
+        found = list(episodes(recording))
+        name = recording.path.name
+        # Files in two folders may have the same name.
+        self.losses[str(recording.path) if name in self.losses else name] = losses_of(
+            recording, found
+        )
         if RECORD in recording.more:
             self._add_script(recording)
         else:
-            for episode in episodes(recording):
+            for episode in found:
                 self._add_episode(episode)
+
+    @property
+    def found(self) -> str:
+        """What there is instead of motions."""
+        return "; ".join(["none", *joint_notes(self.losses)])
+
+    def coverage(self) -> str:
+        """Which episodes of the evaluation are in no recording."""
+        found = {
+            EpisodeKey(key.task, key.condition, key.trial, key.episode) for key in self.outcomes
+        }
+        notes = (coverage_note(header, found) for header in self.headers.values())
+        return "; ".join(note for note in notes if note)
 
     def belief_paths(self) -> Paths:
         """Trials put together from their episodes."""

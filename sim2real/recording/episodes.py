@@ -129,11 +129,17 @@ def _runs(policy: list[Recorded]) -> list[_Run]:
     for row, item in enumerate(policy):
         if item.topic != "policy_step":
             continue
-        if item.message.tick == 0 or not runs:
+        if not runs or not _follows(runs[-1].steps[-1].message, item.message):
             runs.append(_Run([], row))
         runs[-1].steps.append(item)
         runs[-1] = runs[-1]._replace(end=row)
     return runs
+
+
+def _follows(one: Any, other: Any) -> bool:
+    """Whether a step may be of the same episode as the one before; in between some may be lost."""
+    is_same = (one.trial, one.episode) == (other.trial, other.episode)
+    return is_same and bool(other.tick > one.tick)
 
 
 def _key(item: Recorded) -> tuple[Any, ...]:

@@ -18,6 +18,8 @@ RECORD = "taskbelief"
 """name of the MCAP metadata record that holds it"""
 GAPS = "gaps"
 """name of the record that says, by topic, how many messages are missing; none where all are here"""
+SCRIPT = "taskbelief_excitation"
+"""name of the record that says which script a recording is of, and on which task"""
 
 
 @dataclass(frozen=True, kw_only=True)

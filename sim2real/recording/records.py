@@ -16,7 +16,7 @@ import zstandard
 from mcap.data_stream import ReadDataStream
 from mcap.exceptions import McapError
 from mcap.opcode import Opcode
-from mcap.records import Channel, Chunk, Message, Metadata, Schema
+from mcap.records import Channel, Chunk, Message, Metadata, Schema, Statistics
 from mcap.stream_reader import breakup_chunk
 
 from sim2real.contract.errors import BadInput
@@ -36,6 +36,15 @@ class Raw(NamedTuple):
     message: Message
 
 
+class Stated(NamedTuple):
+    """What a finished file says about a channel in its index."""
+
+    schema: Schema | None
+    channel: Channel
+    num_messages: int | None
+    """how many messages were written; None where it does not say"""
+
+
 class End(NamedTuple):
     """Where reading ended."""
 
@@ -43,6 +52,8 @@ class End(NamedTuple):
     """the file was finished"""
     offset: int
     """bytes that could be read"""
+    stated: tuple[Stated, ...] = ()
+    """every channel that the index names, also those without a message"""
 
 
 def records(path: Path) -> Iterator[Raw | Metadata | End]:
@@ -67,7 +78,8 @@ def _records(file: IO[bytes]) -> Iterator[Raw | Metadata | End]:
         offset = file.tell()
         frame = _frame(file)
         if frame is None or frame[0] == Opcode.DATA_END:  # what follows is the index
-            yield End(is_whole=frame is not None, offset=offset)
+            stated = () if frame is None else _stated(file)
+            yield End(is_whole=frame is not None, offset=offset, stated=stated)
             return
         try:
             found = list(_decoded(*frame))
@@ -80,10 +92,34 @@ def _records(file: IO[bytes]) -> Iterator[Raw | Metadata | End]:
             elif isinstance(record, Channel):
                 channels[record.id] = record
             elif isinstance(record, Message):
-                channel = channels[record.channel_id]
+                channel = channels.get(record.channel_id)
+                if channel is None:
+                    yield End(is_whole=False, offset=offset)
+                    return
                 yield Raw(schemas.get(channel.schema_id), channel, record)
             else:
                 yield record
+
+
+def _stated(file: IO[bytes]) -> tuple[Stated, ...]:
+    """What the index says of the channels; nothing where it is damaged or was never written."""
+    schemas, channels, counts = dict[int, Schema](), list[Channel](), dict[int, int]()
+    while (frame := _frame(file)) is not None and frame[0] != Opcode.FOOTER:
+        try:
+            found = list(_decoded(*frame))
+        except _DAMAGED:
+            break
+        for record in found:
+            if isinstance(record, Schema):
+                schemas[record.id] = record
+            elif isinstance(record, Channel):
+                channels.append(record)
+            elif isinstance(record, Statistics):
+                counts = dict(record.channel_message_counts)
+    return tuple(
+        Stated(schemas.get(one.schema_id), one, counts.get(one.id, 0) if counts else None)
+        for one in channels
+    )
 
 
 def _frame(file: IO[bytes]) -> tuple[int, bytes] | None:
@@ -108,4 +144,6 @@ def _decoded(opcode: int, content: bytes) -> list[Any]:
         return [Schema.read(stream)]
     if opcode == Opcode.CHANNEL:
         return [Channel.read(stream)]
+    if opcode == Opcode.STATISTICS:
+        return [Statistics.read(stream)]
     return [Metadata.read(stream)] if opcode == Opcode.METADATA else []

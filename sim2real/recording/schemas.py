@@ -7,7 +7,7 @@ installed can hold them to it (`tests/recording/test_schemas.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -90,13 +90,23 @@ def definition(name: str) -> str:
 @cache
 def fields(name: str) -> Mapping[str, Field]:
     """The fields of a message in their order; constants are none."""
-    found: dict[str, Field] = {}
-    for line in definition(name).splitlines():
+    return {
+        field: Field(type=kind.removesuffix("[]"), is_array=kind.endswith("[]"))
+        for field, kind in _declared(definition(name))
+    }
+
+
+def field_names(text: str) -> set[str]:
+    """The fields of the message that a schema's text defines, without those of what it needs."""
+    return {field for field, _ in _declared(text.partition(_SEPARATOR)[0])}
+
+
+def _declared(text: str) -> Iterator[tuple[str, str]]:
+    """Name and type of every field."""
+    for line in text.splitlines():
         words = line.split("#")[0].split()
-        if words and "=" not in "".join(words[1:]):
-            kind = words[0]
-            found[words[1]] = Field(type=kind.removesuffix("[]"), is_array=kind.endswith("[]"))
-    return found
+        if len(words) > 1 and "=" not in "".join(words[1:]):
+            yield words[1], words[0]
 
 
 @cache

@@ -14,7 +14,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sim2real.recording.episodes import episodes
+from sim2real.recording.losses import losses_of
 from sim2real.recording.reader import RecordingData
+from sim2real.recording.topics import TOPICS
 
 RESULT_FIELDS = (
     "task",
@@ -33,8 +36,9 @@ RESULT_FIELDS = (
 
 
 def summary(recording: RecordingData) -> dict[str, Any]:
-    """Plain JSON: what was recorded and for how long, episodes, evidence, safety and timing."""
+    """Plain JSON: what was recorded and for how long, what is missing, episodes and timing."""
     seconds = (recording.end_ns - recording.start_ns) * 1e-9
+    losses = losses_of(recording, list(episodes(recording)))
     started = datetime.fromtimestamp(recording.start_ns * 1e-9, UTC)
     return {
         "file": str(recording.path),
@@ -43,19 +47,32 @@ def summary(recording: RecordingData) -> dict[str, Any]:
         "namespace": recording.namespace,
         "started_at": started.isoformat(timespec="milliseconds") if recording.counts else None,
         "duration_s": seconds,
-        "topics": {
-            name: {
-                "type": recording.types[name],
-                "messages": count,
-                "rate_hz": (count - 1) / seconds if count > 1 and seconds > 0 else None,
-            }
-            for name, count in recording.counts.items()
-        },
-        "missing": recording.missing,
+        "messages": sum(recording.counts.values()) + sum(recording.others.values()),
+        "topics": _topics(recording, seconds),
+        "missing": dict(losses.messages),
+        "losses": losses.as_dict(),
+        "notes": losses.notes,
         "episodes": _episodes(recording),
         "rejections": _rejections(recording),
         "safety_events": _safety_events(recording),
         "timing": _timing(recording),
+    }
+
+
+def _topics(recording: RecordingData, seconds: float) -> dict[str, Any]:
+    """All that are in the file: the robot's by relative name, others by their own."""
+    topics = {name: (recording.types[name], count) for name, count in recording.counts.items()}
+    for key, count in recording.others.items():
+        # A topic with messages of two types is there twice.
+        name = f"{key.topic} ({key.type})" if key.topic in topics else key.topic
+        topics[name] = (key.type, count)
+    return {
+        name: {
+            "type": kind,
+            "messages": count,
+            "rate_hz": (count - 1) / seconds if count > 1 and seconds > 0 else None,
+        }
+        for name, (kind, count) in topics.items()
     }
 
 
@@ -122,18 +139,19 @@ def show(recording: RecordingData, *, json: bool = False) -> None:
     if document["episodes"]:
         console.print(_episode_table(document["episodes"]))
         _show_broken_off(console, document["episodes"])
-    if not document["is_whole"]:
-        console.print("[bold red]torn off[/]  everything that was flushed before is above")
+    for note in document["notes"]:
+        console.print(f"[bold red]incomplete[/]  {escape(note)}", soft_wrap=True)
 
 
 def _overview(document: dict[str, Any]) -> Table:
-    table = Table(title=document["file"], show_header=False, title_justify="left")
+    table = Table(title=escape(document["file"]), show_header=False, title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     origin, timing = document["metadata"], document["timing"]
     rows = [
         ("began", document["started_at"] or "never"),
         ("lasts", f"{document['duration_s']:.1f} s"),
+        ("holds", f"{document['messages']} messages of {len(document['topics'])} topics"),
     ]
     if origin is None:
         rows.append(("origin", "unknown: another program wrote it"))
@@ -148,8 +166,6 @@ def _overview(document: dict[str, Any]) -> Table:
         ("readings", _counts_text(document["rejections"])),
         ("safety", _counts_text(document["safety_events"]) or "no events"),
     ]
-    if document["missing"]:
-        rows.append(("missing", _counts_text(document["missing"])))
     if timing:
         rows += [
             ("ticks", f"{timing['ticks']}, {timing['missed']} deadlines missed, "
@@ -180,7 +196,9 @@ def _topic_table(document: dict[str, Any]) -> Table:
     table.add_column("type")
     for name, topic in document["topics"].items():
         rate = "" if topic["rate_hz"] is None else f"{topic['rate_hz']:.1f}"
-        table.add_row(name, str(topic["messages"]), rate, topic["type"].rpartition("/")[2])
+        # What is not ours may be of any package.
+        kind = topic["type"].rpartition("/")[2] if name in TOPICS else topic["type"]
+        table.add_row(escape(name), str(topic["messages"]), rate, escape(kind))
     return table
 
 

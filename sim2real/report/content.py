@@ -143,6 +143,8 @@ def _warnings(evaluation: EvaluationFolder, recorded: Recorded) -> list[str]:
         names = ", ".join(evaluation.missing[:3])
         more = "" if len(evaluation.missing) <= 3 else f" and {len(evaluation.missing) - 3} more"
         warnings.append(f"Recordings are missing: {names}{more}.")
+    warnings += [f"{note[:1].upper()}{note[1:]}." for note in results.get("notes", ())]
+    warnings += [f"In {note}." for note in recorded.notes]
     num_episodes = sum(len(row["episodes"]) for row in results["per_task"])
     num_traces = sum(trace.condition == "adapted" for trace in recorded.traces)
     if evaluation.recordings and num_traces < num_episodes:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sim2real.recording.episodes import Episode, episodes
+from sim2real.recording.losses import Losses, joint_notes, losses_of
 from sim2real.recording.reader import RecordingData, read_recording
 from sim2real.report.episode_trace import EpisodeTrace
 from sim2real.report.latency import Timing, timing_of
@@ -23,18 +24,25 @@ class Recorded:
     timing: Timing
     recorded_at: tuple[str, ...]
     """when each recording began, ISO 8601, in order"""
+    notes: Sequence[str] = ()
+    """what is known to be missing in them"""
 
 
-def read_recordings(paths: Sequence[Path]) -> Recorded:
-    """Raises `BadInput` for a file that is no recording."""
+def read_recordings(paths: Sequence[Path], namespace: str | None = None) -> Recorded:
+    """`namespace` is the robot's where recordings hold several.
+
+    Raises `BadInput` for a file that is no recording.
+    """
     latest: dict[tuple[str, str, int, int], tuple[int, EpisodeTrace]] = {}
-    ticks, steps, moments = [], [], []
+    ticks, steps, moments, lost = [], [], [], dict[str, Losses]()
     for path in paths:
-        recording = read_recording(path)
+        recording = read_recording(path, namespace)
         if recording.metadata is not None:
             moments.append(recording.metadata.recorded_at)
         skill = _skill(recording)
-        for episode in episodes(recording):
+        found = list(episodes(recording))
+        lost[path.name] = losses_of(recording, found)
+        for episode in found:
             ticks.append(episode.ticks)
             steps.append(episode.steps)
             trace = _trace(episode, skill)
@@ -45,6 +53,7 @@ def read_recordings(paths: Sequence[Path]) -> Recorded:
         traces=[trace for _, trace in latest.values()],
         timing=timing_of(ticks, steps),
         recorded_at=tuple(sorted(moments)),
+        notes=joint_notes(lost),
     )
 
 

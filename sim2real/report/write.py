@@ -21,6 +21,7 @@ def report(
     folder: Annotated[Path, tyro.conf.Positional],
     compare: Path | None = None,
     gap: Path | None = None,
+    namespace: str | None = None,
 ) -> None:
     """Write FOLDER/report.html about the evaluation in FOLDER, and FOLDER/figures/*.csv.
 
@@ -28,11 +29,18 @@ def report(
         folder: what `taskbelief evaluate --out` wrote.
         compare: another evaluation of the same bundle, as in simulation, to set beside it.
         gap: what `taskbelief gap` wrote; by default gap.json in FOLDER, where there is one.
+        namespace: of the robot, where recordings hold the topics of several.
     """
-    print(write_report(folder, compare=compare, gap=gap))
+    print(write_report(folder, compare=compare, gap=gap, namespace=namespace))
 
 
-def write_report(folder: Path, *, compare: Path | None = None, gap: Path | None = None) -> Path:
+def write_report(
+    folder: Path,
+    *,
+    compare: Path | None = None,
+    gap: Path | None = None,
+    namespace: str | None = None,
+) -> Path:
     """Write the page and its figures' numbers, each beside its target and renamed.
 
     Returns the page's path. Raises `BadInput` for results, recordings or a gap that cannot be used.
@@ -42,7 +50,7 @@ def write_report(folder: Path, *, compare: Path | None = None, gap: Path | None 
     evaluation = read_evaluation(folder)
     sources = Sources(
         evaluation=evaluation,
-        recorded=read_recordings(evaluation.recordings),
+        recorded=read_recordings(evaluation.recordings, namespace),
         compared=None if compare is None else read_evaluation(compare).results,
         gap=None if gap is None else read_gap(gap),
     )

@@ -153,7 +153,7 @@ def test_of_two_robots_one_is_picked(tmp_path):
     path = tmp_path / "a.mcap"
     foreign(path, ("/left/control_tick", TICK, "cdr"), ("/right/hand/control_tick", TICK, "cdr"))
 
-    with pytest.raises(BadInput, match=r"namespace: found .*left.*right.*, expected one robot"):
+    with pytest.raises(BadInput, match=r"found .*left.*right.*--namespace left"):
         read_recording(path)
     assert read_recording(path, "left").counts == {"control_tick": 1}
     right = read_recording(path, "/right/hand")

@@ -38,6 +38,7 @@ def gap(
     task: str | None = None,
     identify: int = 0,
     seed: int = 0,
+    namespace: tuple[str, ...] = (),
 ) -> int:
     """Measure what lies between A and B: B minus A, from their recordings alone.
 
@@ -53,13 +54,16 @@ def gap(
         task: FILE:INDEX, a task of a saved set whose dynamics all replays run in instead.
         identify: how many of B's tasks to identify the dynamics of, from its recordings.
         seed: of the bootstraps.
+        namespace: of the robot, where recordings hold the topics of several: one for A and B, or
+            A's and B's, as in `--namespace left right`.
     """
     if identify < 0:
         raise BadInput("command line", "--identify", found=identify, expected="0 or more")
     spec = load_robot_spec()
     base = load_physics_model(spec)
     fixed = None if task is None else _dynamics_of(dict(task_named(task).parameters))
-    sides = read_side(a), read_side(b)
+    of_a, of_b = _namespaces(namespace)
+    sides = read_side(a, of_a), read_side(b, of_b)
     assumed = _assumed(sides[1], dynamics, fixed)
 
     def model_of(side: Side, name: str) -> mujoco.MjModel:
@@ -83,6 +87,15 @@ def gap(
         _write(out, document, sides[1])
     show_gap(console, document)
     return 0
+
+
+def _namespaces(given: tuple[str, ...]) -> tuple[str | None, str | None]:
+    """A's and B's; None: there is one robot only."""
+    if len(given) > 2:
+        raise BadInput(
+            "command line", "--namespace", found=given, expected="one name, or A's and B's"
+        )
+    return (given[0], given[-1]) if given else (None, None)
 
 
 def _assumed(
