@@ -177,10 +177,18 @@ def test_a_later_episode_begins_with_its_own_first_observation(
 def test_no_stored_transition_joins_two_episodes(
     algorithm: str, counting: CountingFamily, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever becomes a row, of a replay or of context, has been one step of one episode."""
+    """Whatever becomes a row, of a replay, of context or of a trial, was one step of an episode."""
     seen: list[Transition] = []
+    from training.parts import trials
     from training.parts.replay import TransitionLayout
 
+    stacked = trials.stacked
+
+    def watched(steps: Sequence[trials.Recorded], *others: Any, **options: Any) -> trials.Trials:
+        seen.extend(step.transition for step in steps)
+        return stacked(steps, *others, **options)
+
+    monkeypatch.setattr(trials, "stacked", watched)
     for layout, verb in ((ContextLayout, "row"), (TransitionLayout, "rows")):
         original = getattr(layout, verb)
         monkeypatch.setattr(

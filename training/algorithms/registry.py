@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from training.algorithms import pearl, rl2, sac
+from training.algorithms import e_maml, maesn, maml, pearl, promp, reinforce, rl2, sac
 
 ALGORITHMS: Mapping[str, type[Any]] = {
+    "reinforce": reinforce.Reinforce,
+    "maml": maml.Maml,
+    "e_maml": e_maml.EMaml,
+    "promp": promp.Promp,
+    "maesn": maesn.Maesn,
     "pearl": pearl.Pearl,
     "rl2": rl2.Rl2,
     "sac": sac.Sac,

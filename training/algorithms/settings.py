@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
 
 from sim2real.contract.context import ContextLayout
-from training.parts.checked import Count, Discount, Positive, Settings, Share, Weight
+from training.parts.checked import (
+    Count,
+    Discount,
+    NonNegative,
+    Positive,
+    Settings,
+    Share,
+    Sizes,
+    Weight,
+)
+from training.parts.gradient_adaptation import Credit, ParameterAdaptation
+from training.parts.inner_loop import MetaGradient
+from training.parts.policies import DiagonalGaussianPolicy
 from training.parts.running_stats import RunningStats
 from training.tasks.task import TaskFamily, dynamics_vary
 from training.worlds.vector_world import VectorWorld
@@ -116,3 +129,120 @@ class PpoSettings(Settings):
     """longer gradients are shortened to this"""
     reward_scale: Positive = 1.0
     """multiplies the rewards that are learnt from"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplorationSettings(ObservationSettings):
+    """What learners that adapt by gradients explore with, and what they make of it."""
+
+    hidden_sizes: Sizes = (64, 64)
+    """hidden layers of the policy; tanh, for second derivatives matter"""
+    initial_log_std: float = 0.0
+    """of the actions; learnt, the same in every state"""
+    min_log_std: float = -4.0
+    """as sure as actions may get: without noise nothing adapts"""
+    tasks_per_iteration: Count = 20
+    """train tasks of an iteration"""
+    num_exploration_episodes: Count = 20
+    """what an inner step sees: in training side by side, in a trial one after the other"""
+    num_inner_steps: Count = 1
+    """each on episodes that the one before led to"""
+    discount: Share = 0.99
+    """per step, within episodes"""
+    gae_lambda: Weight = 1.0
+    """of generalised advantage estimation; 1: the whole rest of the episode"""
+    training_reward: Literal["dense", "sparse"] = "dense"
+    """what is learnt from, in inner and outer steps"""
+    adaptation_reward: Literal["dense", "sparse"] = "dense"
+    """what a trial adapts on once it is learnt; a robot pays what the evaluator pays"""
+
+    @property
+    def num_worlds(self) -> int:
+        """Episodes side by side."""
+        return self.tasks_per_iteration * self.num_exploration_episodes
+
+    def training_credit(self) -> Credit:
+        return self._credit(self.training_reward)
+
+    def trial_credit(self) -> Credit:
+        return self._credit(self.adaptation_reward)
+
+    def _credit(self, reward: str) -> Credit:
+        return Credit(
+            discount=self.discount,
+            gae_lambda=self.gae_lambda,
+            uses_sparse_reward=reward == "sparse",
+        )
+
+    def policy(
+        self, worlds: VectorWorld, generator: torch.Generator, *, latent_size: int = 0
+    ) -> DiagonalGaussianPolicy:
+        """As learning begins; the world clips its actions."""
+        return DiagonalGaussianPolicy(
+            worlds.observation_size + latent_size,
+            self.hidden_sizes,
+            worlds.action_size,
+            initial_log_std=self.initial_log_std,
+            generator=generator,
+            activation="tanh",
+            bounds_mean=False,
+            min_log_std=self.min_log_std,
+        )
+
+    def require_adapted_episode(self, num_trial_episodes: int) -> None:
+        """Raises `ValueError` for trials that end before anything could come of adapting."""
+        exploring = self.num_exploration_episodes * self.num_inner_steps
+        if num_trial_episodes <= exploring:
+            raise ValueError(
+                f"num_trial_episodes: found {num_trial_episodes}, expected more than the "
+                f"{exploring} that explore"
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class InnerStepSettings(ExplorationSettings):
+    """An inner step of the policy's parameters."""
+
+    inner_learning_rate: Positive = 0.1
+    """of an inner step: plain gradient descent"""
+    adapts_log_std: bool = True
+    """whether an inner step moves the deviation of actions, too"""
+    meta_gradient: Literal["second_order", "first_order"] = "second_order"
+    """whether outer steps know that inner gradients depend on where they were taken"""
+
+    def adaptation(
+        self, policy: DiagonalGaussianPolicy, *, uses_ratio: bool = False
+    ) -> ParameterAdaptation:
+        return ParameterAdaptation(
+            policy,
+            step_size=self.inner_learning_rate,
+            uses_ratio=uses_ratio,
+            meta_gradient=MetaGradient(self.meta_gradient),
+            frozen=() if self.adapts_log_std else ("log_std",),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrustRegionSettings(Settings):
+    """An outer step within a trust region."""
+
+    max_kl: Positive = 0.01
+    """mean divergence that a step may make, in nats"""
+    num_cg_iterations: Count = 10
+    """of conjugate gradients, for its direction"""
+    damping: NonNegative = 1e-5
+    """added to the divergence's curvature"""
+    backtrack_ratio: Share = 0.8
+    """what a step that is refused is shortened by"""
+    max_backtracks: Count = 15
+    """how often that is tried"""
+
+    def trust_region(self) -> dict[str, Any]:
+        """As `training.parts.trust_region` takes them."""
+        return {
+            "max_kl": self.max_kl,
+            "num_cg_iterations": self.num_cg_iterations,
+            "damping": self.damping,
+            "backtrack_ratio": self.backtrack_ratio,
+            "max_backtracks": self.max_backtracks,
+        }

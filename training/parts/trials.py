@@ -109,7 +109,7 @@ def by_task(values: Tensor, num_tasks: int) -> Tensor:
     return grouped.transpose(0, 1)
 
 
-class _Recorded(NamedTuple):
+class Recorded(NamedTuple):
     """One step of all worlds, (W, ...)."""
 
     drawn: Drawn
@@ -142,7 +142,7 @@ def collect_trials(
     """
     if num_episodes < 1:
         raise ValueError(f"{num_episodes} episodes in a trial: at least one is needed")
-    steps: list[_Recorded] = []
+    steps: list[Recorded] = []
     episode = np.zeros(len(tasks), np.int64)
     starts = np.ones(len(tasks), bool)
     observation = world.reset(tasks, seed)
@@ -155,13 +155,13 @@ def collect_trials(
         transition = _transition(observation, result)
         actor.observe(transition, result.sparse_reward, running)
         steps.append(
-            _Recorded(drawn, transition, result.sparse_reward, starts, running, episode.copy())
+            Recorded(drawn, transition, result.sparse_reward, starts, running, episode.copy())
         )
         ended = running & (result.terminated | result.truncated)
         episode += ended
         starts = ended & (episode < num_episodes)
         observation = result.observation
-    return _stacked(steps, device, context_layout, uses_sparse_context=uses_sparse_context)
+    return stacked(steps, device, context_layout, uses_sparse_context=uses_sparse_context)
 
 
 def _transition(observation: Float, result: StepResult) -> Transition:
@@ -175,8 +175,8 @@ def _transition(observation: Float, result: StepResult) -> Transition:
     )
 
 
-def _stacked(
-    steps: Sequence[_Recorded],
+def stacked(
+    steps: Sequence[Recorded],
     device: torch.device,
     layout: ContextLayout | None,
     *,

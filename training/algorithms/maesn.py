@@ -1,0 +1,170 @@
+"""MAESN: a policy with a latent that holds still for an episode, and adapts alone.
+
+Gupta et al. 2018, https://arxiv.org/abs/1802.07245. Every train task has a Gaussian over the
+latent, near a unit Gaussian, from which new tasks start. The inner step moves it, in closed form
+(`training.parts.latent_adaptation`); outside, a trust region moves the policy, all tasks' Gaussians
+and the step sizes.
+
+Differs from the authors' code: step sizes stay positive; a task that is drawn twice counts twice
+and its latent is not stepped twice; hidden layers are tanh. In a trial, exploration is the
+latent's alone: actions are the mean, as a robot likes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from training.algorithms.learner import TrainingSetup
+from training.algorithms.settings import ExplorationSettings, TrustRegionSettings
+from training.parts.checked import Count, NonNegative, Positive, Sizes
+from training.parts.distributions import DiagonalGaussian
+from training.parts.gradient_actor import GradientActor
+from training.parts.gradient_adaptation import Stage, adapted_through, mean_over_tasks
+from training.parts.inner_loop import likelihood_ratio_loss
+from training.parts.latent_adaptation import LatentAdaptation, TaskLatents, divergence_from_prior
+from training.parts.ppo import masked_mean
+from training.parts.task_stages import collect_stages, draw_tasks, figures_of
+from training.parts.trust_region import trust_region_step
+from training.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaesnConfig(ExplorationSettings, TrustRegionSettings):
+    """Settings of MAESN; the defaults are its authors', where they say so."""
+
+    hidden_sizes: Sizes = (100, 100)
+    """hidden layers of the policy, which sees observation and latent; tanh"""
+    latent_size: Count = 2
+    """of what is drawn for an episode"""
+    initial_step_size: Positive = 0.5
+    """of the latents' means and log-deviations; learnt, one for each element"""
+    kl_weight: NonNegative = 0.1
+    """of the latents' divergence from a unit Gaussian before adapting, per nat and task"""
+
+    @classmethod
+    def smallest(cls) -> MaesnConfig:
+        """Everything in it, in a second: to try a family out, and for tests."""
+        return cls(hidden_sizes=(8,), tasks_per_iteration=3, num_exploration_episodes=1)
+
+
+class Collected(NamedTuple):
+    """Episodes before and after each inner step, and of which train tasks (K,) they are."""
+
+    tasks: Tensor
+    stages: list[Stage]
+
+
+class Maesn:
+    """The learner: a policy, a latent for each train task, step sizes."""
+
+    config_type = MaesnConfig
+    adapts = True
+    is_told_task = False
+    why_not_deployable = "the kind `gradient` is not served by robots yet"
+
+    def __init__(self, config: MaesnConfig, setup: TrainingSetup) -> None:
+        config.require_adapted_episode(setup.num_trial_episodes)
+        self.config, self.tasks = config, setup.tasks
+        self.worlds = setup.make_worlds(config.num_worlds)
+        self.state = setup.learner_state(config.statistics(self.worlds, setup.device), stream=7)
+        initial = self.state.initial
+        self.policy = config.policy(self.worlds, initial, latent_size=config.latent_size).to(
+            setup.device
+        )
+        self.latents = TaskLatents(
+            len(self.tasks),
+            config.latent_size,
+            initial_step_size=config.initial_step_size,
+            generator=initial,
+        ).to(setup.device)
+        self.adaptation = LatentAdaptation(self.policy, self.latents)
+        self.state.keep(modules={"policy": self.policy, "latents": self.latents})
+
+    def iterate(self, progress: float) -> dict[str, float]:
+        chosen = draw_tasks(self.state, len(self.tasks), self.config.tasks_per_iteration)
+        collected = self.collect(chosen)
+        losses = self.state.counted(
+            (self.outer_step(collected) for _ in range(1)),
+            num_steps=1,
+            max_critic_value=float("inf"),
+        )
+        return {**figures_of(collected.stages), **losses}
+
+    def collect(self, chosen: Tensor) -> Collected:
+        """Before and after each inner step, on the train tasks `chosen` (K,)."""
+        stages = collect_stages(
+            self.worlds,
+            [self.tasks[index] for index in chosen],
+            self.adaptation,
+            self.latents.of(chosen),
+            self.state,
+            self.config.training_credit(),
+            num_inner_steps=self.config.num_inner_steps,
+        )
+        return Collected(chosen, stages)
+
+    # ---- improving -----------------------------------------------------------------------------
+
+    def adapted_policies(self, collected: Collected) -> DiagonalGaussian:
+        """(K, T, M, A) on the adapted latents, whose noise is that of the last episodes."""
+        last = collected.stages[-1]
+        start = self.latents.of(collected.tasks)
+        own = adapted_through(self.adaptation, start, collected.stages[:-1])[-1]
+        policies: DiagonalGaussian = self.adaptation.distributions(own, last.observation, last.held)
+        return policies
+
+    def prior_divergence(self, collected: Collected) -> Tensor:
+        """() mean KL from the prior of the latents *before* adapting: where trials will begin."""
+        return divergence_from_prior(self.latents.of(collected.tasks)).mean()
+
+    def loss(self, collected: Collected) -> Tensor:
+        """() what the outer step lowers."""
+        last = collected.stages[-1]
+        density = self.adapted_policies(collected).log_density(last.action)
+        surrogate = mean_over_tasks(
+            likelihood_ratio_loss, density, last.log_density, last.advantage, last.is_valid
+        )
+        return surrogate + self.config.kl_weight * self.prior_divergence(collected)
+
+    def outer_step(self, collected: Collected) -> dict[str, Tensor]:
+        """One step of policy, latents and step sizes within the trust region, or none."""
+        with torch.no_grad():
+            before = self.adapted_policies(collected).detached()
+            prior_divergence = self.prior_divergence(collected)
+
+        def divergence() -> Tensor:
+            moved = before.kl_from(self.adapted_policies(collected))
+            return mean_over_tasks(masked_mean, moved, collected.stages[-1].is_valid)
+
+        step = trust_region_step(
+            lambda: self.loss(collected),
+            divergence,
+            [*self.policy.parameters(), *self.latents.parameters()],
+            **self.config.trust_region(),
+        )
+        return {
+            "policy_loss": torch.tensor(step.loss_before),
+            "gain": torch.tensor(step.loss_before - step.loss_after),
+            "kl": torch.tensor(step.kl),
+            "accepted": torch.tensor(float(step.is_accepted)),
+            "prior_kl": prior_divergence,
+            "step_size": self.latents.step_sizes().mean(),
+        }
+
+    # ---- being used ----------------------------------------------------------------------------
+
+    def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> GradientActor:
+        return GradientActor(
+            self.adaptation,
+            self.latents.prior(len(tasks)),
+            self.state.statistics,
+            self.config.trial_credit(),
+            num_exploration_episodes=self.config.num_exploration_episodes,
+            num_inner_steps=self.config.num_inner_steps,
+            generator=None if is_deterministic else self.state.generator,
+        )

@@ -1,0 +1,155 @@
+"""ProMP: MAML whose gradient also knows that exploring decides what is adapted on.
+
+Rothfuss et al. 2019, https://arxiv.org/abs/1810.06784. The inner loss is the advantage-weighted
+ratio π / π_old in place of the log-likelihood: the same step, but its derivative credits actions
+taken before adapting, at low variance. Outside, a few steps of Adam on a clipped ratio, held near
+the policy that explored by its divergence there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from training.algorithms.learner import TrainingSetup
+from training.algorithms.settings import InnerStepSettings
+from training.parts.checked import Count, NonNegative, Positive
+from training.parts.distributions import DiagonalGaussian
+from training.parts.gradient_actor import GradientActor
+from training.parts.gradient_adaptation import Stage, adapted_through, mean_over_tasks
+from training.parts.ppo import clipped_surrogate_loss, masked_mean
+from training.parts.task_stages import collect_stages, draw_tasks, figures_of
+from training.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrompConfig(InnerStepSettings):
+    """Settings of ProMP; the defaults are its authors'."""
+
+    learning_rate: Positive = 1e-3
+    """of Adam"""
+    num_outer_steps: Count = 5
+    """of Adam, on an iteration's episodes"""
+    clip_range: Positive = 0.3
+    """how far an adapted policy's ratio may move before its gradient stops"""
+    kl_weight: NonNegative = 5e-4
+    """of the divergence from the policy that explored, per nat and step"""
+
+    @classmethod
+    def smallest(cls) -> PrompConfig:
+        """Everything in it, in a second: to try a family out, and for tests."""
+        return cls(
+            hidden_sizes=(8,),
+            tasks_per_iteration=3,
+            num_exploration_episodes=1,
+            num_outer_steps=2,
+        )
+
+
+class Promp:
+    """The learner: the policy that trials begin with, and its optimiser."""
+
+    config_type = PrompConfig
+    adapts = True
+    is_told_task = False
+    why_not_deployable = "the kind `gradient` is not served by robots yet"
+
+    def __init__(self, config: PrompConfig, setup: TrainingSetup) -> None:
+        config.require_adapted_episode(setup.num_trial_episodes)
+        self.config, self.tasks = config, setup.tasks
+        self.worlds = setup.make_worlds(config.num_worlds)
+        self.state = setup.learner_state(config.statistics(self.worlds, setup.device), stream=6)
+        self.policy = config.policy(self.worlds, self.state.initial).to(setup.device)
+        self.adaptation = config.adaptation(self.policy, uses_ratio=True)
+        parameters = self.policy.parameters()
+        self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
+        self.state.keep(modules={"policy": self.policy}, optimizers={"optimizer": self.optimizer})
+
+    def iterate(self, progress: float) -> dict[str, float]:
+        stages, num_steps = self.collect(), self.config.num_outer_steps
+        before = self.explorers(stages)
+        losses = self.state.counted(
+            (self.gradient_step(stages, before) for _ in range(num_steps)),
+            num_steps=num_steps,
+            max_critic_value=float("inf"),
+        )
+        return {**figures_of(stages), **losses}
+
+    def collect(self) -> list[Stage]:
+        """Before and after each inner step, on tasks drawn anew."""
+        chosen = draw_tasks(self.state, len(self.tasks), self.config.tasks_per_iteration)
+        return collect_stages(
+            self.worlds,
+            [self.tasks[index] for index in chosen],
+            self.adaptation,
+            self.adaptation.start(len(chosen)),
+            self.state,
+            self.config.training_credit(),
+            num_inner_steps=self.config.num_inner_steps,
+        )
+
+    # ---- improving -----------------------------------------------------------------------------
+
+    def policies_at(self, stages: list[Stage]) -> list[DiagonalGaussian]:
+        """The policy of every stage where its episodes went: (K, T, M, A) each."""
+        start = self.adaptation.start(len(stages[0].action))
+        own = adapted_through(self.adaptation, start, stages[:-1])
+        return [
+            self.adaptation.distributions(parameters, stage.observation, stage.held)
+            for parameters, stage in zip(own, stages, strict=True)
+        ]
+
+    @torch.no_grad()
+    def explorers(self, stages: list[Stage]) -> list[DiagonalGaussian]:
+        """What collected the episodes before each inner step, as constants."""
+        return [policy.detached() for policy in self.policies_at(stages)[:-1]]
+
+    def losses(
+        self, stages: list[Stage], before: Sequence[DiagonalGaussian]
+    ) -> tuple[Tensor, Tensor]:
+        """() the clipped surrogate after adapting; () the divergence from `before` adapting."""
+        *exploring, adapted = self.policies_at(stages)
+        last = stages[-1]
+        surrogate = mean_over_tasks(
+            partial(clipped_surrogate_loss, clip_range=self.config.clip_range),
+            adapted.log_density(last.action),
+            last.log_density,
+            last.advantage,
+            last.is_valid,
+        )
+        divergences = [
+            mean_over_tasks(masked_mean, old.kl_from(now), stage.is_valid)
+            for old, now, stage in zip(before, exploring, stages, strict=False)
+        ]
+        return surrogate, torch.stack(divergences).mean()
+
+    def gradient_step(
+        self, stages: list[Stage], before: Sequence[DiagonalGaussian]
+    ) -> dict[str, Tensor]:
+        """One step of Adam, through the inner steps."""
+        surrogate, divergence = self.losses(stages, before)
+        self.optimizer.zero_grad()
+        (surrogate + self.config.kl_weight * divergence).backward()
+        self.optimizer.step()
+        return {
+            "policy_loss": surrogate,
+            "kl": divergence,
+            "log_std": self.policy.log_std.mean(),
+        }
+
+    # ---- being used ----------------------------------------------------------------------------
+
+    def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> GradientActor:
+        return GradientActor(
+            self.adaptation,
+            self.adaptation.start(len(tasks)),
+            self.state.statistics,
+            self.config.trial_credit(),
+            num_exploration_episodes=self.config.num_exploration_episodes,
+            num_inner_steps=self.config.num_inner_steps,
+            generator=None if is_deterministic else self.state.generator,
+        )

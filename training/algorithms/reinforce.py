@@ -1,0 +1,108 @@
+"""REINFORCE: the policy gradient on all tasks at once, and the baseline of those that meta-learn.
+
+Williams 1992, https://doi.org/10.1007/BF00992696, with rewards to go and a linear baseline per
+task. One policy is learnt for whatever the tasks have in common, with no thought of adapting it.
+A trial then does the same on its own task: a step of policy gradient after the exploration
+episodes, exactly MAML's, from parameters that were never meant for it.
+
+Differs from the textbook: gradients are means over steps and not sums over an episode, so that a
+learning rate does not depend on the episode's length; advantages are standardised per task; the
+baseline is fitted on the same episodes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from training.algorithms.learner import TrainingSetup
+from training.algorithms.settings import InnerStepSettings
+from training.parts.checked import Positive
+from training.parts.gradient_actor import GradientActor
+from training.parts.gradient_adaptation import Stage, mean_over_tasks
+from training.parts.inner_loop import log_likelihood_loss
+from training.parts.task_stages import collect_stages, draw_tasks
+from training.tasks.task import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReinforceConfig(InnerStepSettings):
+    """Settings of REINFORCE; the defaults suit small state spaces on a CPU."""
+
+    learning_rate: Positive = 3e-3
+    """of Adam, one step an iteration"""
+
+    @classmethod
+    def smallest(cls) -> ReinforceConfig:
+        """Everything in it, in a second: to try a family out, and for tests."""
+        return cls(hidden_sizes=(8,), tasks_per_iteration=3, num_exploration_episodes=1)
+
+
+class Reinforce:
+    """The learner: a policy and its optimiser."""
+
+    config_type = ReinforceConfig
+    adapts = True
+    is_told_task = False
+    why_not_deployable = "the kind `gradient` is not served by robots yet"
+
+    def __init__(self, config: ReinforceConfig, setup: TrainingSetup) -> None:
+        config.require_adapted_episode(setup.num_trial_episodes)
+        self.config, self.tasks = config, setup.tasks
+        self.worlds = setup.make_worlds(config.num_worlds)
+        self.state = setup.learner_state(config.statistics(self.worlds, setup.device), stream=4)
+        self.policy = config.policy(self.worlds, self.state.initial).to(setup.device)
+        self.adaptation = config.adaptation(self.policy)
+        parameters = self.policy.parameters()
+        self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
+        self.state.keep(modules={"policy": self.policy}, optimizers={"optimizer": self.optimizer})
+
+    def iterate(self, progress: float) -> dict[str, float]:
+        stage = self.collect()
+        losses = self.state.counted(
+            (self.gradient_step(stage) for _ in range(1)),
+            num_steps=1,
+            max_critic_value=float("inf"),
+        )
+        return {"train_return": stage.mean_return(), **losses}
+
+    def collect(self) -> Stage:
+        """Episodes of tasks drawn anew, all with the policy as it is."""
+        chosen = draw_tasks(self.state, len(self.tasks), self.config.tasks_per_iteration)
+        (stage,) = collect_stages(
+            self.worlds,
+            [self.tasks[index] for index in chosen],
+            self.adaptation,
+            self.adaptation.start(len(chosen)),
+            self.state,
+            self.config.training_credit(),
+            num_inner_steps=0,
+        )
+        return stage
+
+    def policy_loss(self, stage: Stage) -> Tensor:
+        """() minus the advantage-weighted log-likelihood, a task weighing as much as another."""
+        density = self.policy(stage.observation).log_density(stage.action)
+        return mean_over_tasks(log_likelihood_loss, density, stage.advantage, stage.is_valid)
+
+    def gradient_step(self, stage: Stage) -> dict[str, Tensor]:
+        """One step: more would need ratios, for the episodes would be another policy's."""
+        loss = self.policy_loss(stage)
+        self.optimizer.zero_grad()
+        loss.backward()
+        self.optimizer.step()
+        return {"policy_loss": loss, "log_std": self.policy.log_std.mean()}
+
+    def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> GradientActor:
+        return GradientActor(
+            self.adaptation,
+            self.adaptation.start(len(tasks)),
+            self.state.statistics,
+            self.config.trial_credit(),
+            num_exploration_episodes=self.config.num_exploration_episodes,
+            num_inner_steps=self.config.num_inner_steps,
+            generator=None if is_deterministic else self.state.generator,
+        )
