@@ -27,8 +27,7 @@ from torch import Tensor
 
 from training.algorithms.maml import Maml, MamlConfig
 from training.parts.checked import Positive
-from training.parts.gradient_adaptation import Credit, Stage, mean_over_tasks
-from training.parts.inner_loop import likelihood_ratio_loss
+from training.parts.gradient_adaptation import Credit, Stage, surrogate_loss
 from training.parts.ppo import standardise
 
 CreditForm = Literal["rewards", "advantages"]
@@ -56,7 +55,8 @@ def adaptation_credit(after: Stage, form: CreditForm, credit: Credit) -> Tensor:
         worth = to_go - at_this_step / is_valid.sum(1, keepdim=True).clamp(min=1.0)
     worth = standardise(worth, is_valid).unflatten(1, after.reward.shape[::2])
     num_steps = after.is_valid.sum((1, 2))
-    return worth.sum((0, 2)) / num_steps
+    per_task: Tensor = worth.sum((0, 2)) / num_steps
+    return per_task
 
 
 class EMaml(Maml):
@@ -65,22 +65,15 @@ class EMaml(Maml):
     config: EMamlConfig
     config_type: type[MamlConfig] = EMamlConfig
 
-    def surrogate_loss(self, stages: list[Stage]) -> Tensor:
-        weight = self.config.exploration_weight
-        return super().surrogate_loss(stages) + weight * self.exploration_loss(stages)
+    def loss(self, stages: list[Stage]) -> Tensor:
+        return super().loss(stages) + self.config.exploration_weight * self.exploration_loss(stages)
 
     def exploration_loss(self, stages: list[Stage]) -> Tensor:
         """() minus the credit of what every task did before its last inner step."""
-        config = self.config
-        worth = adaptation_credit(stages[-1], config.exploration_credit, config.training_credit())
-        losses = []
-        for own, stage in zip(self.parameters_through(stages), stages[:-1], strict=False):
-            policies = self.adaptation.distributions(own, stage.observation, stage.held)
-            credit = worth[:, None, None].expand_as(stage.is_valid)
-            density = policies.log_density(stage.action)
-            losses.append(
-                mean_over_tasks(
-                    likelihood_ratio_loss, density, stage.log_density, credit, stage.is_valid
-                )
-            )
+        form, training_credit = self.config.exploration_credit, self.explorer.training_credit
+        worth = adaptation_credit(stages[-1], form, training_credit)[:, None, None]
+        losses = [
+            surrogate_loss(explorers, stage, worth.expand_as(stage.is_valid))
+            for explorers, stage in zip(self.adaptation.policies(stages)[:-1], stages, strict=False)
+        ]
         return torch.stack(losses).mean()

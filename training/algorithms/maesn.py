@@ -24,12 +24,10 @@ from training.algorithms.settings import ExplorationSettings, TrustRegionSetting
 from training.parts.checked import Count, NonNegative, Positive, Sizes
 from training.parts.distributions import DiagonalGaussian
 from training.parts.gradient_actor import GradientActor
-from training.parts.gradient_adaptation import Stage, adapted_through, mean_over_tasks
-from training.parts.inner_loop import likelihood_ratio_loss
+from training.parts.gradient_adaptation import Stage, policies_through, surrogate_loss
 from training.parts.latent_adaptation import LatentAdaptation, TaskLatents, divergence_from_prior
-from training.parts.ppo import masked_mean
-from training.parts.task_stages import collect_stages, draw_tasks, figures_of
-from training.parts.trust_region import trust_region_step
+from training.parts.outer_step import outer_step
+from training.parts.task_stages import figures_of
 from training.tasks.task import Task
 
 
@@ -68,55 +66,39 @@ class Maesn:
     why_not_deployable = "the kind `gradient` is not served by robots yet"
 
     def __init__(self, config: MaesnConfig, setup: TrainingSetup) -> None:
-        config.require_adapted_episode(setup.num_trial_episodes)
         self.config, self.tasks = config, setup.tasks
-        self.worlds = setup.make_worlds(config.num_worlds)
-        self.state = setup.learner_state(config.statistics(self.worlds, setup.device), stream=7)
-        initial = self.state.initial
-        self.policy = config.policy(self.worlds, initial, latent_size=config.latent_size).to(
-            setup.device
-        )
+        self.explorer = config.explorer(setup, stream=7)
+        self.state = self.explorer.state
+        self.policy = config.policy(self.explorer, latent_size=config.latent_size)
         self.latents = TaskLatents(
             len(self.tasks),
             config.latent_size,
             initial_step_size=config.initial_step_size,
-            generator=initial,
+            generator=self.state.initial,
         ).to(setup.device)
         self.adaptation = LatentAdaptation(self.policy, self.latents)
         self.state.keep(modules={"policy": self.policy, "latents": self.latents})
 
     def iterate(self, progress: float) -> dict[str, float]:
-        chosen = draw_tasks(self.state, len(self.tasks), self.config.tasks_per_iteration)
-        collected = self.collect(chosen)
+        collected = self.collect(self.explorer.draw())
         losses = self.state.counted(
             (self.outer_step(collected) for _ in range(1)),
             num_steps=1,
-            max_critic_value=float("inf"),
         )
         return {**figures_of(collected.stages), **losses}
 
     def collect(self, chosen: Tensor) -> Collected:
         """Before and after each inner step, on the train tasks `chosen` (K,)."""
-        stages = collect_stages(
-            self.worlds,
-            [self.tasks[index] for index in chosen],
-            self.adaptation,
-            self.latents.of(chosen),
-            self.state,
-            self.config.training_credit(),
-            num_inner_steps=self.config.num_inner_steps,
-        )
+        stages = self.explorer.collect(chosen, self.adaptation, self.latents.of(chosen))
         return Collected(chosen, stages)
 
     # ---- improving -----------------------------------------------------------------------------
 
     def adapted_policies(self, collected: Collected) -> DiagonalGaussian:
         """(K, T, M, A) on the adapted latents, whose noise is that of the last episodes."""
-        last = collected.stages[-1]
         start = self.latents.of(collected.tasks)
-        own = adapted_through(self.adaptation, start, collected.stages[:-1])[-1]
-        policies: DiagonalGaussian = self.adaptation.distributions(own, last.observation, last.held)
-        return policies
+        adapted: DiagonalGaussian = policies_through(self.adaptation, start, collected.stages)[-1]
+        return adapted
 
     def prior_divergence(self, collected: Collected) -> Tensor:
         """() mean KL from the prior of the latents *before* adapting: where trials will begin."""
@@ -124,34 +106,22 @@ class Maesn:
 
     def loss(self, collected: Collected) -> Tensor:
         """() what the outer step lowers."""
-        last = collected.stages[-1]
-        density = self.adapted_policies(collected).log_density(last.action)
-        surrogate = mean_over_tasks(
-            likelihood_ratio_loss, density, last.log_density, last.advantage, last.is_valid
-        )
+        surrogate = surrogate_loss(self.adapted_policies(collected), collected.stages[-1])
         return surrogate + self.config.kl_weight * self.prior_divergence(collected)
 
     def outer_step(self, collected: Collected) -> dict[str, Tensor]:
         """One step of policy, latents and step sizes within the trust region, or none."""
         with torch.no_grad():
-            before = self.adapted_policies(collected).detached()
             prior_divergence = self.prior_divergence(collected)
-
-        def divergence() -> Tensor:
-            moved = before.kl_from(self.adapted_policies(collected))
-            return mean_over_tasks(masked_mean, moved, collected.stages[-1].is_valid)
-
-        step = trust_region_step(
+        figures = outer_step(
             lambda: self.loss(collected),
-            divergence,
+            lambda: self.adapted_policies(collected),
+            collected.stages[-1].is_valid,
             [*self.policy.parameters(), *self.latents.parameters()],
             **self.config.trust_region(),
         )
         return {
-            "policy_loss": torch.tensor(step.loss_before),
-            "gain": torch.tensor(step.loss_before - step.loss_after),
-            "kl": torch.tensor(step.kl),
-            "accepted": torch.tensor(float(step.is_accepted)),
+            **figures,
             "prior_kl": prior_divergence,
             "step_size": self.latents.step_sizes().mean(),
         }
@@ -159,12 +129,5 @@ class Maesn:
     # ---- being used ----------------------------------------------------------------------------
 
     def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> GradientActor:
-        return GradientActor(
-            self.adaptation,
-            self.latents.prior(len(tasks)),
-            self.state.statistics,
-            self.config.trial_credit(),
-            num_exploration_episodes=self.config.num_exploration_episodes,
-            num_inner_steps=self.config.num_inner_steps,
-            generator=None if is_deterministic else self.state.generator,
-        )
+        start = self.latents.prior(len(tasks))
+        return self.explorer.actor(self.adaptation, start, is_deterministic=is_deterministic)

@@ -18,18 +18,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from training.algorithms.learner import TrainingSetup
 from training.algorithms.settings import InnerStepSettings, TrustRegionSettings
-from training.parts.distributions import DiagonalGaussian
 from training.parts.gradient_actor import GradientActor
-from training.parts.gradient_adaptation import Stage, adapted_through, mean_over_tasks
-from training.parts.inner_loop import Parameters, likelihood_ratio_loss
-from training.parts.ppo import masked_mean
-from training.parts.task_stages import collect_stages, draw_tasks, figures_of
-from training.parts.trust_region import trust_region_step
+from training.parts.gradient_adaptation import Stage, surrogate_loss
+from training.parts.outer_step import outer_step
+from training.parts.task_stages import figures_of
 from training.tasks.task import Task
 
 
@@ -52,89 +48,42 @@ class Maml:
     why_not_deployable = "the kind `gradient` is not served by robots yet"
 
     def __init__(self, config: MamlConfig, setup: TrainingSetup) -> None:
-        config.require_adapted_episode(setup.num_trial_episodes)
         self.config, self.tasks = config, setup.tasks
-        self.worlds = setup.make_worlds(config.num_worlds)
-        self.state = setup.learner_state(config.statistics(self.worlds, setup.device), stream=5)
-        self.policy = config.policy(self.worlds, self.state.initial).to(setup.device)
+        self.explorer = config.explorer(setup, stream=5)
+        self.state = self.explorer.state
+        self.policy = config.policy(self.explorer)
         self.adaptation = config.adaptation(self.policy)
         self.state.keep(modules={"policy": self.policy})
 
     def iterate(self, progress: float) -> dict[str, float]:
         stages = self.collect()
-        losses = self.state.counted(
-            (self.outer_step(stages) for _ in range(1)), num_steps=1, max_critic_value=float("inf")
-        )
+        losses = self.state.counted((self.outer_step(stages) for _ in range(1)), num_steps=1)
         return {**figures_of(stages), **losses}
 
     def collect(self) -> list[Stage]:
         """Before and after each inner step, on tasks drawn anew."""
-        chosen = draw_tasks(self.state, len(self.tasks), self.config.tasks_per_iteration)
-        return collect_stages(
-            self.worlds,
-            [self.tasks[index] for index in chosen],
-            self.adaptation,
-            self.adaptation.start(len(chosen)),
-            self.state,
-            self.config.training_credit(),
-            num_inner_steps=self.config.num_inner_steps,
-        )
+        start = self.adaptation.start(self.config.tasks_per_iteration)
+        return self.explorer.collect(self.explorer.draw(), self.adaptation, start)
 
     # ---- improving -----------------------------------------------------------------------------
 
-    def parameters_through(self, stages: list[Stage]) -> list[Parameters]:
-        """(K, ...) before, and after every inner step; differentiable."""
-        start = self.adaptation.start(len(stages[0].action))
-        return adapted_through(self.adaptation, start, stages[:-1])
-
-    def adapted_policies(self, stages: list[Stage]) -> DiagonalGaussian:
-        """(K, T, M, A) after the last inner step, where its episodes went."""
-        last = stages[-1]
-        own = self.parameters_through(stages)[-1]
-        policies: DiagonalGaussian = self.adaptation.distributions(own, last.observation, last.held)
-        return policies
-
-    def surrogate_loss(self, stages: list[Stage]) -> Tensor:
-        """() minus the advantage of the adapted policies over those that collected."""
-        last = stages[-1]
-        density = self.adapted_policies(stages).log_density(last.action)
-        return mean_over_tasks(
-            likelihood_ratio_loss, density, last.log_density, last.advantage, last.is_valid
-        )
-
-    def divergence(self, stages: list[Stage], before: DiagonalGaussian) -> Tensor:
-        """() mean KL of the adapted policies from what they were `before`."""
-        divergence = before.kl_from(self.adapted_policies(stages))
-        return mean_over_tasks(masked_mean, divergence, stages[-1].is_valid)
+    def loss(self, stages: list[Stage]) -> Tensor:
+        """() what the outer step lowers: minus the advantage of the adapted policies."""
+        return surrogate_loss(self.adaptation.policies(stages)[-1], stages[-1])
 
     def outer_step(self, stages: list[Stage]) -> dict[str, Tensor]:
         """One step within the trust region, or none."""
-        with torch.no_grad():
-            before = self.adapted_policies(stages).detached()
-        step = trust_region_step(
-            lambda: self.surrogate_loss(stages),
-            lambda: self.divergence(stages, before),
+        figures = outer_step(
+            lambda: self.loss(stages),
+            lambda: self.adaptation.policies(stages)[-1],
+            stages[-1].is_valid,
             list(self.policy.parameters()),
             **self.config.trust_region(),
         )
-        figures = {
-            "policy_loss": step.loss_before,
-            "gain": step.loss_before - step.loss_after,
-            "kl": step.kl,
-            "accepted": float(step.is_accepted),
-            "log_std": float(self.policy.log_std.detach().mean()),
-        }
-        return {name: torch.tensor(value) for name, value in figures.items()}
+        return {**figures, "log_std": self.policy.log_std.mean()}
 
     # ---- being used ----------------------------------------------------------------------------
 
     def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> GradientActor:
-        return GradientActor(
-            self.adaptation,
-            self.adaptation.start(len(tasks)),
-            self.state.statistics,
-            self.config.trial_credit(),
-            num_exploration_episodes=self.config.num_exploration_episodes,
-            num_inner_steps=self.config.num_inner_steps,
-            generator=None if is_deterministic else self.state.generator,
-        )
+        start = self.adaptation.start(len(tasks))
+        return self.explorer.actor(self.adaptation, start, is_deterministic=is_deterministic)

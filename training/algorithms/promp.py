@@ -20,9 +20,9 @@ from training.algorithms.settings import InnerStepSettings
 from training.parts.checked import Count, NonNegative, Positive
 from training.parts.distributions import DiagonalGaussian
 from training.parts.gradient_actor import GradientActor
-from training.parts.gradient_adaptation import Stage, adapted_through, mean_over_tasks
+from training.parts.gradient_adaptation import Stage, mean_over_tasks
 from training.parts.ppo import clipped_surrogate_loss, masked_mean
-from training.parts.task_stages import collect_stages, draw_tasks, figures_of
+from training.parts.task_stages import figures_of
 from training.tasks.task import Task
 
 
@@ -59,11 +59,10 @@ class Promp:
     why_not_deployable = "the kind `gradient` is not served by robots yet"
 
     def __init__(self, config: PrompConfig, setup: TrainingSetup) -> None:
-        config.require_adapted_episode(setup.num_trial_episodes)
         self.config, self.tasks = config, setup.tasks
-        self.worlds = setup.make_worlds(config.num_worlds)
-        self.state = setup.learner_state(config.statistics(self.worlds, setup.device), stream=6)
-        self.policy = config.policy(self.worlds, self.state.initial).to(setup.device)
+        self.explorer = config.explorer(setup, stream=6)
+        self.state = self.explorer.state
+        self.policy = config.policy(self.explorer)
         self.adaptation = config.adaptation(self.policy, uses_ratio=True)
         parameters = self.policy.parameters()
         self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
@@ -75,44 +74,26 @@ class Promp:
         losses = self.state.counted(
             (self.gradient_step(stages, before) for _ in range(num_steps)),
             num_steps=num_steps,
-            max_critic_value=float("inf"),
         )
         return {**figures_of(stages), **losses}
 
     def collect(self) -> list[Stage]:
         """Before and after each inner step, on tasks drawn anew."""
-        chosen = draw_tasks(self.state, len(self.tasks), self.config.tasks_per_iteration)
-        return collect_stages(
-            self.worlds,
-            [self.tasks[index] for index in chosen],
-            self.adaptation,
-            self.adaptation.start(len(chosen)),
-            self.state,
-            self.config.training_credit(),
-            num_inner_steps=self.config.num_inner_steps,
-        )
+        start = self.adaptation.start(self.config.tasks_per_iteration)
+        return self.explorer.collect(self.explorer.draw(), self.adaptation, start)
 
     # ---- improving -----------------------------------------------------------------------------
-
-    def policies_at(self, stages: list[Stage]) -> list[DiagonalGaussian]:
-        """The policy of every stage where its episodes went: (K, T, M, A) each."""
-        start = self.adaptation.start(len(stages[0].action))
-        own = adapted_through(self.adaptation, start, stages[:-1])
-        return [
-            self.adaptation.distributions(parameters, stage.observation, stage.held)
-            for parameters, stage in zip(own, stages, strict=True)
-        ]
 
     @torch.no_grad()
     def explorers(self, stages: list[Stage]) -> list[DiagonalGaussian]:
         """What collected the episodes before each inner step, as constants."""
-        return [policy.detached() for policy in self.policies_at(stages)[:-1]]
+        return [policy.detached() for policy in self.adaptation.policies(stages)[:-1]]
 
     def losses(
         self, stages: list[Stage], before: Sequence[DiagonalGaussian]
     ) -> tuple[Tensor, Tensor]:
         """() the clipped surrogate after adapting; () the divergence from `before` adapting."""
-        *exploring, adapted = self.policies_at(stages)
+        *exploring, adapted = self.adaptation.policies(stages)
         last = stages[-1]
         surrogate = mean_over_tasks(
             partial(clipped_surrogate_loss, clip_range=self.config.clip_range),
@@ -144,12 +125,5 @@ class Promp:
     # ---- being used ----------------------------------------------------------------------------
 
     def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> GradientActor:
-        return GradientActor(
-            self.adaptation,
-            self.adaptation.start(len(tasks)),
-            self.state.statistics,
-            self.config.trial_credit(),
-            num_exploration_episodes=self.config.num_exploration_episodes,
-            num_inner_steps=self.config.num_inner_steps,
-            generator=None if is_deterministic else self.state.generator,
-        )
+        start = self.adaptation.start(len(tasks))
+        return self.explorer.actor(self.adaptation, start, is_deterministic=is_deterministic)

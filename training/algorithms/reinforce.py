@@ -24,7 +24,6 @@ from training.parts.checked import Positive
 from training.parts.gradient_actor import GradientActor
 from training.parts.gradient_adaptation import Stage, mean_over_tasks
 from training.parts.inner_loop import log_likelihood_loss
-from training.parts.task_stages import collect_stages, draw_tasks
 from training.tasks.task import Task
 
 
@@ -50,11 +49,10 @@ class Reinforce:
     why_not_deployable = "the kind `gradient` is not served by robots yet"
 
     def __init__(self, config: ReinforceConfig, setup: TrainingSetup) -> None:
-        config.require_adapted_episode(setup.num_trial_episodes)
         self.config, self.tasks = config, setup.tasks
-        self.worlds = setup.make_worlds(config.num_worlds)
-        self.state = setup.learner_state(config.statistics(self.worlds, setup.device), stream=4)
-        self.policy = config.policy(self.worlds, self.state.initial).to(setup.device)
+        self.explorer = config.explorer(setup, stream=4)
+        self.state = self.explorer.state
+        self.policy = config.policy(self.explorer)
         self.adaptation = config.adaptation(self.policy)
         parameters = self.policy.parameters()
         self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
@@ -65,22 +63,13 @@ class Reinforce:
         losses = self.state.counted(
             (self.gradient_step(stage) for _ in range(1)),
             num_steps=1,
-            max_critic_value=float("inf"),
         )
         return {"train_return": stage.mean_return(), **losses}
 
     def collect(self) -> Stage:
         """Episodes of tasks drawn anew, all with the policy as it is."""
-        chosen = draw_tasks(self.state, len(self.tasks), self.config.tasks_per_iteration)
-        (stage,) = collect_stages(
-            self.worlds,
-            [self.tasks[index] for index in chosen],
-            self.adaptation,
-            self.adaptation.start(len(chosen)),
-            self.state,
-            self.config.training_credit(),
-            num_inner_steps=0,
-        )
+        start = self.adaptation.start(self.config.tasks_per_iteration)
+        (stage,) = self.explorer.collect(self.explorer.draw(), self.adaptation, start, adapts=False)
         return stage
 
     def policy_loss(self, stage: Stage) -> Tensor:
@@ -97,12 +86,5 @@ class Reinforce:
         return {"policy_loss": loss, "log_std": self.policy.log_std.mean()}
 
     def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> GradientActor:
-        return GradientActor(
-            self.adaptation,
-            self.adaptation.start(len(tasks)),
-            self.state.statistics,
-            self.config.trial_credit(),
-            num_exploration_episodes=self.config.num_exploration_episodes,
-            num_inner_steps=self.config.num_inner_steps,
-            generator=None if is_deterministic else self.state.generator,
-        )
+        start = self.adaptation.start(len(tasks))
+        return self.explorer.actor(self.adaptation, start, is_deterministic=is_deterministic)

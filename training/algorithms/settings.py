@@ -8,6 +8,7 @@ from typing import Any, Literal
 import torch
 
 from sim2real.contract.context import ContextLayout
+from training.algorithms.learner import TrainingSetup
 from training.parts.checked import (
     Count,
     Discount,
@@ -22,6 +23,7 @@ from training.parts.gradient_adaptation import Credit, ParameterAdaptation
 from training.parts.inner_loop import MetaGradient
 from training.parts.policies import DiagonalGaussianPolicy
 from training.parts.running_stats import RunningStats
+from training.parts.task_stages import TaskExplorer
 from training.tasks.task import TaskFamily, dynamics_vary
 from training.worlds.vector_world import VectorWorld
 
@@ -156,16 +158,28 @@ class ExplorationSettings(ObservationSettings):
     adaptation_reward: Literal["dense", "sparse"] = "dense"
     """what a trial adapts on once it is learnt; a robot pays what the evaluator pays"""
 
-    @property
-    def num_worlds(self) -> int:
-        """Episodes side by side."""
-        return self.tasks_per_iteration * self.num_exploration_episodes
+    def explorer(self, setup: TrainingSetup, *, stream: int) -> TaskExplorer:
+        """Worlds, random numbers and statistics; `stream` is the algorithm's own.
 
-    def training_credit(self) -> Credit:
-        return self._credit(self.training_reward)
-
-    def trial_credit(self) -> Credit:
-        return self._credit(self.adaptation_reward)
+        Raises `ValueError` for trials that end before anything could come of adapting.
+        """
+        exploring = self.num_exploration_episodes * self.num_inner_steps
+        if setup.num_trial_episodes <= exploring:
+            raise ValueError(
+                f"num_trial_episodes: found {setup.num_trial_episodes}, expected more than the "
+                f"{exploring} that explore"
+            )
+        worlds = setup.make_worlds(self.tasks_per_iteration * self.num_exploration_episodes)
+        return TaskExplorer(
+            worlds=worlds,
+            tasks=setup.tasks,
+            state=setup.learner_state(self.statistics(worlds, setup.device), stream=stream),
+            training_credit=self._credit(self.training_reward),
+            trial_credit=self._credit(self.adaptation_reward),
+            num_tasks=self.tasks_per_iteration,
+            num_episodes=self.num_exploration_episodes,
+            num_inner_steps=self.num_inner_steps,
+        )
 
     def _credit(self, reward: str) -> Credit:
         return Credit(
@@ -174,29 +188,19 @@ class ExplorationSettings(ObservationSettings):
             uses_sparse_reward=reward == "sparse",
         )
 
-    def policy(
-        self, worlds: VectorWorld, generator: torch.Generator, *, latent_size: int = 0
-    ) -> DiagonalGaussianPolicy:
+    def policy(self, explorer: TaskExplorer, *, latent_size: int = 0) -> DiagonalGaussianPolicy:
         """As learning begins; the world clips its actions."""
+        worlds, state = explorer.worlds, explorer.state
         return DiagonalGaussianPolicy(
             worlds.observation_size + latent_size,
             self.hidden_sizes,
             worlds.action_size,
             initial_log_std=self.initial_log_std,
-            generator=generator,
+            generator=state.initial,
             activation="tanh",
             bounds_mean=False,
             min_log_std=self.min_log_std,
-        )
-
-    def require_adapted_episode(self, num_trial_episodes: int) -> None:
-        """Raises `ValueError` for trials that end before anything could come of adapting."""
-        exploring = self.num_exploration_episodes * self.num_inner_steps
-        if num_trial_episodes <= exploring:
-            raise ValueError(
-                f"num_trial_episodes: found {num_trial_episodes}, expected more than the "
-                f"{exploring} that explore"
-            )
+        ).to(state.device)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -141,9 +141,10 @@ class GradientActor:
 
 
 def _exchanged(step: Recorded, order: NDArray[np.int64]) -> Recorded:
-    drawn, transition, *others = step
+    """World w's column is what `order[w]`'s was."""
+    density = step.drawn.log_density
     return Recorded(
-        Drawn(*(None if values is None else values[order] for values in drawn)),  # type: ignore[arg-type]
-        Transition(*(values[order] for values in transition)),
-        *(values[order] for values in others),
+        Drawn(step.drawn.action[order], None if density is None else density[order]),
+        Transition(*(values[order] for values in step.transition)),  # type: ignore[arg-type]
+        *(values[order] for values in step[2:]),  # type: ignore[arg-type]
     )

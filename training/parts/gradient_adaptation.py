@@ -9,7 +9,7 @@ episodes, without value beyond their ends, as in the reference implementations
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -174,6 +174,10 @@ class ParameterAdaptation:
         """The policy's own parameters for K tasks, (K, ...): views, with gradients."""
         return for_each_task(parameters_of(self._policy), num_tasks)
 
+    def policies(self, stages: Sequence[Stage]) -> list[Any]:
+        """`policies_through` the stages, from the policy's own parameters."""
+        return policies_through(self, self.start(len(stages[0].action)), stages)
+
     def distributions(self, own: Parameters, observation: Tensor, held: Tensor) -> Any:
         return call_for_each_task(self._policy, own, observation)
 
@@ -188,17 +192,32 @@ class ParameterAdaptation:
         )
 
 
-def adapted_through(
-    adaptation: TaskAdaptation, own: Parameters, stages: list[Stage]
-) -> list[Parameters]:
-    """`own` before, and after an inner step on each of `stages`: one more than there are."""
-    following = [own]
-    for stage in stages:
-        following.append(adaptation.adapted(following[-1], stage))
-    return following
+def policies_through(
+    adaptation: TaskAdaptation, start: Parameters, stages: Sequence[Stage]
+) -> list[Any]:
+    """The policy of every stage where its episodes went: distributions (K, T, M) each.
+
+    Stage n's is that after n inner steps from `start`, and differentiable with respect to it.
+    """
+    own, policies = start, []
+    for index, stage in enumerate(stages):
+        if index > 0:
+            own = adaptation.adapted(own, stages[index - 1])
+        policies.append(adaptation.distributions(own, stage.observation, stage.held))
+    return policies
 
 
 def mean_over_tasks(loss: Any, *columns: Tensor) -> Tensor:
     """() the mean of K tasks' losses, of columns (K, T, M): a task weighs as much as another."""
     mean: Tensor = vmap(loss)(*columns).mean()
     return mean
+
+
+def surrogate_loss(policies: Any, stage: Stage, advantage: Tensor | None = None) -> Tensor:
+    """() minus the advantage of `policies` (K, T, M) over what collected the stage.
+
+    Another `advantage` (K, T, M) may stand in for the stage's own.
+    """
+    worth = stage.advantage if advantage is None else advantage
+    density = policies.log_density(stage.action)
+    return mean_over_tasks(likelihood_ratio_loss, density, stage.log_density, worth, stage.is_valid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,7 +77,11 @@ class LearnerState:
             set_learning_rate(optimizer, first, last, progress)
 
     def counted(
-        self, losses: Iterable[Mapping[str, Tensor]], *, num_steps: int, max_critic_value: float
+        self,
+        losses: Iterable[Mapping[str, Tensor]],
+        *,
+        num_steps: int,
+        max_critic_value: float = math.inf,
     ) -> dict[str, float]:
         """Run `num_steps` gradient steps, each an element of `losses`; the means of their losses.
 

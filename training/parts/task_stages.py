@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from training.parts.actor import Drawn, Memoryless
+from training.parts.gradient_actor import GradientActor
 from training.parts.gradient_adaptation import Credit, Stage, TaskAdaptation, stage_of
 from training.parts.inner_loop import Parameters
 from training.parts.learner_state import LearnerState
@@ -41,46 +43,76 @@ class TaskActor(Memoryless):
         return Drawn(action.flatten(0, 1).cpu().numpy(), log_density.flatten().cpu().numpy())
 
 
-@torch.no_grad()
-def collect_stages(
-    worlds: VectorWorld,
-    tasks: Sequence[Task],
-    adaptation: TaskAdaptation,
-    start: Parameters,
-    state: LearnerState,
-    credit: Credit,
-    *,
-    num_inner_steps: int,
-) -> list[Stage]:
-    """An episode in each of the K·M worlds before every inner step, and one after the last.
+@dataclass(frozen=True, kw_only=True)
+class TaskExplorer:
+    """Collects as a learner's inner steps need it, in training and in trials alike."""
 
-    Stage n was collected with the state after n inner steps. Observation statistics take in the
-    episodes in the end: within an iteration there is one measure, or ratios would be off.
-    """
-    own, stages, collected = start, [], []
-    for index in range(num_inner_steps + 1):
-        actor = TaskActor(adaptation, own, len(tasks), state)
-        episodes = collect_trials(
-            worlds,
-            _side_by_side(tasks, worlds.num_worlds),
-            actor,
-            num_episodes=1,
-            seed=int(state.rng.integers(2**31)),
-            device=state.device,
+    worlds: VectorWorld
+    """K·M of them"""
+    tasks: Sequence[Task]
+    """that are learnt from"""
+    state: LearnerState
+    training_credit: Credit
+    trial_credit: Credit
+    num_tasks: int
+    """K: tasks of an iteration"""
+    num_episodes: int
+    """M: what an inner step sees of a task"""
+    num_inner_steps: int
+
+    def draw(self) -> Tensor:
+        """(K,) train tasks, by index: each at most once, unless more are wanted than there are."""
+        number = len(self.tasks)
+        chosen = self.state.rng.choice(number, self.num_tasks, replace=self.num_tasks > number)
+        return torch.from_numpy(chosen)
+
+    @torch.no_grad()
+    def collect(
+        self, chosen: Tensor, adaptation: TaskAdaptation, start: Parameters, *, adapts: bool = True
+    ) -> list[Stage]:
+        """M episodes on each of `chosen` tasks (K,) before every inner step, M after the last.
+
+        Stage n was collected with the state after n inner steps; there is but one where nothing
+        `adapts`. Observation statistics take in the episodes in the end: within an iteration
+        there is one measure, or ratios would be off.
+        """
+        state, own, stages, collected = self.state, start, [], []
+        tasks = [self.tasks[index] for index in chosen for _ in range(self.num_episodes)]
+        num_steps = self.num_inner_steps if adapts else 0
+        for index in range(num_steps + 1):
+            actor = TaskActor(adaptation, own, len(chosen), state)
+            episodes = collect_trials(
+                self.worlds,
+                tasks,
+                actor,
+                num_episodes=1,
+                seed=int(state.rng.integers(2**31)),
+                device=state.device,
+            )
+            collected.append(episodes)
+            stages.append(
+                stage_of(episodes, actor.held, self.training_credit, state.statistics, len(chosen))
+            )
+            if index < num_steps:
+                own = adaptation.adapted(own, stages[-1])
+        for episodes in collected:
+            episodes.update(state.statistics)
+            state.num_environment_steps += int(episodes.is_valid.sum())
+        return stages
+
+    def actor(
+        self, adaptation: TaskAdaptation, start: Parameters, *, is_deterministic: bool
+    ) -> GradientActor:
+        """What trials run, from `start` (W, ...) on."""
+        return GradientActor(
+            adaptation,
+            start,
+            self.state.statistics,
+            self.trial_credit,
+            num_exploration_episodes=self.num_episodes,
+            num_inner_steps=self.num_inner_steps,
+            generator=None if is_deterministic else self.state.generator,
         )
-        collected.append(episodes)
-        stages.append(stage_of(episodes, actor.held, credit, state.statistics, len(tasks)))
-        if index < num_inner_steps:
-            own = adaptation.adapted(own, stages[-1])
-    for episodes in collected:
-        episodes.update(state.statistics)
-        state.num_environment_steps += int(episodes.is_valid.sum())
-    return stages
-
-
-def _side_by_side(tasks: Sequence[Task], num_worlds: int) -> list[Task]:
-    """(K·M) every task M times, in a row."""
-    return [task for task in tasks for _ in range(num_worlds // len(tasks))]
 
 
 def figures_of(stages: Sequence[Stage]) -> dict[str, float]:
@@ -89,9 +121,3 @@ def figures_of(stages: Sequence[Stage]) -> dict[str, float]:
         "train_return": stages[-1].mean_return(),
         "train_return_before": stages[0].mean_return(),
     }
-
-
-def draw_tasks(state: LearnerState, num_train: int, num_tasks: int) -> Tensor:
-    """(K,) indices of train tasks: each at most once, unless more are wanted than there are."""
-    chosen = state.rng.choice(num_train, num_tasks, replace=num_tasks > num_train)
-    return torch.from_numpy(chosen)
