@@ -48,14 +48,14 @@ def adaptation_credit(after: Stage, form: CreditForm, credit: Credit) -> Tensor:
     """(K,) how well each task went `after` adapting, against the other tasks; 0 where all equal."""
     reward = after.reward.transpose(0, 1).flatten(1)  # (T, K·M)
     is_valid = after.is_valid.transpose(0, 1).flatten(1)
-    worth = reward
+    worth = reward.double()  # sums of equal numbers are exact, and so is what they leave: 0
     if form == "advantages":
-        to_go = credit.returns(reward, is_valid)
+        to_go = credit.returns(reward, is_valid).double()
         at_this_step = torch.where(is_valid > 0, to_go, 0.0).sum(1, keepdim=True)
         worth = to_go - at_this_step / is_valid.sum(1, keepdim=True).clamp(min=1.0)
     worth = standardise(worth, is_valid).unflatten(1, after.reward.shape[::2])
     num_steps = after.is_valid.sum((1, 2))
-    per_task: Tensor = worth.sum((0, 2)) / num_steps
+    per_task: Tensor = (worth.sum((0, 2)) / num_steps).to(reward)
     return per_task
 
 

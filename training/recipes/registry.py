@@ -13,6 +13,7 @@ from typing import Any
 from sim2real.contract.errors import BadInput
 from training.parts.checked import expectation, hints_of, read_setting
 from training.recipes.claw import CLAW_RECIPES
+from training.recipes.gradient import GRADIENT_RECIPES
 from training.recipes.locomotion import LOCOMOTION_RECIPES
 from training.recipes.paper import PAPER_RECIPES
 from training.recipes.point import POINT_RECIPES
@@ -25,6 +26,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     **POINT_RECIPES,
     **CLAW_RECIPES,
     **LOCOMOTION_RECIPES,
+    **GRADIENT_RECIPES,
     **PAPER_RECIPES,
 }
 
