@@ -139,7 +139,7 @@ def test_m6_line_search_starts_from_the_surrogate_at_ratio_one(point_robot: Task
     worth = torch.tensor([0.5, 1.0, 3.0])[:, None, None].expand_as(after.advantage)
     stages = [*before, after._replace(advantage=worth)]
 
-    assert float(learner.loss(stages)) == pytest.approx(-1.5, abs=1e-4)
+    assert learner.loss(stages).item() == pytest.approx(-1.5, abs=1e-4)
     assert float(learner.outer_step(stages)["policy_loss"]) == pytest.approx(-1.5, abs=1e-4)
 
 
@@ -153,7 +153,7 @@ def test_m7_an_inner_step_makes_the_next_episodes_better() -> None:
         initial_log_std=-1.0,
         inner_learning_rate=0.05,
     )
-    figures = [learner.iterate(0.0) for _ in range(30)][-5:]
+    figures = [learner.iterate(0.0) for _ in range(12)][-4:]
 
     gains = [each["train_return"] - each["train_return_before"] for each in figures]
     assert min(gains) > 0.05, gains
