@@ -19,7 +19,6 @@ from training.parts.latent_adaptation import (
     divergence_from_prior,
     episode_credit,
     latent_step,
-    latents_of,
 )
 from training.parts.trials import collect_trials
 from training.tasks.task import TaskFamily
@@ -97,7 +96,7 @@ def test_a3_score_and_reparameterised_gradients_agree_on_a_quadratic() -> None:
         "log_std": torch.full((1, 1), math.log(deviation), dtype=torch.float64),
     }
     noise = torch.randn(1, num, 1, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    latent = latents_of(own, noise)
+    latent = own["mean"][:, None] + own["log_std"][:, None].exp() * noise
     worth = -(latent[..., 0] - goal).square()
     moved = latent_step(own, latent, worth - worth.mean(), torch.ones(2, 1, dtype=torch.float64))
 

@@ -124,7 +124,7 @@ def test_m5_densities_are_summed_over_the_elements_of_an_action() -> None:
     )
     action, ones = old.sample(generator), torch.ones(1, 5, 1)
     stage = Stage(
-        ones, ones, action, old.log_density(action), ones, torch.randn(1, 5, 1), is_valid=ones
+        ones, ones, ones, action, old.log_density(action), ones, torch.randn(1, 5, 1), is_valid=ones
     )
     single = torch.exp(-0.5 * ((action - new.mean) ** 2 - (action - old.mean) ** 2))
 

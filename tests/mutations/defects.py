@@ -22,8 +22,9 @@ class Defect:
     """P1–P15 of PEARL, R1–R5 of RL², S1–S5 of soft actor-critic.
 
     Of the parts that algorithms share: XB1–XB3 of the boundary between episodes, Q1–Q5 of sequence
-    replays, G1–G4 of advantages and baselines, N1–N3 of distributions, M1–M9 of inner gradient
-    steps and the trust region (and T1, T2 of its maths), PM2 of ProMP's ratio. C1–C7 of what is
+    replays, G1–G4 of advantages and baselines, N1–N3 of distributions, T1, T2 of the trust region.
+    Of learners that adapt by gradients: M1–M11 of MAML and its parts, PM1–PM5 of ProMP, E1 of
+    E-MAML, A1–A9 of MAESN, RF1–RF4 of REINFORCE. C1–C7 of what is
     compared: the numerics of a task on every robot, conditions and intervals.
     """
     what: str

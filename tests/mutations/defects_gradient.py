@@ -140,7 +140,8 @@ DEFECTS = (
         "ratios are to another policy than collected",
         _STAGES,
         "action, log_density = distribution.draw(self._state.generator)",
-        "action, log_density = distribution.draw(self._state.generator); log_density = log_density + 0.1",
+        "action, log_density = distribution.draw(self._state.generator)\n"
+        "        log_density = log_density + 0.1",
         (f"{_PROMP}::test_pm1_where_nothing_has_moved_ratios_are_one_and_nothing_diverges",),
     ),
     Defect(
@@ -238,8 +239,18 @@ DEFECTS = (
         "A5",
         "step sizes are constants",
         _LATENTS,
-        "return latent_step(own, latent, credit, self._latents.step_sizes())",
-        "return latent_step(own, latent, credit, self._latents.step_sizes().detach())",
+        "return latent_step(own, stage.latent, credit, self._task_latents.step_sizes())",
+        "sizes = self._task_latents.step_sizes().detach()\n"
+        "        return latent_step(own, stage.latent, credit, sizes)",
+        (f"{_MAESN}::test_a5_step_sizes_get_the_gradient_of_finite_differences",),
+    ),
+    Defect(
+        "A5",
+        "latents that were drawn are taken for those that would be drawn now",
+        _LATENTS,
+        "return latent_step(own, stage.latent, credit, self._task_latents.step_sizes())",
+        "latent = self.latents(own, stage.held).detach()\n"
+        "        return latent_step(own, latent, credit, self._task_latents.step_sizes())",
         (f"{_MAESN}::test_a5_step_sizes_get_the_gradient_of_finite_differences",),
     ),
     Defect(

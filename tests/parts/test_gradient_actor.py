@@ -76,6 +76,7 @@ def test_its_step_is_that_of_training() -> None:
     stage = stage_of(
         explored,
         torch.zeros(3, 2, 0),
+        torch.zeros(3, 2, 0),
         learner.explorer.trial_credit,
         learner.state.statistics,
         num_tasks=3,
@@ -183,6 +184,7 @@ def test_worlds_whose_episodes_end_at_different_times_adapt_each_at_its_own() ->
     for world in range(2):
         stage = stage_of(
             explored.of(torch.arange(2 * world, 2 * world + 2)),
+            torch.zeros(1, 2, 0),
             torch.zeros(1, 2, 0),
             learner.explorer.trial_credit,
             learner.state.statistics,

@@ -111,8 +111,9 @@ class GradientActor:
         trials = trials.of(index).only_episodes(first, stop)
         episodes = trials._replace(episode=trials.episode - first).by_episode(self._per_step)
         held = self._held[index, first:stop]
-        stage = stage_of(episodes, held, self._credit, self._statistics, len(worlds))
         own = {name: value[index] for name, value in self.own.items()}
+        latent = self._adaptation.latents(own, held)
+        stage = stage_of(episodes, held, latent, self._credit, self._statistics, len(worlds))
         for name, value in self._adaptation.adapted(own, stage).items():
             self.own[name][index] = value
 

@@ -45,6 +45,8 @@ class Stage(NamedTuple):
     """(K, T, M, O) as networks take it"""
     held: Tensor
     """(K, M, L) unit noise that was drawn for a whole episode; L is 0 where none is"""
+    latent: Tensor
+    """(K, M, L) what came of that noise then: data, whatever becomes of the latents later"""
     action: Tensor
     """(K, T, M, A) as drawn"""
     log_density: Tensor
@@ -104,9 +106,14 @@ class Credit:
 
 
 def stage_of(
-    episodes: Trials, held: Tensor, credit: Credit, statistics: RunningStats, num_tasks: int
+    episodes: Trials,
+    held: Tensor,
+    latent: Tensor,
+    credit: Credit,
+    statistics: RunningStats,
+    num_tasks: int,
 ) -> Stage:
-    """What an inner step sees of K·M `episodes` as the world gave them, and their noise (K, M, L).
+    """What an inner step sees of K·M `episodes` as the world gave them; (K, M, L) see `Stage`.
 
     Raises `ValueError` where returns or observations are not finite.
     """
@@ -119,7 +126,7 @@ def stage_of(
         episodes.is_valid,
     )
     observation, *others = (by_task(column, num_tasks) for column in columns)
-    return Stage(observation, held, *others)
+    return Stage(observation, held, latent, *others)
 
 
 class TaskAdaptation(Protocol):
@@ -129,6 +136,9 @@ class TaskAdaptation(Protocol):
     """numbers drawn for a whole episode: L"""
     explores_by_actions: bool
     """whether a trial's exploration needs noise in every action: the score of a mean is 0"""
+
+    def latents(self, own: Parameters, held: Tensor) -> Tensor:
+        """(K, M, L) what an episode's noise (K, M, L) becomes."""
 
     def distributions(self, own: Parameters, observation: Tensor, held: Tensor) -> Any:
         """Over actions, for rows (K, ..., M, O) and the episodes' noise (K, M, L)."""
@@ -177,6 +187,9 @@ class ParameterAdaptation:
     def policies(self, stages: Sequence[Stage]) -> list[Any]:
         """`policies_through` the stages, from the policy's own parameters."""
         return policies_through(self, self.start(len(stages[0].action)), stages)
+
+    def latents(self, own: Parameters, held: Tensor) -> Tensor:
+        return held
 
     def distributions(self, own: Parameters, observation: Tensor, held: Tensor) -> Any:
         return call_for_each_task(self._policy, own, observation)

@@ -63,11 +63,6 @@ def divergence_from_prior(own: Parameters) -> Tensor:
     return DiagonalGaussian(own["mean"], own["log_std"]).kl_from(DiagonalGaussian(zeros, zeros))
 
 
-def latents_of(own: Parameters, held: Tensor) -> Tensor:
-    """(K, M, L) what M episodes of each task are conditioned on, for their noise (K, M, L)."""
-    return own["mean"][:, None] + own["log_std"][:, None].exp() * held
-
-
 def episode_credit(first_advantage: Tensor) -> Tensor:
     """(K, M) advantages at the episodes' first steps: centred and scaled over each task's M."""
     centred = first_advantage - first_advantage.mean(1, keepdim=True)
@@ -93,17 +88,19 @@ class LatentAdaptation:
     explores_by_actions = False
 
     def __init__(self, policy: nn.Module, latents: TaskLatents) -> None:
-        self._policy, self._latents = policy, latents
+        self._policy, self._task_latents = policy, latents
         self.held_size = latents.mean.shape[1]
+
+    def latents(self, own: Parameters, held: Tensor) -> Tensor:
+        return own["mean"][:, None] + own["log_std"][:, None].exp() * held
 
     def distributions(self, own: Parameters, observation: Tensor, held: Tensor) -> Any:
         """For rows (K, M, O) or (K, T, M, O): an episode's latent is the same in all of them."""
-        latent = latents_of(own, held)
+        latent = self.latents(own, held)
         if observation.dim() == 4:
             latent = latent[:, None].expand(-1, observation.shape[1], -1, -1)
         return self._policy(torch.cat([observation, latent], dim=-1)).expanded()
 
     def adapted(self, own: Parameters, stage: Stage) -> dict[str, Tensor]:
-        latent = latents_of(own, stage.held).detach()  # a sample: its score is what is followed
         credit = episode_credit(stage.advantage[:, 0])
-        return latent_step(own, latent, credit, self._latents.step_sizes())
+        return latent_step(own, stage.latent, credit, self._task_latents.step_sizes())

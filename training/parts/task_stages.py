@@ -91,7 +91,14 @@ class TaskExplorer:
             )
             collected.append(episodes)
             stages.append(
-                stage_of(episodes, actor.held, self.training_credit, state.statistics, len(chosen))
+                stage_of(
+                    episodes,
+                    actor.held,
+                    adaptation.latents(own, actor.held),
+                    self.training_credit,
+                    state.statistics,
+                    len(chosen),
+                )
             )
             if index < num_steps:
                 own = adaptation.adapted(own, stages[-1])
