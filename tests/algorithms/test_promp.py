@@ -38,8 +38,8 @@ def test_pm1_where_nothing_has_moved_ratios_are_one_and_nothing_diverges(
         torch.testing.assert_close(
             policy.log_density(stage.action), stage.log_density, rtol=1e-4, atol=1e-4
         )
-    assert float(surrogate) == pytest.approx(-1.0, abs=1e-4)
-    assert float(divergence) == 0.0
+    assert surrogate.item() == pytest.approx(-1.0, abs=1e-4)
+    assert divergence.item() == 0.0
 
 
 def test_pm2_its_inner_step_is_mamls(point_robot: TaskFamily) -> None:
@@ -97,7 +97,7 @@ def test_pm3_clipping_stops_what_has_gained_enough(
     slope = gradient(surrogate, list(learner.policy.parameters())).abs().max()
     assert bool(slope > 1e-6) is has_gradient
     expected = -min(ratio * advantage, clipped * advantage)
-    assert float(surrogate) == pytest.approx(expected, abs=1e-3)
+    assert surrogate.item() == pytest.approx(expected, abs=1e-3)
     one = torch.ones(1)
     assert float(
         clipped_surrogate_loss(one * torch.tensor(ratio).log(), 0 * one, advantage * one, one, 0.3)
@@ -140,6 +140,6 @@ def test_pm5_a_large_weight_on_the_divergence_holds_the_policy() -> None:
         before = learner.explorers(stages)
         for _ in range(30):
             learner.gradient_step(stages, before)
-        moved[kl_weight] = float(learner.losses(stages, before)[1])
+        moved[kl_weight] = learner.losses(stages, before)[1].item()
 
     assert moved[1e4] < 0.1 * moved[0.0], moved

@@ -349,10 +349,10 @@ DEFECTS = (
     ),
     Defect(
         "trial",
-        "a trial adapts after its first episode",
+        "a trial takes one step, however many it was told",
         _TRIAL,
         "is_due = ended & ((self._episode + 1) % self._per_step == 0)",
-        "is_due = ended & (self._episode == self._per_step - 2)",
+        "is_due = ended & (self._episode + 1 == self._per_step)",
         (f"{_ACTOR}::test_it_adapts_after_every_so_many_episodes_and_then_no_more",),
     ),
     Defect(
