@@ -19,11 +19,11 @@ from sim2real.evaluation.recorder import RecordingPlace, SessionRecorder
 from sim2real.evaluation.session import EpisodeFault, EpisodePlan, Tally
 from sim2real.hardware.placing import HandPlacer, load_reset_config
 from sim2real.hardware.robot import RobotFault
-from sim2real.runtime.adaptation import Memory
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.control_loop import ControlLoop, ControlTick, LoopStopped
 from sim2real.runtime.diagnosis import HandDiagnosis
 from sim2real.runtime.hand_state import HandState
+from sim2real.runtime.kinds.kind import Memory
 from sim2real.runtime.policy_runner import EpisodeOutcome, PolicyRunner, Step, TrialLabels
 
 SLACK_S = 5.0
@@ -160,6 +160,7 @@ class DirectSession:
             self.recorder.sync()
             cause = outcome.reason.partition(" ")[0].rstrip(":") if failure is None else "recording"
             raise EpisodeFault(cause, failure or outcome.reason, outcome)
+        self.runner.adapt()
         self.recorder.sync()
         return outcome
 

@@ -229,7 +229,7 @@ def test_exported_modules_act_as_the_evaluation_does(point_robot: TaskFamily) ->
     adapter = learner.make_adapter(learner.tasks[:2])
     transition = _transition(trials.context[0, :2].numpy())
     row = adapter.take_in(transition, transition.reward, np.ones(2, bool))
-    parts = learner.export_parts()
+    parts = learner.deployed()
     hidden = parts.modules["recurrent"](torch.from_numpy(row), torch.zeros(2, 8))
     action = parts.modules["policy"](torch.from_numpy(transition.observation), hidden)
 

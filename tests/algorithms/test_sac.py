@@ -140,7 +140,7 @@ def test_oracle_learns_to_reach_the_goal(point_robot: TaskFamily) -> None:
 def test_exported_policy_acts_as_the_evaluation_does(point_robot: TaskFamily) -> None:
     learner = build(point_robot, view="oracle", normalizes_observations=True)
     learner.collect(40)
-    parts = learner.export_parts()
+    parts = learner.deployed()
     observation = np.random.default_rng(0).normal(size=(2, 2)).astype(np.float32)
     vectors = torch.from_numpy(learner.task_vectors(learner.tasks[:2]))
     action = parts.modules["policy"](torch.from_numpy(observation), vectors)

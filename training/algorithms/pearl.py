@@ -36,7 +36,8 @@ from torch import Tensor, nn
 from sim2real.contract.belief import GaussianBelief
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.transition import Transition
-from training.algorithms.learner import ExportParts, Snapshot
+from sim2real.runtime.kinds.gaussian_belief import GaussianBeliefSettings
+from training.algorithms.learner import Deployed, Snapshot
 from training.families.task import Task, TaskFamily, TaskSet, dynamics_vary
 from training.parts import sac
 from training.parts.deployed import DeployedEncoder, DeployedPolicy
@@ -468,10 +469,13 @@ class Pearl:
     def make_adapter(self, tasks: Sequence[Task]) -> PearlAdapter:
         return PearlAdapter(self, len(tasks))
 
-    def export_parts(self) -> ExportParts:
+    def deployed(self) -> Deployed:
         normalizer = self.statistics.frozen()
-        return ExportParts(
-            adaptation="gaussian_belief",
+        return Deployed(
+            settings=GaussianBeliefSettings(
+                latent_size=self.config.latent_size,
+                num_exploration_episodes=self.config.num_exploration_episodes,
+            ),
             modules={
                 "policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu()),
                 "encoder": DeployedEncoder(
@@ -482,8 +486,6 @@ class Pearl:
             observation_size=self.context_layout.observation_size,
             action_size=self.context_layout.action_size,
             context_layout=self.context_layout,
-            latent_size=self.config.latent_size,
-            num_exploration_episodes=self.config.num_exploration_episodes,
         )
 
 

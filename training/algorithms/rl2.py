@@ -29,7 +29,8 @@ from torch import Tensor, nn
 
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.transition import Transition
-from training.algorithms.learner import ExportParts, Snapshot
+from sim2real.runtime.kinds.recurrent_belief import RecurrentBeliefSettings
+from training.algorithms.learner import Deployed, Snapshot
 from training.families.task import Task, TaskFamily, TaskSet, dynamics_vary
 from training.parts import ppo
 from training.parts.advantage import trial_advantages
@@ -335,10 +336,10 @@ class Rl2:
     def make_adapter(self, tasks: Sequence[Task]) -> _RecurrentActor:
         return _RecurrentActor(self, len(tasks))
 
-    def export_parts(self) -> ExportParts:
+    def deployed(self) -> Deployed:
         normalizer = self.statistics.frozen()
-        return ExportParts(
-            adaptation="recurrent_belief",
+        return Deployed(
+            settings=RecurrentBeliefSettings(hidden_size=self.config.hidden_size),
             modules={
                 "policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu()),
                 "recurrent": DeployedCell(
@@ -349,7 +350,6 @@ class Rl2:
             observation_size=self.context_layout.observation_size,
             action_size=self.context_layout.action_size,
             context_layout=self.context_layout,
-            hidden_size=self.config.hidden_size,
         )
 
 

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sim2real.contract.transition import Transition
-from training.algorithms.learner import ExportParts, Snapshot
+from sim2real.runtime.kinds.none import NoAdaptationSettings
+from training.algorithms.learner import Deployed, Snapshot
 from training.families.task import Task, TaskFamily, TaskSet, task_vector
 from training.parts import sac
 from training.parts.deployed import DeployedPolicy
@@ -305,10 +306,10 @@ class Sac:
     def make_adapter(self, tasks: Sequence[Task]) -> _Actor:
         return _Actor(self, self.task_vectors(tasks), is_deterministic=True)
 
-    def export_parts(self) -> ExportParts:
+    def deployed(self) -> Deployed:
         normalizer = self.statistics.frozen()
-        return ExportParts(
-            adaptation="none",
+        return Deployed(
+            settings=NoAdaptationSettings(),
             modules={"policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu())},
             normalizer=normalizer,
             observation_size=self.worlds.observation_size,

@@ -105,10 +105,9 @@ def _meta_test_run(
     num_episodes: int | None,
 ) -> MetaTestResult:
     learner = load_learner(run)
-    adapts = learner.export_parts().adaptation != "none"
     protocol = replace(
         protocol,
         num_episodes=num_episodes or read_run(run)[0].config.num_trial_episodes,
-        conditions=CONDITIONS if adapts else ("adapted",),
+        conditions=CONDITIONS if learner.deployed().adapts else ("adapted",),
     )
     return meta_test(learner.make_adapter, family, task_set.test, protocol)

@@ -32,7 +32,7 @@ def oracle_records(
     if recipe.family != family.name:
         raise BadInput(str(run), "family", found=recipe.family, expected=family.name)
     learner = load_learner(run)
-    if not learner.export_parts().task_vector_size:
+    if not learner.deployed().task_vector_size:
         raise BadInput(str(run), "view", found="not told the task", expected="an oracle")
     records = []
     for trial in range(protocol.num_trials):

@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import tyro
 
 from sim2real.contract.errors import BadInput
-from sim2real.contract.manifest import LatentSource, Manifest, Provenance
+from sim2real.contract.manifest import Manifest, Provenance
 from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.bundle import MODEL_CARD, write_bundle
+from sim2real.runtime.kinds.registry import with_settings
 from sim2real.runtime.verify import load_bundle
-from training.algorithms.learner import ExportParts
+from training.algorithms.learner import Deployed
 from training.evaluation.bench import claw_family
 from training.evaluation.measure import measure
 from training.evaluation.options import require_counts
@@ -30,8 +31,7 @@ from training.runs.start import load_learner, read_run
 def export_run(
     run: Annotated[Path, tyro.conf.Positional],
     bundle: Annotated[Path, tyro.conf.Positional],
-    latent_source: LatentSource = "episode_sample",
-    resample_every_ticks: int = 0,
+    adaptation: tuple[str, ...] = (),
     num_tasks: int | None = None,
     num_trials: int = 1,
 ) -> None:
@@ -40,28 +40,22 @@ def export_run(
     Args:
         run: the directory of a training run on a family of the claw.
         bundle: the folder to write; a bundle that is there already is replaced.
-        latent_source: what the policy is conditioned on where there is a latent.
-        resample_every_ticks: for `periodic_sample`.
+        adaptation: settings of how behaviour changes with context, NAME=VALUE as the manifest has
+            them, as in `latent_source=mean`.
         num_tasks: held-out tasks to measure on; all of them by default.
         num_trials: trials per task.
     """
     require_counts(num_tasks=num_tasks, num_trials=num_trials)
-    if (latent_source == "periodic_sample") != (resample_every_ticks > 0):
-        expected = "ticks above 0 for periodic_sample, and for nothing else"
-        found = resample_every_ticks
-        raise BadInput("command line", "--resample-every-ticks", found=found, expected=expected)
     recipe, _, _, task_set = read_run(run)
     family = claw_family(recipe.family, str(run))
     learner = load_learner(run)
-    parts = learner.export_parts()
-    _refuse_oracle(parts, run)
-    origin = Origin(
-        name=bundle.name,
-        provenance=_provenance(run, learner.num_environment_steps),
-        latent_source=latent_source,
-        resample_every_ticks=resample_every_ticks,
-    )
-    draft = make_draft(parts, family.scene, task_set, origin)
+    deployed = learner.deployed()
+    _refuse_oracle(deployed, run)
+    settings = with_settings(deployed.settings, adaptation, "command line", "--adaptation")
+    deployed = replace(deployed, settings=settings)
+    provenance = _provenance(run, learner.num_environment_steps)
+    origin = Origin(name=bundle.name, provenance=provenance)
+    draft = make_draft(deployed, family.scene, task_set, origin)
     protocol = TrialProtocol(num_episodes=recipe.config.num_trial_episodes, num_trials=num_trials)
     summary = measure(draft.as_bundle(), family, task_set.test[:num_tasks], protocol)
     manifest = replace(draft.manifest, results=flat_results(summary))
@@ -106,8 +100,8 @@ def as_trained(name: str, recipe: Recipe) -> str:
     return " ".join([name, "--settings", *changed]) if changed else name
 
 
-def _refuse_oracle(parts: ExportParts, run: Path) -> None:
-    if parts.task_vector_size:
+def _refuse_oracle(deployed: Deployed, run: Path) -> None:
+    if deployed.task_vector_size:
         expected = "a policy that need not be told the true task, which no robot knows"
         raise BadInput(str(run), "view", found="oracle", expected=expected)
 

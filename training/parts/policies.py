@@ -71,6 +71,11 @@ class TanhGaussianPolicy(nn.Module):
         """(..., A) the deterministic action: tanh of the mean."""
         return torch.tanh(self(rows).mean)
 
+    def perturbed(self, rows: Tensor, noise: Tensor) -> Tensor:
+        """(..., A) the action that standard normal noise (..., A) makes; the mode for zeros."""
+        distribution = self(rows)
+        return torch.tanh(distribution.mean + distribution.log_std.exp() * noise)
+
 
 class DiagonalGaussian(NamedTuple):
     """Independent Gaussians; the world clips what is drawn from them."""
@@ -119,3 +124,8 @@ class DiagonalGaussianPolicy(nn.Module):
     def mode(self, rows: Tensor) -> Tensor:
         """(..., A) the deterministic action: the mean."""
         return torch.tanh(self.network(rows))
+
+    def perturbed(self, rows: Tensor, noise: Tensor) -> Tensor:
+        """(..., A) the action that standard normal noise (..., A) makes; the mode for zeros."""
+        distribution: DiagonalGaussian = self(rows)
+        return distribution.mean + distribution.log_std.exp() * noise
