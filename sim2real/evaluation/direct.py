@@ -166,12 +166,11 @@ class DirectSession:
 
     def _put(self, plan: EpisodePlan) -> None:
         """Hand and object to where the episode starts."""
-        robot = self._hand.robot
-        place = getattr(robot, "place", None)
-        if place is None:
+        placing = self._hand.robot.placing
+        if placing is None:
             self._placer.place(self.loop, plan.joint_rad, plan.valve_rad)
         else:
-            self.loop.call(lambda: place(plan.joint_rad, plan.valve_rad, plan.noise))
+            self.loop.call(lambda: placing.place(plan.joint_rad, plan.valve_rad, plan.noise))
 
     def _await_end(self) -> None:
         """Until the episode has ended, in time or out of it."""
@@ -273,9 +272,9 @@ def _connect(hand: Hand, *, may_recover: bool) -> None:
     robot.connect()
     robot.read()
     is_latched = robot.health().hardware_error != 0
-    if may_recover and is_latched.any() and hasattr(robot, "recover"):
+    if may_recover and is_latched.any() and robot.recovery is not None:
         names = robot.spec.joint_names
-        robot.recover(tuple(name for name, bad in zip(names, is_latched) if bad))
+        robot.recovery.recover(tuple(name for name, bad in zip(names, is_latched) if bad))
 
 
 def _leave(session: DirectSession) -> None:
