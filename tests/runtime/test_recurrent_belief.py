@@ -82,7 +82,8 @@ def test_before_any_evidence_it_believes_what_the_settings_say():
     np.testing.assert_allclose(belief.variance, np.exp([0.2, -0.4]))
     np.testing.assert_allclose(given["mean"], [0.5, -1.0])
     # KL(N(m, v) || N(0, 1)) of each, in nats
-    expected = 0.5 * (np.exp([0.2, -0.4]) + [0.25, 1.0] - 1.0 - np.array([0.2, -0.4]))
+    mean, log_variance = np.array([0.5, -1.0]), np.array([0.2, -0.4])
+    expected = 0.5 * (np.exp(log_variance) + mean**2 - 1.0 - log_variance)
     assert belief.kl_from_prior == pytest.approx(expected.sum(), rel=1e-6)
 
 
