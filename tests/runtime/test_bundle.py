@@ -237,7 +237,7 @@ def test_golden_vectors_that_are_not_reproduced_are_refused_by_place(bundle_copy
 
 
 def test_other_weights_do_not_reproduce_the_golden_vectors(bundle_copy):
-    for name, column in (("policy.onnx", "action"), ("encoder.onnx", "condition")):
+    for name, column in (("policy.onnx", "action"), ("encoder.onnx", "shown")):
         content = (bundle_copy / name).read_bytes()
         model = onnx.load_model_from_string(content)
         weights = next(part for part in model.graph.initializer if len(part.dims) == 2)

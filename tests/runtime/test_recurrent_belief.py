@@ -118,6 +118,11 @@ def test_a_cell_that_draws_goes_on_from_a_memory_as_it_would_have():
             resumed.observe(row)
 
     np.testing.assert_array_equal(whole.memory["hidden"], resumed.memory["hidden"])
+    drawn, idle = [0.0], adaptation_of(settings, seed=3)
+    for _ in range(5):
+        idle.observe(np.zeros(3, np.float32))
+        drawn.append(float(idle.memory["hidden"][0]))
+    assert len(np.unique(np.diff(drawn).round(6))) == 5  # another draw for every transition
     other = adaptation_of(settings, seed=4)
     still = adaptation_of(PLAIN)
     for row in rows.astype(np.float32):

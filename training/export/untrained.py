@@ -26,6 +26,9 @@ from training.parts.encoders import ContextEncoder, RecurrentBelief
 from training.parts.policies import TanhGaussianPolicy
 from training.worlds.claw import ClawScene
 
+_LOG_STD = -2.0
+"""of actions where a policy explores by noise: so little that no hand is stopped for it"""
+
 
 def untrained_parts(
     scene: ClawScene,
@@ -90,8 +93,9 @@ class _Networks:
             seen, self._hidden_sizes, outputs["action"], generator=self._generator
         )
         with torch.no_grad():
-            *_, weight, _bias = policy.network.layers.parameters()
-            weight.mul_(self._scale)
+            *_, weight, bias = policy.network.layers.parameters()
+            weight[: policy.action_size].mul_(self._scale)  # the means; what follows is log std
+            bias[policy.action_size :] = _LOG_STD
         return DeployedPolicy(self._normalizer, policy, takes_noise=ACTION_NOISE in inputs)
 
     def _encoder(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:
