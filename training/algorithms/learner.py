@@ -13,8 +13,8 @@ from sim2real.contract.normalizer import FrozenNormalizer
 from sim2real.runtime.kinds.kind import Settings
 from sim2real.runtime.kinds.registry import kind_of
 from training.evaluation.adapter import Adapter
-from training.families.task import Task
 from training.parts.replay import TaskReplay
+from training.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ from sim2real.runtime.golden import (
     noise_sizes,
     replay,
 )
-from training.evaluation.simulated import SimulatedArena
+from training.benches.arena import SimulatedArena
 
 _RESET_ROW = 150
 """late enough for evidence to have moved the belief, early enough for it to move again"""

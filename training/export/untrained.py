@@ -20,10 +20,10 @@ from training.algorithms.learner import Deployed
 from training.export.make_bundle import Draft, Origin, make_draft
 from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES
-from training.families.task import draw_task_set
 from training.parts.deployed import DeployedCell, DeployedEncoder, DeployedPolicy
 from training.parts.encoders import ContextEncoder, RecurrentBelief
 from training.parts.policies import TanhGaussianPolicy
+from training.tasks.task_set import draw_task_set
 from training.worlds.claw import ClawScene
 
 _LOG_STD = -2.0
