@@ -13,12 +13,13 @@ from pathlib import Path
 import mujoco
 
 from sim2real.contract.errors import BadInput
-from sim2real.contract.robot_spec import HARDWARE_CONFIGS, JointSpec, RobotSpec
+from sim2real.contract.robot_spec import JointSpec, RobotSpec
+from sim2real.hardware.physics_log import leave_no_log
 
 
 def default_mjcf(spec: RobotSpec) -> Path:
-    """The MJCF that a robot's own configuration names."""
-    return HARDWARE_CONFIGS / spec.name / spec.physics_model
+    """The MJCF that a robot's own robot.yaml names, relative to it."""
+    return spec.source.parent / spec.physics_model
 
 
 def load_physics_model(
@@ -30,8 +31,13 @@ def load_physics_model(
     model shall carry beside its physics. Raises `BadInput` for a file that does not compile, a
     joint or actuator that is not there, or a joint whose range does not hold the command limits.
     """
+    leave_no_log()
     path = default_mjcf(spec) if mjcf is None else mjcf
     where = str(path)
+    if not path.is_file():
+        raise BadInput(
+            where, "file", found="a folder" if path.is_dir() else "nothing", expected="an MJCF file"
+        )
     try:
         mj_spec = mujoco.MjSpec.from_file(where)
         moved_objects = (item.name for item in spec.objects if item.has_joint)
@@ -67,8 +73,26 @@ def _rename_joint(mj_spec: mujoco.MjSpec, found: str, name: str, where: str) -> 
 def _check_actuator(mj_spec: mujoco.MjSpec, joint: str, where: str) -> None:
     kinds = [actuator.gaintype for actuator in mj_spec.actuators if actuator.target == joint]
     if kinds != [mujoco.mjtGain.mjGAIN_DCMOTOR]:
-        found = ", ".join(kind.name for kind in kinds) or "none"
-        raise BadInput(where, f"actuator of {joint}", found=found, expected="one dcmotor")
+        found = ", ".join(_kind_named(kind) for kind in kinds) or "none"
+        raise BadInput(
+            where, f"actuator of {joint}", found=found, expected="one dcmotor", remedy=_DCMOTOR
+        )
+
+
+_DCMOTOR = (
+    "write a <dcmotor> for each joint in its place, as hardware_configs/dclaw/model.xml does: "
+    "the servo's current and voltage are simulated, which other actuators do not have"
+)
+
+
+def _kind_named(gain: int) -> str:
+    """Elements of MJCF by what they compile to."""
+    names = {
+        mujoco.mjtGain.mjGAIN_FIXED: "a motor, position, velocity or general actuator",
+        mujoco.mjtGain.mjGAIN_AFFINE: "a damper or general actuator",
+        mujoco.mjtGain.mjGAIN_MUSCLE: "a muscle",
+    }
+    return names.get(gain, getattr(gain, "name", str(gain)))
 
 
 def _check_range(model: mujoco.MjModel, joint: JointSpec, where: str) -> None:

@@ -27,6 +27,7 @@ from sim2real.contract.manifest import (
     parse_manifest,
 )
 from sim2real.contract.robot_spec import RobotSpec
+from sim2real.contract.text_file import decoded
 from sim2real.runtime.graphs import Role, signatures
 from sim2real.runtime.onnx_model import OnnxModel
 from sim2real.skills.registry import make_skill
@@ -79,10 +80,7 @@ def read_bundle(folder: Path) -> Bundle:
     digest = hashlib.sha256(content).hexdigest()
     _require_checksum(_read(folder, CHECKSUM), digest, folder)
     where = str(folder / MANIFEST)
-    try:
-        manifest = parse_manifest(content.decode(), where)
-    except UnicodeDecodeError as error:
-        raise BadInput(where, "file", found=str(error), expected="UTF-8") from None
+    manifest = parse_manifest(decoded(content, where), where)
     files = {
         file.name: _read_checked(folder, file, index) for index, file in enumerate(manifest.files)
     }

@@ -11,6 +11,8 @@ import tyro
 from rich.console import Console
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import require_writable
+from sim2real.contract.require import require_counts, require_seeds
 from training.evaluation.meta_test import (
     CONDITIONS,
     CSV_COLUMNS,
@@ -19,7 +21,6 @@ from training.evaluation.meta_test import (
     meta_test,
     write_table,
 )
-from training.evaluation.options import require_counts
 from training.evaluation.tables import comparison_table
 from training.families.registry import FAMILIES
 from training.families.task import TaskFamily, TaskSet, load_task_set
@@ -47,6 +48,8 @@ def meta_test_runs(
         out: a CSV file for every single value; none is written by default.
     """
     require_counts(num_trials=num_trials, num_episodes=num_episodes)
+    require_seeds(seed=seed)
+    require_writable(out, "--out")
     task_set = _common_tasks(runs, tasks)
     family = FAMILIES[task_set.family]
     torch.set_num_threads(1)  # small batches: more threads cost more than they bring
@@ -55,7 +58,6 @@ def meta_test_runs(
         str(run): _meta_test_run(run, family, task_set, protocol, num_episodes) for run in runs
     }
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         lines = ((run, *line) for run, result in results.items() for line in result.lines())
         write_table(out, ("run", *CSV_COLUMNS), lines)
     summaries = {run: result.summary() for run, result in results.items()}

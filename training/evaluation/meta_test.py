@@ -13,6 +13,7 @@ If adaptation matters, both are worse than `adapted`.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.output_file import write_file
 from sim2real.contract.transition import Transition
 from sim2real.evaluation.metrics import bootstrap_interval
 from training.evaluation.adapter import Adapter
@@ -105,12 +107,11 @@ class MetaTestResult:
 
 def write_table(path: Path, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
     """A CSV file with a header. Written beside, then renamed."""
-    beside = path.with_name(path.name + ".part")
-    with beside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(lines)
-    beside.replace(path)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows(lines)
+    write_file(path, text.getvalue())
 
 
 def _interval(values: NDArray[np.float64]) -> dict[str, float]:

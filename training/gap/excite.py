@@ -12,6 +12,8 @@ import numpy as np
 import tyro
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import require_writable
+from sim2real.contract.require import require_positive
 from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
 from sim2real.evaluation.hand import Hand
 from sim2real.evaluation.hands import emulated_hand, serial_hand, simulated_hand
@@ -57,6 +59,8 @@ def excite(
         script: what every joint does.
         yes: the workspace of the real hand is clear: do not ask.
     """
+    require_positive(rate=rate)
+    require_writable(out, "OUT")
     if (robot == "serial") != bool(port and unit):
         found = f"--port {port or 'none'} --unit {unit or 'none'}"
         expected = "both for a real hand, neither for another"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import torch
 from rich.console import Console
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.text_file import read_json
 from training.algorithms.learner import Learner
 from training.algorithms.registry import ALGORITHMS
 from training.evaluation.meta_test import MetaTestProtocol, MetaTestResult, meta_test
@@ -77,13 +77,13 @@ def read_run(directory: Path) -> tuple[Recipe, str, int, TaskSet]:
     Raises `BadInput` when something is missing or does not fit.
     """
     path = directory / "config.json"
+    if not path.exists():
+        raise BadInput(str(directory), "config.json", found="nothing", expected="a run")
+    document = read_json(path, "a run's config")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
         recipe = _read_recipe(document["recipe"])
         name, seed, stated = document["name"], document["seed"], document["task_set_sha256"]
-    except FileNotFoundError:
-        raise BadInput(str(directory), "config.json", found="nothing", expected="a run") from None
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(str(path), "run", found=repr(error), expected="a run's config") from None
     task_set = load_task_set(directory / "tasks.json")
     if task_set.sha256 != stated:
