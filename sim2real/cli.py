@@ -165,7 +165,7 @@ def _main(arguments: list[str]) -> int:
         return _run(name, arguments[len(name.split()) :])
     except BadInput as error:
         print(f"taskbelief {name}: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code
     except OSError as error:  # a disk that is full by now, a folder that was taken away
         print(f"taskbelief {name}: {what_failed(error)}", file=sys.stderr)
         return 1

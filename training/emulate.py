@@ -30,7 +30,8 @@ def emulate(
     """Serve the servo bus of an emulated robot on a pseudo-terminal until SIGINT or SIGTERM.
 
     Told to stop it stays until torque is off, two seconds at most: a hand does not vanish under its
-    driver. The first line printed is JSON: {"port": ..., "baud": ..., "ids": [...]}.
+    driver. The first line printed is JSON: {"port": ..., "baud": ..., "ids": [...], and which files
+    describe the robot: "robot": ..., "model": ...}.
 
     Args:
         robot: the robot.yaml of the robot to emulate.

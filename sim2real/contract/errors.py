@@ -10,6 +10,8 @@ class BadInput(ValueError):
     option, `field` the place inside it.
     """
 
+    exit_code = 2
+
     def __init__(
         self, where: str, field: str, *, found: object, expected: str, remedy: str = ""
     ) -> None:
@@ -17,3 +19,9 @@ class BadInput(ValueError):
         self.found, self.expected, self.remedy = found, expected, remedy
         advice = f"; {remedy}" if remedy else ""
         super().__init__(f"{where}: {field}: found {found!r}, expected {expected}{advice}")
+
+
+class OutputFailed(BadInput):
+    """A place that could be written to when the work began, and cannot any more: exit code 1."""
+
+    exit_code = 1

@@ -117,16 +117,19 @@ def _require_room(folder: Path, path: Path, option: str) -> None:
 
 
 @contextlib.contextmanager
-def unless_refused(*made: Path) -> Iterator[None]:
+def unless_refused(*made: Path, has_begun: Callable[[], bool] = lambda: False) -> Iterator[None]:
     """Bad input in the block leaves nothing of `made`, nor of the folders made on the way.
 
     `made` are files and folders that the block makes, outermost first. What was there before it
-    stays, and so does a folder that has something else in it by then.
+    stays, and so does a folder that has something else in it by then. Nothing is removed once the
+    work `has_begun`.
     """
     new = [path for path in _with_parents(made) if not os.path.lexists(path)]
     try:
         yield
-    except BadInput:
+    except BadInput as error:
+        if error.exit_code != 2 or has_begun():
+            raise
         for path in reversed(new):
             with contextlib.suppress(OSError):  # not made yet, or not empty
                 path.rmdir() if path.is_dir() else path.unlink()

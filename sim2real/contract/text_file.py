@@ -132,6 +132,8 @@ def parse_yaml(text: str, where: str, expected: str = "a mapping") -> Document:
                 field = f"{at or 'file'} (line {line})"
                 raise BadInput(where, field, found=found, expected=wanted, remedy=remedy)
         document = None if node is None else loader.construct_document(node)
+    except BadInput:
+        raise
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         field = "file" if mark is None else f"line {mark.line + 1}"

@@ -15,7 +15,7 @@ from sim2real.contract.output_file import require_folder
 from sim2real.contract.require import require_counts, require_not_negative
 from sim2real.contract.text_file import read_json
 from sim2real.evaluation.protocol import TrialProtocol
-from sim2real.runtime.bundle import MODEL_CARD, write_bundle
+from sim2real.runtime.bundle import MODEL_CARD, require_bundle_or_nothing, write_bundle
 from sim2real.runtime.verify import load_bundle
 from training.algorithms.learner import ExportParts
 from training.evaluation.bench import claw_family
@@ -49,6 +49,7 @@ def export_run(
     require_counts(num_tasks=num_tasks, num_trials=num_trials)
     require_not_negative(resample_every_ticks=resample_every_ticks)
     require_folder(bundle, "BUNDLE")
+    require_bundle_or_nothing(bundle)
     if (latent_source == "periodic_sample") != (resample_every_ticks > 0):
         expected = "ticks above 0 for periodic_sample, and for nothing else"
         found = resample_every_ticks

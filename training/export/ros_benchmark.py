@@ -21,6 +21,7 @@ from sim2real.bringup.tether import tethered
 from sim2real.bringup.verb import supervisor_command
 from sim2real.contract.errors import BadInput
 from sim2real.contract.require import require_not_negative, require_positive, require_some
+from sim2real.contract.text_file import read_json
 from sim2real.ros_environment import in_own_domain, ros_environment
 from training.export.rehearsal import Rehearsal, write_rehearsal
 
@@ -131,7 +132,7 @@ class _Run:
             said = " ".join(outcome.stderr.split()) + _last_words(logs)
             print(f"{self.case}: no figures: {said}", file=sys.stderr, flush=True)
             return {"times_s": {}, "counts": {}, "fault": said}
-        found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+        found: dict[str, Any] = read_json(out, "figures of a loop")
         if found["fault"]:
             print(f"{self.case}: {found['fault']}", file=sys.stderr, flush=True)
         return found

@@ -27,7 +27,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from sim2real.contract.output_file import FULL, what_failed, write_file
+from sim2real.contract.output_file import FULL, write_file
 from training.algorithms.learner import Learner
 from training.evaluation.curves import draw_curve
 from training.evaluation.meta_test import MetaTestResult
@@ -105,10 +105,9 @@ class Run:
         except TrainingFailed as failure:
             raise TrainingFailed(f"{failure}; {self._last_good()}") from failure
         except OSError as error:
-            is_full = "disk full: " if error.errno in FULL else ""
-            where = OSError(error.errno, error.strerror, error.filename or str(self.directory))
-            reason = f"{is_full}{what_failed(where)}; {self._last_good()}"
-            raise TrainingFailed(reason) from error
+            place = error.filename or str(self.directory)
+            reason = "disk full" if error.errno in FULL else error.strerror
+            raise TrainingFailed(f"{reason}: {place}; {self._last_good()}") from error
         finally:
             # Where the disk has failed already, that is what is to be said.
             with contextlib.suppress(*([OSError] if sys.exception() else [])):

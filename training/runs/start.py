@@ -10,6 +10,7 @@ import torch
 from rich.console import Console
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import unless_refused
 from sim2real.contract.text_file import read_json
 from training.algorithms.learner import Learner
 from training.algorithms.registry import ALGORITHMS
@@ -46,20 +47,21 @@ def start_run(
         num_train=recipe.num_train_tasks,
         num_test=recipe.num_test_tasks,
     )
-    directory.mkdir(parents=True, exist_ok=True)
-    task_set.save(directory / "tasks.json")
-    write_json(
-        directory / "config.json",
-        {
-            "schema_version": CONFIG_VERSION,
-            "name": name,
-            "seed": seed,
-            "recipe": dataclasses.asdict(recipe),
-            "task_set_sha256": task_set.sha256,
-            "provenance": provenance(),
-        },
-    )
-    return _train(recipe, name, seed, task_set, directory, device, is_quiet, resumes=False)
+    files = tuple(directory / file for file in ("tasks.json", "config.json", "metrics.csv"))
+    with unless_refused(directory, *files):
+        task_set.save(directory / "tasks.json")
+        write_json(
+            directory / "config.json",
+            {
+                "schema_version": CONFIG_VERSION,
+                "name": name,
+                "seed": seed,
+                "recipe": dataclasses.asdict(recipe),
+                "task_set_sha256": task_set.sha256,
+                "provenance": provenance(),
+            },
+        )
+        return _train(recipe, name, seed, task_set, directory, device, is_quiet, resumes=False)
 
 
 def resume_run(directory: Path, *, device: str = "cpu", is_quiet: bool = False) -> Learner:
