@@ -88,9 +88,7 @@ def test_there_are_many():
 
 
 @pytest.mark.parametrize(("verb", "name", "value"), CASES)
-def test_what_no_number_means_is_refused_by_name(
-    verb, name, value, tmp_path, monkeypatch, capsys
-):
+def test_what_no_number_means_is_refused_by_name(verb, name, value, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     module, attribute = VERBS[verb].function.split(":")
     function = getattr(importlib.import_module(module), attribute)

@@ -6,8 +6,10 @@ All of them end in one line and exit code 2 and leave nothing behind, unless a t
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
@@ -22,7 +24,13 @@ from sim2real.contract import servo_facts
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import DCLAW, load_robot_spec
 from sim2real.emulator.faults import load_fault_plan
-from sim2real.evaluation.plan_file import read_plan
+from sim2real.evaluation.plan_file import (
+    EvaluationPlan,
+    PlannedEpisode,
+    PlannedTask,
+    read_plan,
+    write_plan,
+)
 from sim2real.hardware.calibration import load_calibration
 from sim2real.hardware.dynamixel import control_table as table
 from sim2real.hardware.dynamixel import provisioning
@@ -30,8 +38,10 @@ from sim2real.hardware.physics_model import default_mjcf, load_physics_model
 from sim2real.hardware.placing import load_reset_config
 from sim2real.report.evaluation_folder import read_evaluation
 from sim2real.report.gap import read_gap
-from training.families.ranges import read_ranges
-from training.families.task import load_task_set
+from training.families.dynamics import VARIATIONS
+from training.families.ranges import Range, Ranges, read_ranges
+from training.families.registry import FAMILIES
+from training.families.task import draw_task_set, load_task_set
 from training.runs.start import read_run
 
 SPEC = load_robot_spec()
@@ -61,7 +71,7 @@ def refused(tmp_path, monkeypatch, capsys):
 
 READERS = {
     "robot.yaml": load_robot_spec,
-    "unit.yaml": lambda path: load_calibration(SPEC, "mine", path),
+    "unit.yaml": lambda path: load_calibration(SPEC, "emulated", path),
     "reset.yaml": lambda path: load_reset_config(SPEC, path),
     "faults.yaml": load_fault_plan,
     "ranges.yaml": read_ranges,
@@ -136,6 +146,83 @@ def test_emulate_refuses_a_file_that_it_cannot_read(refused, tmp_path, option, c
     path.mkdir() if content is None else path.write_bytes(content)
 
     assert refused("emulate", option, path).count("\n") == 1
+
+
+# ---- 500 random edits of each -------------------------------------------------------------------
+
+PIECES = (
+    *(b":", b"-", b"{", b"[", b"'", b'"', b"\n", b" ", b",", b"&a", b"*a", b"~", b"#"),
+    *(b"1e3", b"010", b"NaN", b"-1", b"1e999", b"yes", b"null", b"\xff", b"\x00"),
+)
+FAULTS = """\
+seed: 3
+faults:
+  - {kind: drop_reply, servo: 20, start_s: 0.5, probability: 0.25}
+  - {kind: mute_servo, servo: 12, duration_s: 1.5}
+  - {kind: set_registers, registers: {operating_mode: 3}}
+"""
+
+
+def originals(tmp_path: Path) -> dict[str, bytes]:
+    """A good file of each kind that people edit."""
+    draw_task_set(FAMILIES["valve_turn"], seed=1, num_train=2, num_test=1).save(tmp_path / "t.json")
+    episode = PlannedEpisode(
+        seed=1,
+        goal_centre=(0.5,),
+        goal_amplitude=(0.0,),
+        goal_frequency_rad_s=(0.0,),
+        joint_rad=(0.0,) * 9,
+        valve_rad=0.1,
+    )
+    task = PlannedTask(
+        name="test/0", parameters={"goal": (0.5,)}, reference="t.json:0", episodes=(episode,)
+    )
+    plan = EvaluationPlan(
+        schema_version=1, task_set_sha256="0", num_episodes=1, num_trials=1, seed=0, tasks=(task,)
+    )
+    write_plan(tmp_path / "plan.json", plan)
+    unit = VARIATIONS["valve_damping"].unit
+    friction = Range(low=(0.5,), high=(1.5,), estimate=(1.0,), unit=unit)
+    document = {
+        "schema_version": 1,
+        **{
+            field.name: "here"
+            for field in dataclasses.fields(Ranges)
+            if field.name not in ("schema_version", "variations")
+        },
+        "variations": {"valve_damping": dataclasses.asdict(friction)},
+    }
+    return {
+        "robot.yaml": DCLAW.read_bytes(),
+        "unit.yaml": DCLAW.with_name("units").joinpath("emulated.yaml").read_bytes(),
+        "reset.yaml": DCLAW.with_name("reset.yaml").read_bytes(),
+        "faults.yaml": FAULTS.encode(),
+        "ranges.yaml": yaml.safe_dump(document).encode(),
+        "tasks.json": (tmp_path / "t.json").read_bytes(),
+        "plan.json": (tmp_path / "plan.json").read_bytes(),
+        "config.json": b'{"recipe": {"algorithm": "pearl", "config": {}}, "seed": 1, "name": "a"}',
+    }
+
+
+@pytest.mark.parametrize("name", sorted(set(READERS) - {"gap.json", "results.json"}))
+def test_500_random_edits_are_read_or_refused_in_one_line(tmp_path, name):
+    rng, original, path = random.Random(name), originals(tmp_path)[name], tmp_path / name
+    path.write_bytes(original)
+    if name != "config.json":  # which lacks most of a recipe
+        READERS[name](path)
+    refusals = 0
+    for _ in range(500):
+        content = bytearray(original)
+        for _ in range(rng.randint(1, 3)):
+            at = rng.randrange(len(content))
+            content[at : at + rng.randint(0, 4)] = rng.choice(PIECES)
+        path.write_bytes(content)
+        try:
+            READERS[name](path)
+        except BadInput as refused:
+            assert "\n" not in str(refused)
+            refusals += 1
+    assert refusals > 100
 
 
 # ---- 4: files beside robot.yaml ----------------------------------------------------------------
@@ -258,18 +345,18 @@ def test_what_robot_yaml_is_checked_against_is_the_drivers_table(tmp_path):
     facts = servo_facts
     assert facts.BAUD_RATES == table.BAUD_RATES
     assert facts.CURRENT_BASED_POSITION == table.OperatingMode.CURRENT_BASED_POSITION
-    assert facts.MAX_COUNTS == {
+    assert {
         "current": table.GOAL_CURRENT.high,
         "gain": table.POSITION_P_GAIN.high,
         "watchdog": table.BUS_WATCHDOG.high,
         "return_delay": table.RETURN_DELAY.high,
-    }
+    } == facts.MAX_COUNTS
     assert pytest.approx(table.RETURN_DELAY.scale * 1e6) == facts.RETURN_DELAY_UNIT_US
     assert (facts.WATCHDOG_UNIT_S, facts.CURRENT_UNIT_MA) == (
         table.WATCHDOG_UNIT_S,
         table.CURRENT_UNIT_MA,
     )
-    assert facts.MAX_TEMPERATURE_C == table.TEMPERATURE_LIMIT.high
+    assert table.TEMPERATURE_LIMIT.high == facts.MAX_TEMPERATURE_C
 
 
 @pytest.mark.parametrize(("watchdog_s", "delay_us"), [(0.02, 0.0), (2.54, 508.0), (1.0, 254.0)])

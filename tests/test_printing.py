@@ -38,6 +38,7 @@ def is_trained(folder: Path) -> bool:
     return (folder / "run/checkpoints/0000002").is_dir() and (folder / "run/eval.json").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252"])
 def test_training_goes_on_in_any_encoding(tmp_path, encoding):
     ended = shell(tmp_path, *TRAIN, PYTHONIOENCODING=encoding)
@@ -48,6 +49,7 @@ def test_training_goes_on_in_any_encoding(tmp_path, encoding):
     assert "\\u2192" in ended.stdout, "an arrow that such an output does not know"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("redirect", "code", "said"),
     [
@@ -88,6 +90,7 @@ def test_help_in_ascii(tmp_path):
     assert (ended.returncode, ended.stderr) == (0, "")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs a user who may mount")
 @pytest.mark.parametrize("verb", ["tasks", "train", "evaluate"])
 def test_a_full_disk_is_one_line(tmp_path, verb, exported_bundles):

@@ -9,5 +9,7 @@ from sim2real.contract.text_file import read_text
 def shipped_description(spec: RobotSpec) -> str:
     """What `robot_description` carries. Raises `BadInput` where there is none for this robot."""
     return read_text(
-        spec.file_of("robot.urdf"), "a URDF", remedy="python -m sim2real.hardware.urdf prints it"
+        spec.file_of("robot.urdf"),
+        "a URDF",
+        remedy=f"python -m sim2real.hardware.urdf {spec.source} prints it",
     )

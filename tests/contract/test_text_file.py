@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import subprocess
 import sys
 
@@ -82,7 +81,7 @@ def test_what_is_in_quotes_is_text(text):
 
 
 def test_plain_yaml_is_read_as_everywhere():
-    text = "a: 1\nb: [1.5, -2.0e-3, .5, 0x1F, 1_000]\nc: true\nd: ~\ne: some words\nf: &x {g: 1}\nh: *x"
+    text = "a: 1\nb: [1.5, -2.0e-3, .5, 0x1F, 1_000]\nc: true\nd: ~\ne: words\nf: &x {g: 1}\nh: *x"
 
     assert parse_yaml(text, "a") == yaml.safe_load(text)
 
@@ -190,24 +189,3 @@ def test_a_file_that_may_not_be_read_is_one_line(tmp_path):
 
     assert "Permission denied" in ended.stdout
     assert ended.stdout.count("\n") == 1
-
-
-def test_500_random_edits_of_robot_yaml_are_read_or_refused_in_one_line(tmp_path):
-    from sim2real.contract.robot_spec import DCLAW, load_robot_spec
-
-    rng, original, path = random.Random(0), DCLAW.read_bytes(), tmp_path / "robot.yaml"
-    pieces = [b":", b"-", b"{", b"[", b"'", b'"', b"\n", b"&a", b"*a", b"1e3", b"010", b"\xff", b"~"]
-    outcomes = {"read": 0, "refused": 0}
-    for _ in range(500):
-        content = bytearray(original)
-        for _ in range(rng.randint(1, 3)):
-            at = rng.randrange(len(content))
-            content[at : at + rng.randint(0, 4)] = rng.choice(pieces)
-        path.write_bytes(content)
-        try:
-            load_robot_spec(path)
-            outcomes["read"] += 1
-        except BadInput as refused:
-            assert "\n" not in str(refused)
-            outcomes["refused"] += 1
-    assert min(outcomes.values()) > 20, outcomes
