@@ -43,7 +43,11 @@ def load_physics_model(
     where = str(path)
     if not path.is_file():
         raise BadInput(
-            where, "file", found="a folder" if path.is_dir() else "nothing", expected="an MJCF file"
+            where,
+            "file",
+            found="a folder" if path.is_dir() else "nothing",
+            expected="an MJCF file",
+            remedy="physics_model is relative to its robot.yaml; a whole path may be given too",
         )
     try:
         mj_spec = mujoco.MjSpec.from_file(where)
