@@ -38,11 +38,11 @@ from sim2real.hardware.physics_model import default_mjcf, load_physics_model
 from sim2real.hardware.placing import load_reset_config
 from sim2real.report.evaluation_folder import read_evaluation
 from sim2real.report.gap import read_gap
-from training.families.dynamics import VARIATIONS
 from training.families.ranges import Range, Ranges, read_ranges
 from training.families.registry import FAMILIES
-from training.families.task import draw_task_set, load_task_set
 from training.runs.start import read_run
+from training.tasks.task_set import draw_task_set, load_task_set
+from training.worlds.dynamics import VARIATIONS
 
 SPEC = load_robot_spec()
 

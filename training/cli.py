@@ -15,9 +15,9 @@ from sim2real.contract.output_file import require_folder
 from sim2real.contract.require import require_not_negative, require_seeds
 from sim2real.contract.text_file import read_json
 from training.evaluation.tables import run_table
-from training.recipes import with_settings
-from training.runs.health import TrainingFailed
-from training.runs.run import Interrupted
+from training.parts.loss_log import TrainingFailed
+from training.recipes.registry import with_settings
+from training.runs.interrupt import Interrupted
 from training.runs.start import read_run, resume_run, start_run
 
 

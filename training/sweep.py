@@ -11,7 +11,7 @@ import tyro
 from sim2real.contract.errors import BadInput
 from sim2real.contract.output_file import require_folder
 from sim2real.contract.require import require_counts, require_seeds, require_some
-from training.recipes import RECIPES
+from training.recipes.registry import RECIPES
 
 
 def sweep(

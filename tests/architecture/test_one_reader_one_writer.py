@@ -21,7 +21,7 @@ READS = {
     "sim2real/recording/schemas.py": "the text of messages that are shipped",
     "sim2real/report/page.py": "templates that are shipped",
     "sim2real/hardware/dynamixel/port.py": "a number of the kernel",
-    "training/export/ros_benchmark.py": "what nodes of our own logged",
+    "training/benchmarks/ros.py": "what nodes of our own logged",
 }
 """modules that parse or read text by themselves, and what it is that no person writes"""
 

@@ -13,7 +13,7 @@ from sim2real.contract.require import require_counts, require_seeds
 from training.families.claw import ClawFamily
 from training.families.ranges import read_ranges, with_ranges
 from training.families.registry import family_named
-from training.families.task import draw_task_set
+from training.tasks.task_set import draw_task_set
 
 
 def draw(

@@ -14,7 +14,7 @@ from sim2real.contract.output_file import write_file
 from sim2real.contract.strict import build
 from sim2real.contract.text_file import read_yaml
 from training.families.claw import ClawFamily
-from training.families.dynamics import VARIATIONS, Variation
+from training.worlds.dynamics import VARIATIONS, Variation
 
 SCHEMA_VERSION = 1
 
@@ -40,7 +40,7 @@ class Ranges:
     source: str
     """what was identified, for people: the kind of robot and the recordings"""
     variations: Mapping[str, Range]
-    """by name; see `training.families.dynamics`"""
+    """by name; see `training.worlds.dynamics`"""
 
 
 def write_ranges(path: Path, ranges: Ranges) -> None:

@@ -15,7 +15,7 @@ from mujoco.batch import Batch
 from numpy.typing import NDArray
 
 from sim2real.hardware.physics_log import leave_no_log
-from training.families.task import Task
+from training.tasks.task import Task
 from training.worlds.scene import Array, Flags, Moment, Scene
 from training.worlds.vector_world import Float, StepResult, clip_action
 

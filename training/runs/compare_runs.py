@@ -23,8 +23,9 @@ from training.evaluation.meta_test import (
 )
 from training.evaluation.tables import comparison_table
 from training.families.registry import FAMILIES
-from training.families.task import TaskFamily, TaskSet, load_task_set
 from training.runs.start import load_learner, read_run
+from training.tasks.task import TaskFamily
+from training.tasks.task_set import TaskSet, load_task_set
 
 
 def meta_test_runs(
