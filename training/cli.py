@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +11,9 @@ import tyro
 from rich.console import Console
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import require_folder
+from sim2real.contract.require import require_not_negative, require_seeds
+from sim2real.contract.text_file import read_json
 from training.evaluation.tables import run_table
 from training.parts.loss_log import TrainingFailed
 from training.recipes.registry import with_settings
@@ -42,11 +44,14 @@ def train(
         settings: of the recipe's algorithm to change, as in `num_iterations=10 discount=0.9`.
         quiet: no progress.
     """
+    require_seeds(seed=seed)
+    require_not_negative(threads=threads)
     _check_device(device)
     if threads:
         torch.set_num_threads(threads)
     chosen = with_settings(recipe, settings)
     directory = Path("runs") / recipe / str(seed) if out is None else out
+    require_folder(directory, "--out")
     began = time.perf_counter()
     try:
         if resume and (directory / "config.json").exists():
@@ -93,7 +98,7 @@ def _check_same(directory: Path, name: str, recipe: Any, seed: int) -> None:
 
 def _print_outcome(directory: Path, seconds: float) -> None:
     """Returns and success per episode of a trial on held-out tasks, with 95 % intervals."""
-    summary = json.loads((directory / "eval.json").read_text(encoding="utf-8"))
+    summary = read_json(directory / "eval.json", "a run's evaluation")
     title = f"{directory}: {summary['tasks']} held-out tasks, {summary['trials']} trials each"
     console = Console()
     console.print(run_table(title, summary))

@@ -9,6 +9,8 @@ import submitit
 import tyro
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import require_folder
+from sim2real.contract.require import require_counts, require_seeds, require_some
 from training.recipes.registry import RECIPES, with_settings
 
 
@@ -41,6 +43,11 @@ def sweep(
     if recipe not in RECIPES:
         known = ", ".join(RECIPES)
         raise BadInput("command line", "recipe", found=recipe, expected=f"one of {known}")
+    require_some(seeds=seeds)
+    for seed in seeds:
+        require_seeds(seeds=seed)
+    require_counts(processes=processes, cpus=cpus, timeout_min=timeout_min)
+    require_folder(out, "--out")
     with_settings(recipe, settings)  # refused here, not by every job
     executor = submitit.AutoExecutor(folder=out / "logs", cluster=cluster)
     executor.update_parameters(

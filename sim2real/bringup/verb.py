@@ -10,6 +10,8 @@ from typing import Literal
 from sim2real.bringup.graph import Graph, RobotKind, Topology, dclaw_graph, evaluation_graph
 from sim2real.bringup.processes import executable_path
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import require_folder
+from sim2real.contract.require import require_not_negative, require_positive
 from sim2real.ros_environment import ros_environment
 
 
@@ -53,6 +55,10 @@ def bringup(
         show: also print what the policy believes, as it forms.
         logs: a folder for what the nodes say; they say it here by default.
     """
+    require_positive(rate=rate)
+    require_not_negative(realtime_priority=realtime_priority)
+    for option, folder in (("--record", record), ("--out", out), ("--logs", logs)):
+        require_folder(folder, option)
     graph = dclaw_graph(
         robot=robot,
         bundle=str(bundle.resolve()),

@@ -10,10 +10,24 @@ class BadInput(ValueError):
     option, `field` the place inside it.
     """
 
+    exit_code = 2
+
     def __init__(
         self, where: str, field: str, *, found: object, expected: str, remedy: str = ""
     ) -> None:
         self.where, self.field = where, field
         self.found, self.expected, self.remedy = found, expected, remedy
         advice = f"; {remedy}" if remedy else ""
-        super().__init__(f"{where}: {field}: found {found!r}, expected {expected}{advice}")
+        message = f"{where}: {field}: found {found!r}, expected {expected}{advice}"
+        super().__init__(message if message.isprintable() else _in_one_line(message))
+
+
+def _in_one_line(message: str) -> str:
+    """A file's name or a key may have line ends and control characters in it."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
+
+
+class OutputFailed(BadInput):
+    """A place that could be written to when the work began, and cannot any more: exit code 1."""
+
+    exit_code = 1

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from typing import Any, TypeVar
 from sim2real.contract.errors import BadInput
 
 T = TypeVar("T")
+NOT_IN_FILE: Mapping[str, bool] = {"is_in_file": False}
+"""metadata of a field that is not read, and has a default"""
 _PLAIN = {float: "a finite number", int: "a whole number", str: "text", bool: "true or false"}
 
 
@@ -30,7 +33,11 @@ def build(cls: type[T], value: Any, where: str, at: str = "") -> T:
     if not isinstance(value, dict):
         raise BadInput(where, at or "file", found=value, expected="a mapping")
     hints = typing.get_type_hints(cls)
-    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    names = [
+        field.name
+        for field in dataclasses.fields(cls)  # type: ignore[arg-type]
+        if field.metadata.get("is_in_file", True)
+    ]
     prefix = f"{at}." if at else ""
     for name in value:
         if name not in names:
@@ -77,7 +84,7 @@ def _coerce(hint: Any, value: Any, where: str, at: str) -> Any:
 
 
 def _plain(hint: type, value: Any, where: str, at: str) -> Any:
-    if hint is float and type(value) is int:
+    if hint is float and type(value) is int and abs(value) <= sys.float_info.max:
         return float(value)
     if type(value) is not hint or (isinstance(value, float) and not math.isfinite(value)):
         raise BadInput(where, at, found=value, expected=_PLAIN[hint])

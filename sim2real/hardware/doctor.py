@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
-from sim2real.hardware.calibration import Calibration, load_calibration
+from sim2real.hardware.calibration import Calibration, load_calibration, unit_path
 from sim2real.hardware.dynamixel import control_table as table
 from sim2real.hardware.dynamixel import provisioning
 from sim2real.hardware.dynamixel.bus import Bus, BusFault, BusTiming, Identity
@@ -161,7 +161,8 @@ def _port_checks(port: str) -> Iterator[Check]:
 
 def _calibration_check(spec: RobotSpec, unit: str) -> tuple[Calibration | None, Check]:
     try:
-        return load_calibration(spec, unit), _ok(unit, "calibration", "fits robot.yaml")
+        found = f"{unit_path(spec, unit)} fits {spec.source}"
+        return load_calibration(spec, unit), _ok(unit, "calibration", found)
     except BadInput as error:
         return None, _failed(unit, "calibration", str(error), "correct the unit's file")
 

@@ -103,7 +103,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
 @pytest.mark.parametrize(
     ("file", "content", "field"),
     [
-        ("config.json", "{", "run"),
+        ("config.json", "{", "line 1"),
         ("config.json", "{}", "run"),
         ("tasks.json", None, "file"),
     ],

@@ -10,7 +10,9 @@ from pathlib import Path
 import mujoco
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.require import require_seeds
 from sim2real.contract.robot_spec import DCLAW, load_robot_spec
+from sim2real.contract.servo_facts import BAUD_RATES
 from sim2real.emulator import emulate as bench
 from sim2real.emulator.plant import TaskDynamics
 from training.tasks.task import Task
@@ -29,7 +31,8 @@ def emulate(
     """Serve the servo bus of an emulated robot on a pseudo-terminal until SIGINT or SIGTERM.
 
     Told to stop it stays until torque is off, two seconds at most: a hand does not vanish under its
-    driver. The first line printed is JSON: {"port": ..., "baud": ..., "ids": [...]}.
+    driver. The first line printed is JSON: {"port": ..., "baud": ..., "ids": [...], and which files
+    describe the robot: "robot": ..., "model": ...}.
 
     Args:
         robot: the robot.yaml of the robot to emulate.
@@ -40,6 +43,10 @@ def emulate(
         seed: of everything random in the emulation.
         link: a path that leads to the port while it is served; the next emulator may take it over.
     """
+    require_seeds(seed=seed)
+    if baud is not None and baud not in BAUD_RATES:
+        expected = f"one of {', '.join(map(str, BAUD_RATES))}"
+        raise BadInput("command line", "--baud", found=baud, expected=expected)
     dynamics = None if task is None else dynamics_of(task_named(task))
     bench.emulate(
         load_robot_spec(robot),

@@ -8,6 +8,8 @@ from typing import Annotated
 import tyro
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import require_writable
+from sim2real.contract.require import require_counts, require_seeds
 from training.families.claw import ClawFamily
 from training.families.effects import parameters_without_effect
 from training.families.ranges import read_ranges, with_ranges
@@ -36,13 +38,9 @@ def draw(
         ranges: a ranges.yaml, as `taskbelief gap --identify` writes it: what it names is drawn
             from its ranges instead of the family's, also where the family does not vary it.
     """
-    if num_train < 1 or num_test < 1:
-        raise BadInput(
-            "command line",
-            "num-train, num-test",
-            found=(num_train, num_test),
-            expected="at least one task each",
-        )
+    require_counts(num_train=num_train, num_test=num_test)
+    require_seeds(seed=seed)
+    require_writable(out, "OUT")
     chosen = family_named(family)
     if ranges is not None:
         if not isinstance(chosen, ClawFamily):

@@ -11,9 +11,10 @@ import tyro
 from rich.console import Console
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import require_writable
+from sim2real.contract.require import require_counts, require_seeds
 from sim2real.evaluation.protocol import Condition, TrialProtocol
 from training.algorithms.learner import deployed_actor
-from training.benches.options import require_counts
 from training.evaluation.meta_test import (
     CONDITIONS,
     CSV_COLUMNS,
@@ -49,6 +50,8 @@ def meta_test_runs(
         out: a CSV file for every single value; none is written by default.
     """
     require_counts(num_trials=num_trials, num_episodes=num_episodes)
+    require_seeds(seed=seed)
+    require_writable(out, "--out")
     task_set = _common_tasks(runs, tasks)
     family = FAMILIES[task_set.family]
     torch.set_num_threads(1)  # small batches: more threads cost more than they bring
@@ -57,7 +60,6 @@ def meta_test_runs(
         str(run): _meta_test_run(run, family, task_set, protocol, num_episodes) for run in runs
     }
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         lines = ((run, *line) for run, result in results.items() for line in result.lines())
         write_table(out, ("run", *CSV_COLUMNS), lines)
     summaries = {run: result.summary() for run, result in results.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from rich.console import Console
 
 from sim2real.contract import strict
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import unless_refused
+from sim2real.contract.text_file import read_json
 from sim2real.evaluation.protocol import TrialProtocol
 from training.algorithms.learner import Learner, TrainingSetup, deployed_actor
 from training.algorithms.registry import ALGORITHMS
@@ -52,21 +53,22 @@ def start_run(
         num_test=recipe.num_test_tasks,
     )
     learner = make_learner(recipe, task_set, seed=seed, device=device)
-    directory.mkdir(parents=True, exist_ok=True)  # nothing is left of a recipe that is refused
-    task_set.save(directory / "tasks.json")
-    write_json(
-        directory / "config.json",
-        {
-            "schema_version": CONFIG_VERSION,
-            "name": name,
-            "seed": seed,
-            "recipe": dataclasses.asdict(recipe),
-            "task_set_sha256": task_set.sha256,
-            "provenance": provenance(),
-        },
-    )
-    title = f"{name} seed {seed}"
-    return _train(learner, recipe, title, task_set, directory, is_quiet, resumes=False)
+    files = tuple(directory / file for file in ("tasks.json", "config.json", "metrics.csv"))
+    with unless_refused(directory, *files):
+        task_set.save(directory / "tasks.json")
+        write_json(
+            directory / "config.json",
+            {
+                "schema_version": CONFIG_VERSION,
+                "name": name,
+                "seed": seed,
+                "recipe": dataclasses.asdict(recipe),
+                "task_set_sha256": task_set.sha256,
+                "provenance": provenance(),
+            },
+        )
+        title = f"{name} seed {seed}"
+        return _train(learner, recipe, title, task_set, directory, is_quiet, resumes=False)
 
 
 def resume_run(directory: Path, *, device: str = "cpu", is_quiet: bool = False) -> Learner:
@@ -86,15 +88,15 @@ def read_run(directory: Path) -> tuple[Recipe, str, int, TaskSet]:
     Raises `BadInput` when something is missing or does not fit.
     """
     path = directory / "config.json"
+    if not path.exists():
+        raise BadInput(str(directory), "config.json", found="nothing", expected="a run")
+    document = read_json(path, "a run's config")
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
         recipe = _read_recipe(document, str(path))
         name, seed, stated = document["name"], document["seed"], document["task_set_sha256"]
     except BadInput:
         raise
-    except FileNotFoundError:
-        raise BadInput(str(directory), "config.json", found="nothing", expected="a run") from None
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInput(str(path), "run", found=repr(error), expected="a run's config") from None
     task_set = load_task_set(directory / "tasks.json")
     if task_set.sha256 != stated:

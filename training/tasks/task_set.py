@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import write_file
+from sim2real.contract.text_file import read_json
 from training.tasks.task import Task, TaskFamily
 
 SCHEMA_VERSION = 1
@@ -38,10 +40,7 @@ class TaskSet:
     def save(self, path: Path) -> None:
         """Write JSON with its hash: beside the target, then renamed over it."""
         document = {**_content(self), "sha256": self.sha256}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(path.name + ".part")
-        beside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-        beside.replace(path)
+        write_file(path, json.dumps(document, indent=1) + "\n")
 
 
 def draw_task_set(family: TaskFamily, *, seed: int, num_train: int, num_test: int) -> TaskSet:
@@ -80,12 +79,7 @@ def load_task_set(path: Path) -> TaskSet:
     Raises `BadInput` when the file is missing, is not a task set, or does not match its hash.
     """
     where = str(path)
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(where, "file", found="nothing", expected="a task set") from None
-    except json.JSONDecodeError as error:
-        raise BadInput(where, f"line {error.lineno}", found=error.msg, expected="JSON") from None
+    document = read_json(path, "a task set")
     try:
         version, stated = document["schema_version"], document["sha256"]
         task_set = TaskSet(
@@ -94,7 +88,7 @@ def load_task_set(path: Path) -> TaskSet:
             train=_read_tasks(document, "train"),
             test=_read_tasks(document, "test"),
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BadInput(
             where, "task set", found=repr(error), expected="the fields of a task set"
         ) from None
