@@ -21,6 +21,9 @@ READS = {
     "sim2real/recording/schemas.py": "the text of messages that are shipped",
     "sim2real/report/page.py": "templates that are shipped",
     "sim2real/hardware/dynamixel/port.py": "a number of the kernel",
+    "sim2real/recognition.py": "looks what a file is, and refuses none",
+    "sim2real/runtime/kinds/registry.py": "settings of the command line, one value each",
+    "sim2real/recording/bag.py": "what rosbag2 writes, in its own spelling of YAML",
     "training/benchmarks/ros.py": "what nodes of our own logged",
 }
 """modules that parse or read text by themselves, and what it is that no person writes"""
