@@ -12,17 +12,17 @@ import tyro
 from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import LatentSource, Manifest, Provenance
 from sim2real.evaluation.protocol import TrialProtocol
-from sim2real.runtime.bundle import MODEL_CARD, write_bundle
+from sim2real.runtime.bundle import MODEL_CARD, TASKS, write_bundle
 from sim2real.runtime.verify import load_bundle
-from training.benches.bench_tasks import claw_family
 from training.benches.measure import measure
 from training.benches.options import require_counts
 from training.export.adaptation_curve import CURVE, adaptation_curve
 from training.export.make_bundle import Origin, make_draft
 from training.export.model_card import model_card
+from training.families.registry import claw_family
 from training.parts.checked import hints_of, shown
 from training.recipes.recipe import Recipe
-from training.recipes.registry import RECIPES, run_settings
+from training.recipes.registry import OF_A_DRAW, RECIPES, run_settings
 from training.runs.start import load_learner, read_run
 
 
@@ -99,8 +99,11 @@ def as_trained(name: str, recipe: Recipe) -> str:
     if name not in RECIPES:
         return name
     default, fields = RECIPES[name](), [*run_settings()]
-    changed = [(name, getattr(recipe, name)) for name in fields]
-    changed = [(name, value) for name, value in changed if value != getattr(default, name)]
+    if recipe.tasks_sha256:  # not drawn: they lie in the bundle
+        fields = [field for field in fields if field not in OF_A_DRAW]
+        name = f"{name} --tasks {TASKS}"
+    changed = [(field, getattr(recipe, field)) for field in fields]
+    changed = [(field, value) for field, value in changed if value != getattr(default, field)]
     for field in hints_of(type(default.config)):
         value = getattr(recipe.config, field)
         if value != getattr(default.config, field):

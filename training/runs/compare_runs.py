@@ -23,9 +23,10 @@ from training.evaluation.meta_test import (
 )
 from training.evaluation.tables import comparison_table
 from training.families.registry import FAMILIES
+from training.families.saved_tasks import saved_tasks
 from training.runs.start import load_learner, read_run
 from training.tasks.task import TaskFamily
-from training.tasks.task_set import TaskSet, load_task_set
+from training.tasks.task_set import TaskSet
 
 
 def meta_test_runs(
@@ -72,7 +73,7 @@ def _common_tasks(runs: tuple[Path, ...], tasks: Path | None) -> TaskSet:
         raise BadInput("command line", "RUNS", found="none", expected="a run directory or more")
     own = {run: read_run(run)[3] for run in runs}
     first = own[runs[0]]
-    chosen = first if tasks is None else load_task_set(tasks)
+    chosen = first if tasks is None else saved_tasks(tasks, FAMILIES[first.family])
     for run, task_set in own.items():
         if task_set.family != chosen.family:
             raise BadInput(str(run), "family", found=task_set.family, expected=chosen.family)
