@@ -32,6 +32,11 @@ METRICS = ("return", "dense_return", "success", "success_fraction")
 CSV_COLUMNS = ("condition", "task", "trial", "episode", "metric", "value")
 
 
+def conditions_with(num_tasks: int) -> tuple[Condition, ...]:
+    """All of them, as far as there are other tasks to take a wrong belief from."""
+    return CONDITIONS if num_tasks > 1 else ("adapted", "frozen_prior")
+
+
 @dataclass(frozen=True, kw_only=True)
 class MetaTestProtocol:
     """What an evaluation consists of; equal protocols and task sets make results comparable."""

@@ -14,10 +14,10 @@ from sim2real.contract.errors import BadInput
 from training.algorithms.learner import deployed_actor
 from training.benches.options import require_counts
 from training.evaluation.meta_test import (
-    CONDITIONS,
     CSV_COLUMNS,
     MetaTestProtocol,
     MetaTestResult,
+    conditions_with,
     meta_test,
     write_table,
 )
@@ -112,6 +112,6 @@ def _meta_test_run(
     protocol = replace(
         protocol,
         num_episodes=num_episodes or read_run(run)[0].num_trial_episodes,
-        conditions=CONDITIONS if adapts else ("adapted",),
+        conditions=conditions_with(len(task_set.test)) if adapts else ("adapted",),
     )
     return meta_test(deployed_actor(learner), family, task_set.test, protocol)

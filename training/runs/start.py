@@ -16,7 +16,12 @@ from sim2real.contract import strict
 from sim2real.contract.errors import BadInput
 from training.algorithms.learner import Learner, TrainingSetup, deployed_actor
 from training.algorithms.registry import ALGORITHMS
-from training.evaluation.meta_test import MetaTestProtocol, MetaTestResult, meta_test
+from training.evaluation.meta_test import (
+    MetaTestProtocol,
+    MetaTestResult,
+    conditions_with,
+    meta_test,
+)
 from training.families.registry import FAMILIES
 from training.families.saved_tasks import saved_tasks
 from training.recipes.recipe import Recipe
@@ -219,6 +224,7 @@ def _train(
     protocol = MetaTestProtocol(
         num_episodes=recipe.num_trial_episodes,
         num_trials=recipe.num_evaluation_trials,
+        conditions=conditions_with(len(task_set.test)),
         num_world_threads=recipe.num_world_threads,
     )
 
