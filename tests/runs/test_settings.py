@@ -148,7 +148,7 @@ def test_every_name_that_the_message_lists_is_a_setting(
         ("pearl", ["num_exploration_episodes=9"], "num_exploration_episodes"),
         ("rl2", ["num_trials=6", "num_minibatches=4"], "num_minibatches"),
         ("pearl", ["discount=0.9", "discount=0.8"], "two settings"),
-        ("pearl", ["hidden_sizes=1000000000,1000000000"], "sizes that fit memory"),
+        ("pearl", ["hidden_sizes=1000000000000000"], "sizes that fit memory"),
         ("pearl", ["num_iterations"], "num_iterations: found ''"),
         ("pearl", ["=3"], "found ''"),
     ],
