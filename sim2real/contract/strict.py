@@ -22,17 +22,20 @@ NOT_IN_FILE: Mapping[str, bool] = {"is_in_file": False}
 _PLAIN = {float: "a finite number", int: "a whole number", str: "text", bool: "true or false"}
 
 
-def build(cls: type[T], value: Any, where: str, at: str = "") -> T:
+def build(
+    cls: type[T], value: Any, where: str, at: str = "", *, types: Mapping[str, type] | None = None
+) -> T:
     """An instance of the dataclass `cls` from a mapping read from the file `where`.
 
-    `at` is the place inside the file, for messages. Fields may be numbers, text, booleans,
+    `at` is the place inside the file, for messages. `types` are those of fields that the class does
+    not say, as of settings that depend on another field. Fields may be numbers, text, booleans,
     `Literal`s, optional values, one of several plain types, tuples, string-keyed mappings, further
     dataclasses and `Any`, which is left as it is for whoever knows its type.
     Raises `BadInput` naming the field for anything missing, unknown or ill-typed.
     """
     if not isinstance(value, dict):
         raise BadInput(where, at or "file", found=value, expected="a mapping")
-    hints = typing.get_type_hints(cls)
+    hints = {**typing.get_type_hints(cls), **(types or {})}
     names = [
         field.name
         for field in dataclasses.fields(cls)  # type: ignore[arg-type]
@@ -77,6 +80,8 @@ def _coerce(hint: Any, value: Any, where: str, at: str) -> Any:
         if value not in arguments or type(value) not in map(type, arguments):
             choices = ", ".join(map(str, arguments))
             raise BadInput(where, at, found=value, expected=f"one of {choices}")
+        return value
+    if hint is Any:
         return value
     if dataclasses.is_dataclass(hint):
         return build(typing.cast(type, hint), value, where, at)

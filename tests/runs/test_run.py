@@ -104,7 +104,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     ("file", "content", "field"),
     [
         ("config.json", "{", "line 1"),
-        ("config.json", "{}", "run"),
+        ("config.json", "{}", "schema_version"),
         ("tasks.json", None, "file"),
     ],
 )

@@ -15,8 +15,9 @@ from sim2real.contract.robot_spec import DCLAW, load_robot_spec
 from sim2real.contract.servo_facts import BAUD_RATES
 from sim2real.emulator import emulate as bench
 from sim2real.emulator.plant import TaskDynamics
+from training.families.registry import claw_family
+from training.families.saved_tasks import place_of_task, saved_tasks, task_at
 from training.tasks.task import Task
-from training.tasks.task_set import load_task_set
 from training.worlds.dynamics import apply_dynamics
 
 
@@ -69,18 +70,11 @@ def dynamics_of(task: Task) -> TaskDynamics:
 
 
 def task_named(reference: str) -> Task:
-    """The task that FILE:INDEX or FILE:train/INDEX names.
+    """The task of a claw that FILE:INDEX or FILE:train/INDEX names.
 
-    Raises `BadInput` when it is not written like this or the set has no such task.
+    Raises `BadInput` when it is not written like this, the set has no such task, or is no claw's.
     """
-    path, _, place = reference.rpartition(":")
-    split, _, index = place.rpartition("/")
-    if not path or split not in ("", "train", "test") or not index.isdecimal():
-        raise BadInput(
-            "command line", "task", found=reference, expected="FILE:INDEX, as in tasks.json:3"
-        )
-    task_set = load_task_set(Path(path))
-    tasks = task_set.train if split == "train" else task_set.test
-    if int(index) >= len(tasks):
-        raise BadInput(path, place, found=int(index), expected=f"an index below {len(tasks)}")
-    return tasks[int(index)]
+    path, split, index = place_of_task(reference)
+    task_set = saved_tasks(path)
+    claw_family(task_set.family, str(path))
+    return task_at(task_set, split, index, str(path))

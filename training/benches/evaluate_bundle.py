@@ -31,7 +31,6 @@ from sim2real.report.write import write_report
 from sim2real.runtime.bundle import MANIFEST, TASKS, Bundle
 from sim2real.runtime.realtime import require_realtime
 from sim2real.runtime.verify import load_bundle
-from training.benches.bench_tasks import claw_family
 from training.benches.measure import require_period
 from training.benches.open_bench import (
     Bench,
@@ -43,6 +42,7 @@ from training.benches.open_bench import (
 from training.benches.options import AS_IT_IS, Options, check_options
 from training.benches.oracle import load_oracle, oracle_records
 from training.families.claw import ClawFamily
+from training.families.registry import claw_family
 from training.tasks.task_set import load_task_set
 
 

@@ -14,8 +14,8 @@ from sim2real.evaluation.plan_file import make_plan, write_plan
 from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.bundle import MANIFEST, TASKS
 from sim2real.runtime.verify import load_bundle
-from training.benches.bench_tasks import claw_family
 from training.benches.open_bench import choose_tasks
+from training.families.registry import claw_family
 
 
 def plan(

@@ -36,6 +36,11 @@ METRICS = ("return", "dense_return", "success", "success_fraction")
 CSV_COLUMNS = ("condition", "task", "trial", "episode", "metric", "value")
 
 
+def conditions_with(num_tasks: int) -> tuple[Condition, ...]:
+    """All of them, as far as there are other tasks to take a wrong belief from."""
+    return CONDITIONS if num_tasks > 1 else (Condition.ADAPTED, Condition.FROZEN_PRIOR)
+
+
 @dataclass(frozen=True, kw_only=True)
 class MetaTestResult:
     """Every metric of every episode."""

@@ -14,17 +14,17 @@ from sim2real.contract.output_file import require_folder
 from sim2real.contract.require import require_counts
 from sim2real.contract.text_file import read_json
 from sim2real.evaluation.protocol import TrialProtocol
-from sim2real.runtime.bundle import MODEL_CARD, require_bundle_or_nothing, write_bundle
+from sim2real.runtime.bundle import MODEL_CARD, TASKS, require_bundle_or_nothing, write_bundle
 from sim2real.runtime.kinds.registry import with_settings
 from sim2real.runtime.verify import load_bundle
-from training.benches.bench_tasks import claw_family
 from training.benches.measure import measure
 from training.export.adaptation_curve import CURVE, adaptation_curve
 from training.export.make_bundle import Origin, make_draft
 from training.export.model_card import model_card
+from training.families.registry import claw_family
 from training.parts.checked import hints_of, shown
 from training.recipes.recipe import Recipe
-from training.recipes.registry import RECIPES, run_settings
+from training.recipes.registry import OF_A_DRAW, RECIPES, run_settings
 from training.runs.start import load_learner, read_run
 
 
@@ -96,8 +96,11 @@ def as_trained(name: str, recipe: Recipe) -> str:
     if name not in RECIPES:
         return name
     default, fields = RECIPES[name](), [*run_settings()]
-    changed = [(name, getattr(recipe, name)) for name in fields]
-    changed = [(name, value) for name, value in changed if value != getattr(default, name)]
+    if recipe.tasks_sha256:  # not drawn: they lie in the bundle
+        fields = [field for field in fields if field not in OF_A_DRAW]
+        name = f"{name} --tasks {TASKS}"
+    changed = [(field, getattr(recipe, field)) for field in fields]
+    changed = [(field, value) for field, value in changed if value != getattr(default, field)]
     for field in hints_of(type(default.config)):
         value = getattr(recipe.config, field)
         if value != getattr(default.config, field):

@@ -104,6 +104,8 @@ def _check(name: str, value: Range, where: str) -> None:
             raise BadInput(where, f"{at}.{field}", found=list(found), expected=expected)
     if any(low > high for low, high in zip(value.low, value.high)):
         raise BadInput(where, f"{at}.low", found=list(value.low), expected="nothing above high")
+    if min(value.low) < 0.0 and not variation.is_signed:
+        raise BadInput(where, f"{at}.low", found=list(value.low), expected="nothing below zero")
     _check_draw(variation, value, where, at)
 
 

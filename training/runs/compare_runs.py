@@ -16,17 +16,18 @@ from sim2real.contract.require import require_counts, require_seeds
 from sim2real.evaluation.protocol import Condition, TrialProtocol
 from training.algorithms.learner import deployed_actor
 from training.evaluation.meta_test import (
-    CONDITIONS,
     CSV_COLUMNS,
     MetaTestResult,
+    conditions_with,
     meta_test,
     write_table,
 )
 from training.evaluation.tables import comparison_table
 from training.families.registry import FAMILIES
+from training.families.saved_tasks import saved_tasks
 from training.runs.start import load_learner, read_run
 from training.tasks.task import TaskFamily
-from training.tasks.task_set import TaskSet, load_task_set
+from training.tasks.task_set import TaskSet
 
 
 def meta_test_runs(
@@ -74,7 +75,7 @@ def _common_tasks(runs: tuple[Path, ...], tasks: Path | None) -> TaskSet:
         raise BadInput("command line", "RUNS", found="none", expected="a run directory or more")
     own = {run: read_run(run)[3] for run in runs}
     first = own[runs[0]]
-    chosen = first if tasks is None else load_task_set(tasks)
+    chosen = first if tasks is None else saved_tasks(tasks, FAMILIES[first.family])
     for run, task_set in own.items():
         if task_set.family != chosen.family:
             raise BadInput(str(run), "family", found=task_set.family, expected=chosen.family)
@@ -114,7 +115,7 @@ def _meta_test_run(
         protocol,
         num_episodes=num_episodes or read_run(run)[0].num_trial_episodes,
     )
-    conditions = CONDITIONS if adapts else (Condition.ADAPTED,)
+    conditions = conditions_with(len(task_set.test)) if adapts else (Condition.ADAPTED,)
     return meta_test(
         deployed_actor(learner), family, task_set.test, protocol, conditions=conditions
     )
