@@ -18,7 +18,7 @@ from sim2real.contract.text_file import read_json
 from sim2real.evaluation.protocol import TrialProtocol
 from training.algorithms.learner import Learner, TrainingSetup, deployed_actor
 from training.algorithms.registry import ALGORITHMS
-from training.evaluation.meta_test import MetaTestResult, meta_test
+from training.evaluation.meta_test import MetaTestResult, conditions_with, meta_test
 from training.families.registry import FAMILIES
 from training.families.saved_tasks import saved_tasks
 from training.recipes.recipe import Recipe
