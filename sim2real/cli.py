@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sim2real.contract.errors import BadInput
+from sim2real.contract.errors import BadInput, WorkFailed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,6 +153,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadInput as error:
         print(f"taskbelief {name}: {error}", file=sys.stderr)
         return 2
+    except WorkFailed as error:
+        print(f"taskbelief {name}: {error}", file=sys.stderr)
+        return 1
     except BrokenPipeError:  # the reader has had enough, as in `taskbelief inspect FILE | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still buffered
         return 141

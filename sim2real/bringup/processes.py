@@ -15,7 +15,7 @@ from typing import IO, Any, Self
 
 from sim2real.bringup.graph import EmulatorSpec, NodeSpec
 from sim2real.bringup.tether import tethered
-from sim2real.contract.errors import BadInput
+from sim2real.contract.errors import BadInput, WorkFailed
 
 STOP_S = 8.0
 """how long a process may take to end by itself: torque off and a recording closed"""
@@ -25,7 +25,7 @@ EMULATOR_S = 30.0
 POLL_S = 0.02
 
 
-class Died(RuntimeError):
+class Died(WorkFailed):
     """A process of the graph ended when it should not have."""
 
 

@@ -1,4 +1,4 @@
-"""The one error for input that does not fit: what, where, what was expected, what to do."""
+"""The one error for input that does not fit, and the one for a world that does not do its part."""
 
 from __future__ import annotations
 
@@ -17,3 +17,10 @@ class BadInput(ValueError):
         self.found, self.expected, self.remedy = found, expected, remedy
         advice = f"; {remedy}" if remedy else ""
         super().__init__(f"{where}: {field}: found {found!r}, expected {expected}{advice}")
+
+
+class WorkFailed(RuntimeError):
+    """What was asked for made sense, and could not be done: a servo, a port, a process failed.
+
+    Its text is for a person. The command line prints it as one line and exits with 1.
+    """

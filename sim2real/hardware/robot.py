@@ -10,11 +10,12 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.errors import WorkFailed
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec
 
 
-class RobotFault(RuntimeError):
+class RobotFault(WorkFailed):
     """The robot could not do what was asked. Nothing old is ever returned instead.
 
     `cause` is one word for a counter, `joints` names those concerned, in joint order.

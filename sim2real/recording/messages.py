@@ -80,14 +80,23 @@ def joint_states_message(reading: Reading, spec: RobotSpec, stamp_ns: int) -> Va
 
 
 def joint_targets_message(
-    command: Command, spec: RobotSpec, stamp_ns: int, *, lifespan_s: float | None = None
+    command: Command,
+    spec: RobotSpec,
+    stamp_ns: int,
+    *,
+    lifespan_s: float | None = None,
+    period_s: float = 0.0,
 ) -> Values:
-    """JointTargets; the command's own lifespan, `lifespan_s` or the robot's limit for it."""
+    """JointTargets; the command's own lifespan, `lifespan_s` or the robot's limit for it.
+
+    `period_s` is the time between the readings that are answered; 0: all are.
+    """
     chosen = (command.lifespan_s, lifespan_s, spec.safety.stale_after_s)
     return {
         "header": header(stamp_ns, FRAME),
         "reading_ns": command.stamp_ns,
         "lifespan_s": next(value for value in chosen if value is not None),
+        "period_s": period_s,
         "names": spec.joint_names,
         "position_rad": command.position_rad,
     }

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real.contract.belief import GaussianBelief
+from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import Adaptation as AdaptationRecord
 from sim2real.runtime.graphs import Role
 from sim2real.runtime.onnx_model import OnnxModel
@@ -25,6 +26,8 @@ from sim2real.runtime.onnx_model import OnnxModel
 Float = NDArray[np.floating]
 Memory = Mapping[str, NDArray[np.float64]]
 """all that an adaptation carries between ticks, by name"""
+MAX_COUNT = 1_000_000_000
+"""of transitions that are remembered: messages count to four times that"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -107,7 +110,7 @@ class NoAdaptation:
 
     @memory.setter
     def memory(self, memory: Memory) -> None:
-        self._num_transitions = int(_array(memory, "num_transitions", 1)[0])
+        self._num_transitions = _count(memory, "num_transitions")
 
 
 class GaussianBeliefAdaptation:
@@ -180,14 +183,23 @@ class GaussianBeliefAdaptation:
     def memory(self, memory: Memory) -> None:
         size = self._record.latent_size
         precision = _array(memory, "precision", size)
-        num_transitions = int(_array(memory, "num_transitions", 1)[0])
-        if (precision <= 0.0).any() and num_transitions:
-            raise ValueError("memory: precision must be above zero once there is evidence")
-        self._belief = GaussianBelief(
+        num_transitions = _count(memory, "num_transitions")
+        if (precision < 0.0).any() or ((precision == 0.0).any() and num_transitions):
+            found = precision.tolist()
+            expected = "above zero once there is evidence, never below"
+            raise BadInput("memory", "precision", found=found, expected=expected)
+        belief = GaussianBelief(
             precision=precision,
             weighted_mean=_array(memory, "weighted_mean", size),
             num_transitions=num_transitions,
         )
+        with np.errstate(all="ignore"):  # it is looked at here
+            latent = np.array([belief.mean, belief.variance], np.float32)
+            is_fine = np.isfinite(latent).all() and np.isfinite(belief.kl_from_prior())
+        if not is_fine:
+            expected = "a belief whose mean, variance and divergence are finite"
+            raise BadInput("memory", "precision, weighted_mean", found="none", expected=expected)
+        self._belief = belief
 
 
 class RecurrentBeliefAdaptation:
@@ -237,8 +249,9 @@ class RecurrentBeliefAdaptation:
 
     @memory.setter
     def memory(self, memory: Memory) -> None:
-        self._num_transitions = int(_array(memory, "num_transitions", 1)[0])
+        num_transitions = _count(memory, "num_transitions")
         self._hidden[:] = _array(memory, "hidden", self._hidden.size)
+        self._num_transitions = num_transitions
 
 
 ADAPTATIONS: Mapping[str, Callable[[AdaptationRecord, Mapping[Role, OnnxModel]], Adaptation]] = {
@@ -250,9 +263,22 @@ ADAPTATIONS: Mapping[str, Callable[[AdaptationRecord, Mapping[Role, OnnxModel]],
 
 
 def _array(memory: Memory, name: str, size: int) -> NDArray[np.float64]:
-    """(size,) a copy of one entry."""
+    """(size,) a copy of one entry; float32, which the graphs take, can hold it."""
     found = memory.get(name)
-    if found is None or found.shape != (size,) or not np.isfinite(found).all():
-        shape = "nothing" if found is None else f"shape {found.shape}"
-        raise ValueError(f"memory: {name}: found {shape}, expected {size} finite numbers")
+    if found is None or found.shape != (size,):
+        count = "nothing" if found is None else f"{found.size} numbers"
+        raise BadInput("memory", name, found=count, expected=f"{size} numbers")
+    is_fine = np.abs(found) <= np.finfo(np.float32).max  # negated by NaN
+    if not is_fine.all():
+        expected = "finite numbers that fit float32"
+        raise BadInput("memory", name, found=found[~is_fine].tolist(), expected=expected)
     return np.array(found, np.float64)
+
+
+def _count(memory: Memory, name: str) -> int:
+    """An entry that counts: whole, and not below zero."""
+    found = float(_array(memory, name, 1)[0])
+    if found < 0.0 or found != int(found) or found > MAX_COUNT:
+        expected = f"a whole number, 0 to {MAX_COUNT}"
+        raise BadInput("memory", name, found=found, expected=expected)
+    return int(found)

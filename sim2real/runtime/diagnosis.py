@@ -117,6 +117,15 @@ class HandDiagnosis:
         return grown
 
 
+def requests_status(mishaps: Mapping[str, int]) -> Status:
+    """What was asked of a node and not done, since it started."""
+    num_failed = mishaps.get("failed", 0)
+    message = f"{num_failed} failed by an error of ours" if num_failed else "well"
+    values = {name: str(count) for name, count in sorted(dict(mishaps).items())}
+    level = Level.WARN if num_failed else Level.OK
+    return Status(name="requests", level=level, message=message, values=values)
+
+
 def _ladder_status(loop: ControlLoop) -> Status:
     ladder, reason = loop.ladder, loop.ladder.reason
     values = {name: str(count) for name, count in sorted(dict(ladder.events).items())}

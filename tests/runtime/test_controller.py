@@ -108,8 +108,8 @@ def test_a_policy_that_broke_down_commands_nothing(bundle, readings):
     controller = Controller(bundle, SPEC)
     controller.begin_trial(seed=0, first_episode=1)
     controller.memory = {
-        "precision": np.full(5, 1e-300),
-        "weighted_mean": np.full(5, 1e300),
+        "precision": np.full(5, 1e-30),
+        "weighted_mean": np.full(5, 1e8),
         "num_transitions": np.array([1.0]),
     }
     controller.begin_episode(goal=goal, target_rad=HOME)

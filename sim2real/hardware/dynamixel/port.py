@@ -10,7 +10,7 @@ from typing import Protocol, Self
 
 import serial
 
-from sim2real.contract.errors import BadInput
+from sim2real.contract.errors import BadInput, WorkFailed
 
 BITS_PER_BYTE = 10
 """eight data bits between a start and a stop bit"""
@@ -21,7 +21,7 @@ SEND_TIMEOUT_S = 0.5
 """how long a full send buffer may stay full"""
 
 
-class PortLost(RuntimeError):
+class PortLost(WorkFailed):
     """The port is gone: unplugged, or its other end closed."""
 
 

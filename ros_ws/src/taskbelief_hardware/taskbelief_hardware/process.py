@@ -12,6 +12,7 @@ import inspect
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 
@@ -33,6 +34,8 @@ is 5 ms, a control period"""
 NUM_THREADS = 2
 """one for what takes its time, one for transitions meanwhile; the control path needs neither"""
 JOIN_S = 5.0
+AFTER_MISHAP_S = 0.01
+"""an executor that fails again and again leaves the loop its processor"""
 
 
 def run(make_node: Callable[[], ManagedNode], arguments: Sequence[str] | None = None) -> int:
@@ -70,13 +73,20 @@ def _serve(make_node: Callable[[], ManagedNode], stop: StopSignal) -> int:
     failures: list[BaseException] = []
 
     def spin() -> None:
-        try:
-            executor.spin()
-        except (ExternalShutdownException, InvalidHandle):
-            pass
-        except BaseException as error:
-            traceback.print_exc()
-            failures.append(error)
+        while True:
+            try:
+                return executor.spin()
+            except (ExternalShutdownException, InvalidHandle):
+                return
+            except Exception as error:
+                # Of a timer, a future, a request that could not even be read. Who holds torque
+                # goes on: ending here would end the loop and all that watches over it.
+                node.note_mishap("executor", error)
+                time.sleep(AFTER_MISHAP_S)
+            except BaseException as error:
+                traceback.print_exc()
+                failures.append(error)
+                return
 
     thread = threading.Thread(target=spin, name="executor")
     thread.start()
