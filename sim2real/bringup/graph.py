@@ -20,6 +20,7 @@ from typing import Any, Literal, get_args
 from sim2real.contract import strict
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
+from sim2real.emulator.port_link import require_free
 from sim2real.evaluation.plan_file import read_plan
 from sim2real.hardware.calibration import load_calibration
 from sim2real.runtime.bundle import Bundle
@@ -172,6 +173,11 @@ def dclaw_graph(
     emulator = None
     if robot == "emulated":
         link = str(place["port"])
+        if port:
+            require_free(Path(link), "--port")
+        else:
+            remedy = "choose another --namespace or --port, or another ROS_DOMAIN_ID"
+            require_free(Path(link), "emulated hand", remedy)
         emulator = EmulatorSpec(
             link=link,
             robot_config=robot_config,
@@ -302,10 +308,15 @@ def require_rate(bundle: Bundle, rate_hz: float) -> None:
 
 
 def default_link(namespace: str = "") -> str:
-    """Where the emulated hand's port is found if nobody says otherwise: one place per robot."""
+    """Where the emulated hand's port is found if nobody says otherwise.
+
+    One place per domain and namespace, as nodes of the same names may run in each.
+    """
     runtime = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    folder = Path(runtime) / f"taskbelief-{os.getuid()}" / (namespace.strip("/") or "dclaw")
-    return str(folder / "port")
+    domain = os.environ.get("ROS_DOMAIN_ID") or "0"
+    folder = Path(runtime) / f"taskbelief-{os.getuid()}" / f"domain-{domain}"
+    words = namespace.strip("/").split("/") if namespace else []
+    return str(folder / ".".join([*words, "port"]))  # no name has a dot in it
 
 
 def _control_nodes(

@@ -53,6 +53,7 @@ def bringup(
         show: also print what the policy believes, as it forms.
         logs: a folder for what the nodes say; they say it here by default.
     """
+    environment = ros_environment()
     graph = dclaw_graph(
         robot=robot,
         bundle=str(bundle.resolve()),
@@ -72,7 +73,7 @@ def bringup(
             raise BadInput("command line", "--plan, --out", found="one", expected=expected)
         graph = evaluation_graph(graph, plan=str(plan.resolve()), out=str(out.resolve()))
     options = ["--show", show, *([] if logs is None else ["--logs", str(logs)])]
-    become_supervisor(graph, options)
+    become_supervisor(graph, environment, options)
 
 
 def supervisor_command(
@@ -84,8 +85,9 @@ def supervisor_command(
     return [supervise, graph.to_json(), *options, "--ros-args", "--enclave", enclave]
 
 
-def become_supervisor(graph: Graph, options: Sequence[str]) -> None:
-    """This process becomes the graph's supervisor. Raises `BadInput` where ROS 2 is missing."""
-    environment = ros_environment()
+def become_supervisor(
+    graph: Graph, environment: Mapping[str, str], options: Sequence[str]
+) -> None:
+    """This process becomes the graph's supervisor. Raises `BadInput` where it is not built."""
     command = supervisor_command(graph, environment, options)
     os.execve(command[0], command, environment)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import RobotSpec
+from sim2real.emulator.port_link import is_emulated
 from sim2real.hardware.robot import Robot
 
 WHERE = "robot"
@@ -55,7 +56,7 @@ def _on_a_bus(spec: RobotSpec, place: RobotPlace) -> Robot:
 
 
 def _on_a_real_bus(spec: RobotSpec, place: RobotPlace) -> Robot:
-    if place.unit == "emulated":
+    if place.unit == "emulated" and not is_emulated(place.port):
         expected = "the unit's own calibration: the emulated one's zeros are not a real hand's"
         raise BadInput(WHERE, "unit", found=place.unit, expected=expected)
     return _on_a_bus(spec, place)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sim2real.contract.robot_spec import RobotSpec
-from sim2real.hardware.robot import Health
+from sim2real.hardware.robot import Health, error_names
 from sim2real.runtime.control_loop import ControlLoop, ControlTick
 from sim2real.runtime.pacing import Histogram
 from sim2real.runtime.policy_runner import PolicyRunner
@@ -151,7 +151,7 @@ def _servo_statuses(health: Health, spec: RobotSpec) -> Iterator[Status]:
         if health.watchdog_tripped[index]:
             level, message = Level.ERROR, "stopped by its own watchdog"
         if bits:
-            level, message = Level.ERROR, f"latched error bits 0x{bits:02x}"
+            level, message = Level.ERROR, f"latched: {error_names(bits)}"
         values = {
             "temperature_c": f"{temperature_c:.0f}",
             "voltage_v": f"{float(health.voltage_v[index]):.1f}",

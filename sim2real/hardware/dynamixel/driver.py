@@ -29,7 +29,7 @@ from sim2real.hardware.dynamixel.measurement import Measurement
 from sim2real.hardware.dynamixel.object_servo import ObjectServo, TurnConfig
 from sim2real.hardware.dynamixel.port import Port, SerialPort, require_low_latency
 from sim2real.hardware.dynamixel.servo_group import ServoGroup
-from sim2real.hardware.robot import Health, Phase, RobotFault
+from sim2real.hardware.robot import Health, Phase, RobotFault, error_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -324,14 +324,16 @@ class DynamixelRobot:
     def _refuse_condition(self, *, torque: bool) -> None:
         """Raise unless no servo has an error, a tripped watchdog, or torque other than `torque`."""
         health = self.health()
-        for cause, is_bad in (
-            ("hardware_error", health.hardware_error != 0),
-            ("watchdog_tripped", health.watchdog_tripped),
-            ("torque_lost" if torque else "torque_on", health.torque_enabled != torque),
+        errors = sorted({error_names(bits) for bits in health.hardware_error.tolist() if bits})
+        why = "not fit for torque"
+        for cause, is_bad, detail in (
+            ("hardware_error", health.hardware_error != 0, f"{'; '.join(errors)}: {why}"),
+            ("watchdog_tripped", health.watchdog_tripped, why),
+            ("torque_lost" if torque else "torque_on", health.torque_enabled != torque, why),
         ):
             names = tuple(n for n, bad in zip(self.spec.joint_names, is_bad) if bad)
             if names:
-                raise RobotFault(cause, "not fit for torque", names)
+                raise RobotFault(cause, detail, names)
 
     def _refuse_far_pose(self, reading: Reading) -> None:
         margin = self._config.start_margin_rad

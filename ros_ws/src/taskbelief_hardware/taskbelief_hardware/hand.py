@@ -231,6 +231,8 @@ class Hand:
         return ""
 
     def _recover(self, request: RecoverServos.Request, _response: Any) -> str:
+        if self._is_active:
+            raise RobotFault("wrong_phase", "the node is active: torque has to be off first")
         names = tuple(request.names) or self._names_with_errors()
         self._working_loop().recover(names)
         return f"rebooted {', '.join(names) or 'none'}"

@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 import rclpy
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
-from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
 from sim2real.contract.errors import BadInput
@@ -27,6 +26,7 @@ from sim2real.runtime.realtime import hurry_process
 from sim2real.stop_signal import StopSignal, stop_signal
 from taskbelief_hardware.interfaces import REALTIME_PRIORITY
 from taskbelief_hardware.managed import ManagedNode
+from taskbelief_hardware.starting import start_ros
 
 SWITCH_INTERVAL_S = 0.0005
 """how long the executor's thread may keep the interpreter while the loop's wants it: by default it
@@ -52,7 +52,11 @@ def run(make_node: Callable[[], ManagedNode], arguments: Sequence[str] | None = 
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with stop_signal() as stop:
-        rclpy.init(args=given, signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            start_ros(given)
+        except BadInput as error:
+            print(error, file=sys.stderr)
+            return 2
         try:
             return _serve(make_node, stop)
         finally:
@@ -75,7 +79,8 @@ def _serve(make_node: Callable[[], ManagedNode], stop: StopSignal) -> int:
     def spin() -> None:
         while True:
             try:
-                return executor.spin()
+                executor.spin()
+                return
             except (ExternalShutdownException, InvalidHandle):
                 return
             except Exception as error:
