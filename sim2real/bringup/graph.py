@@ -20,7 +20,6 @@ from typing import Any, Literal, get_args
 from sim2real.contract import strict
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
-from sim2real.emulator.port_link import require_free
 from sim2real.evaluation.plan_file import read_plan
 from sim2real.hardware.calibration import load_calibration
 from sim2real.runtime.bundle import Bundle
@@ -31,8 +30,6 @@ Topology = Literal["two_processes", "one_process"]
 Value = bool | int | float | str
 HERE = "command line"
 EMULATED_UNIT = "emulated"
-EMULATED_PATIENCE_S = 0.05
-"""how much later than real servos emulated ones may answer: they wait for the same processor"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,11 +170,6 @@ def dclaw_graph(
     emulator = None
     if robot == "emulated":
         link = str(place["port"])
-        if port:
-            require_free(Path(link), "--port")
-        else:
-            remedy = "choose another --namespace or --port, or another ROS_DOMAIN_ID"
-            require_free(Path(link), "emulated hand", remedy)
         emulator = EmulatorSpec(
             link=link,
             robot_config=robot_config,
@@ -394,8 +386,7 @@ def _place(
             raise BadInput(HERE, "--port", found=port, expected="a serial port that is there")
     unit = unit or EMULATED_UNIT
     load_calibration(spec, unit)
-    bus: dict[str, Value] = {"unit": unit, "port": port or default_link(namespace)}
-    return bus | ({"patience_s": EMULATED_PATIENCE_S} if robot == "emulated" else {})
+    return {"unit": unit, "port": port or default_link(namespace)}
 
 
 def _absolute(namespace: str) -> str:

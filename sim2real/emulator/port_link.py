@@ -1,4 +1,4 @@
-"""Whether an emulated hand may be found under a path, and whether a port is an emulated one's."""
+"""Whether an emulated hand's port may be found under a path."""
 
 from __future__ import annotations
 
@@ -40,8 +40,3 @@ def _is_taken(link: Path) -> bool:
     finally:
         os.close(looked_at)
     return False
-
-
-def is_emulated(port: str) -> bool:
-    """Whether a path leads to a pseudo-terminal: an emulator's, since no adapter's is one."""
-    return Path(port).resolve().parent == Path("/dev/pts")

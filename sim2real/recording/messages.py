@@ -28,11 +28,17 @@ from sim2real.runtime.safety import Rung
 FRAME = "dclaw_base"
 """the frame that joints and their readings belong to"""
 _NOTHING = np.zeros(0)
+_FIRST_NS, _LAST_NS = -(2**31) * 1_000_000_000, 2**31 * 1_000_000_000 - 1
+"""what 32 bits of seconds hold"""
 
 
 def stamp(ns: int) -> Values:
-    """builtin_interfaces/Time of ns since the epoch."""
-    seconds, nanoseconds = divmod(ns, 1_000_000_000)
+    """builtin_interfaces/Time of ns since the epoch.
+
+    It counts from 1901 to 2038. A clock that is set beyond stays at its end: a hand goes on, since
+    ages are counted on the host's monotonic clock.
+    """
+    seconds, nanoseconds = divmod(min(max(ns, _FIRST_NS), _LAST_NS), 1_000_000_000)
     return {"sec": seconds, "nanosec": nanoseconds}
 
 

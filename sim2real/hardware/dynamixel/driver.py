@@ -27,7 +27,7 @@ from sim2real.hardware.dynamixel.bus import Bus, BusTiming
 from sim2real.hardware.dynamixel.freshness import TickCheck
 from sim2real.hardware.dynamixel.measurement import Measurement
 from sim2real.hardware.dynamixel.object_servo import ObjectServo, TurnConfig
-from sim2real.hardware.dynamixel.port import Port, SerialPort, require_low_latency
+from sim2real.hardware.dynamixel.port import Port, SerialPort, is_emulated, require_low_latency
 from sim2real.hardware.dynamixel.servo_group import ServoGroup
 from sim2real.hardware.robot import Health, Phase, RobotFault, error_names
 
@@ -48,6 +48,19 @@ class DriverConfig:
     """how far outside its range a joint may lie when torque is switched on"""
     reboot_s: float = 2.0
     """how long a rebooted servo may take to answer"""
+
+
+EMULATED_PATIENCE_S = 0.05
+"""emulated servos wait for the same processor"""
+
+
+def patient(patience_s: float) -> DriverConfig:
+    """The usual, for servos that may answer so much later."""
+    usual = DriverConfig()
+    return DriverConfig(
+        timing=BusTiming(turnaround_s=usual.timing.turnaround_s + patience_s),
+        tick_tolerance_s=usual.tick_tolerance_s + patience_s,
+    )
 
 
 class DynamixelRobot:
@@ -92,6 +105,7 @@ class DynamixelRobot:
     ) -> Self:
         """The unit `unit` on a serial port; nothing is opened yet.
 
+        Without a config it is the usual one, or a patient one on an emulated hand's port.
         Raises `BadInput` for its calibration file, and `connect` for the port.
         """
 
@@ -99,6 +113,7 @@ class DynamixelRobot:
             require_low_latency(port)
             return SerialPort.open(port, spec.bus.baud)
 
+        config = config or patient(EMULATED_PATIENCE_S if is_emulated(port) else 0.0)
         return cls(spec, load_calibration(spec, unit), open_port, config=config)
 
     @property

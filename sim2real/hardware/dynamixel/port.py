@@ -63,7 +63,9 @@ class SerialPort:
         except ValueError as error:
             remedy = "correct bus.baud of robot.yaml, or use another adapter"
             expected = f"an adapter that can do {baud} baud"
-            raise BadInput(path, "port", found=str(error), expected=expected, remedy=remedy) from None
+            raise BadInput(
+                path, "port", found=str(error), expected=expected, remedy=remedy
+            ) from None
         except (OSError, termios.error) as error:  # pyserial's own error is an OSError
             raise _refused(path, error) from None
         device.reset_input_buffer()
@@ -114,6 +116,11 @@ def require_serial_port(path: str) -> None:
         os.close(handle)
     if not is_terminal:
         raise _refused(path, OSError(errno.ENOTTY, "it is not a serial port"))
+
+
+def is_emulated(path: str) -> bool:
+    """Whether a path leads to a pseudo-terminal: an emulator's, since no adapter's is one."""
+    return Path(path).resolve().parent == Path("/dev/pts")
 
 
 def _refused(path: str, error: Exception) -> BadInput:

@@ -215,5 +215,3 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
         if self._state_machine.current_state[1] == "finalized":
             return True
         return self.trigger_shutdown() is TransitionCallbackReturn.SUCCESS
-
-
