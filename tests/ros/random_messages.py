@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -36,6 +36,35 @@ WORDS = (
 
 
 LENGTHS = (0, 1, 2, 5, 8, len(HOME), len(HOME), 10, 40)
+NAMES, STILL = list(SPEC.joint_names), [0.0] * len(HOME)
+MEANT: Mapping[str, Any] = {
+    "BeginTrial_Request.robot": "emulated",
+    "BeginTrial_Request.task": "test/0",
+    "BeginTrial_Request.condition": "adapted",
+    "BeginTrial_Request.first_episode": 0,
+    "BeginEpisode_Request.goal_centre": [0.5],
+    "BeginEpisode_Request.goal_amplitude": [0.1],
+    "BeginEpisode_Request.goal_frequency_rad_s": [1.0],
+    "SetBelief_Request.names": ["precision", "weighted_mean", "num_transitions"],
+    "SetBelief_Request.sizes": [5, 5, 1],
+    "SetBelief_Request.values": [2.0] * 5 + [0.3] * 5 + [4.0],
+    "PlaceHand_Request.joint_rad": HOME.tolist(),
+    "PlaceHand_Request.object_rad": 0.1,
+    "HandReading.names": NAMES,
+    "HandReading.position_rad": HOME.tolist(),
+    "HandReading.velocity_rad_s": STILL,
+    "HandReading.current_ma": STILL,
+    "HandReading.applied_rad": HOME.tolist(),
+    "HandReading.object_position_rad": 0.1,
+    "HandReading.object_velocity_rad_s": 0.0,
+    "JointTargets.names": NAMES,
+    "JointTargets.position_rad": HOME.tolist(),
+    "JointTargets.lifespan_s": 0.1,
+    "JointTargets.period_s": 0.1,
+}
+"""values that make sense together, of fields whose messages would else hardly ever do; a message
+that is not here is drawn all the same"""
+SHARE_OF_MEANT = 0.85
 T = TypeVar("T")
 
 
@@ -51,9 +80,16 @@ class RandomMessages:
     def fill(self, message: Any) -> Any:
         """Every field of it, and of what it is made of."""
         for name, kind in message.get_fields_and_field_types().items():
-            is_time = name.endswith("_ns") and self.rng.random() < 0.7
-            setattr(message, name, time.monotonic_ns() if is_time else self._value(kind))
+            setattr(message, name, self._drawn(f"{type(message).__name__}.{name}", kind))
         return message
+
+    def _drawn(self, field: str, kind: str) -> Any:
+        is_meant = self.rng.random() < SHARE_OF_MEANT
+        if is_meant and field in MEANT:
+            return MEANT[field]
+        if is_meant and field.endswith("_ns"):
+            return time.monotonic_ns()
+        return self._value(kind)
 
     def _value(self, kind: str) -> Any:
         if sequence := _SEQUENCE.fullmatch(kind):

@@ -15,6 +15,7 @@ import pytest
 from rclpy.qos import qos_profile_system_default
 
 from sim2real.emulator.bus_server import EmulatedBus
+from sim2real.runtime.bundle import read_bundle
 from taskbelief_hardware.interfaces import (
     CONTROL_TICK,
     DIAGNOSTICS,
@@ -22,7 +23,9 @@ from taskbelief_hardware.interfaces import (
     JOINT_TARGETS,
     SAFETY_EVENT,
 )
+from taskbelief_policy.interfaces import END_EPISODE, FREEZE_BELIEF, TRIAL_RESULT
 from tests.ros.graph import EMULATED, SPEC, Bench, NodeProcess, patient_robot, targets
+from tests.ros.pretended_hand import PretendedHand
 from tests.ros.random_messages import RandomMessages
 
 pytestmark = [pytest.mark.realtime, pytest.mark.slow]
@@ -171,3 +174,26 @@ def test_an_active_driver_goes_on_whatever_is_asked_and_said(bench, tmp_path):
 def say(stranger: Stranger, *values: dict[str, str]) -> None:
     """For whoever runs this with -s."""
     print(dict(sorted(stranger.asked.items())), *values, sep="\n")
+
+
+def test_an_active_policy_goes_on_whatever_is_asked_and_said(bench, tmp_path):
+    robot_config, bundle = patient_robot(tmp_path)
+    policy = bench.start("policy", bundle=bundle, robot_config=robot_config)
+    diagnostics, results = bench.listen(DIAGNOSTICS), bench.listen(TRIAL_RESULT)
+    assert bench.change(policy, "configure", "activate"), policy.log
+    with PretendedHand(bench, read_bundle(bundle).manifest.control_period_s):
+        stranger = Stranger(bench, policy, seed=1)
+        stranger.bother(NUM_DRAWN)
+
+        stranger.check_answers()
+        requests = counts(bench, "policy: requests", diagnostics)
+        say(stranger, counts(bench, "policy: policy", diagnostics), requests)
+        assert number(requests, "failed") == 0, policy.log[-3000:]
+        assert bench.state(policy) == "active", policy.log[-3000:]
+        bench.call(END_EPISODE, reason="the strangers have gone")
+        assert bench.call(FREEZE_BELIEF, is_frozen=False).success
+        bench.begin_trial()
+        num_before = len(results)
+        bench.begin_episode()
+        bench.wait_for(lambda: len(results) > num_before, "an episode afterwards")
+        assert results[-1].outcome == "completed", results[-1].reason
