@@ -35,6 +35,8 @@ WORDS = (
 )
 
 
+MOST_NESTED = 3
+"""of messages in a message: the numbers in them are what takes time"""
 LENGTHS = (0, 1, 2, 5, 8, len(HOME), len(HOME), 10, 40)
 NAMES, STILL = list(SPEC.joint_names), [0.0] * len(HOME)
 MEANT: Mapping[str, Any] = {
@@ -93,7 +95,7 @@ class RandomMessages:
 
     def _value(self, kind: str) -> Any:
         if sequence := _SEQUENCE.fullmatch(kind):
-            most = int(sequence["most"] or 40)
+            most = int(sequence["most"] or (MOST_NESTED if "/" in sequence["item"] else 40))
             return self._values(sequence["item"], min(self._length(), most))
         if array := _ARRAY.fullmatch(kind):
             return self._values(array["item"], int(array["size"]))
