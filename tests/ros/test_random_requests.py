@@ -14,7 +14,9 @@ from typing import Any
 import pytest
 from rclpy.qos import qos_profile_system_default
 
+from sim2real.contract.errors import BadInput
 from sim2real.emulator.bus_server import EmulatedBus
+from sim2real.recording.requests import request_rules, require
 from sim2real.runtime.bundle import read_bundle
 from taskbelief_hardware.interfaces import (
     CONTROL_TICK,
@@ -34,13 +36,27 @@ NUM_DRAWN = int(__import__("os").environ.get("N", "10000"))
 SHARE_OF_MESSAGES = 0.3
 MAX_UNANSWERED = 40
 LONGEST_S = 900.0
+RULES = request_rules(SPEC)
+
+
+def is_placing(request: Any) -> bool:
+    """Whether a hand would do it, if nobody else commanded it at that moment."""
+    try:
+        require(RULES["PlaceHand"], "place_hand", request)
+    except BadInput:
+        return False
+    return True
+
+
 LEGITIMATE = {
+    "taskbelief_interfaces/srv/PlaceHand": is_placing,
     "lifecycle_msgs/srv/ChangeState": lambda request: (
         request.transition.label in ("deactivate", "shutdown", "active_shutdown")
         or (not request.transition.label and request.transition.id in (4, 7))
     ),
 }
-"""requests that may switch torque off, by the type of their service: they are not drawn"""
+"""requests that mean to switch torque off or to move the hand for seconds, by the type of their
+service: they are not drawn"""
 
 
 def interface(name: str) -> Any:
