@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.runtime.turns import Turns
 
+LONGEST_PERIOD_S = 10.0
+"""slower than any policy acts"""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Targets:
@@ -139,8 +142,8 @@ class TargetInbox:
             return Refusal(cause="wrong_size", detail=detail)
         if not np.isfinite(targets.position_rad).all():
             return Refusal(cause="not_finite", detail=f"{targets.position_rad.tolist()} rad")
-        if not 0.0 <= targets.period_s < np.inf:
-            detail = f"period {targets.period_s} s, expected 0 or more"
+        if not 0.0 <= targets.period_s <= LONGEST_PERIOD_S:
+            detail = f"period {targets.period_s} s, expected 0 to {LONGEST_PERIOD_S}"
             return Refusal(cause="bad_period", detail=detail)
         if not 0.0 < targets.lifespan_s < np.inf:
             detail = f"lifespan {targets.lifespan_s} s, expected more than 0"

@@ -32,10 +32,11 @@ from tests.ros.random_messages import RandomMessages
 
 pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 
-NUM_DRAWN = int(__import__("os").environ.get("N", "10000"))
+NUM_DRAWN = 10_000
 SHARE_OF_MESSAGES = 0.3
-MAX_UNANSWERED = 40
-LONGEST_S = 900.0
+MAX_UNANSWERED = 8
+"""below what a service keeps (10): more of one service at once would be lost by ROS 2 itself"""
+LONGEST_S = 600.0
 RULES = request_rules(SPEC)
 
 
@@ -116,9 +117,12 @@ class Stranger:
 
     def _collect(self, most: int, deadline: float) -> None:
         while True:
-            done = [name for name, future in self._waiting if future.done()]
-            self._waiting = [(n, future) for n, future in self._waiting if not future.done()]
-            self.answered.update(done)
+            asked, self._waiting = self._waiting, []
+            for name, future in asked:
+                if future.done():
+                    self.answered[name] += 1
+                else:
+                    self._waiting.append((name, future))
             if len(self._waiting) <= most:
                 return
             assert self.node.process.poll() is None, self.node.log
@@ -178,7 +182,8 @@ def test_an_active_driver_goes_on_whatever_is_asked_and_said(bench, tmp_path):
         assert rungs <= {"run", "hold"}, [event.detail for event in events[num_events:]]
         assert number(requests, "failed") == 0, driver.log[-3000:]
         for cause in ("busy", "answer_failed", "on_tick_failed", "loop_failed", "past_lifespan"):
-            assert number(loop, cause) == number(before, cause), (cause, loop)
+            why = loop.get(f"latest {cause}", "")
+            assert number(loop, cause) == number(before, cause), f"{cause}: {why}"
         # No request took a deadline (`busy`); those that a loaded machine took are all accounted
         # for, so that the rest were kept where they had been.
         later = ticks[num_ticks:]

@@ -76,6 +76,7 @@ def test_positions_go_by_name_in_any_order(order):
         ("bad_period", {"period_s": -0.1}),
         ("bad_period", {"period_s": float("nan")}),
         ("bad_period", {"period_s": float("inf")}),
+        ("bad_period", {"period_s": 1e300}),
         ("bad_lifespan", {"lifespan_s": 0.0}),
         ("bad_lifespan", {"lifespan_s": -1.0}),
         ("bad_lifespan", {"lifespan_s": float("nan")}),
