@@ -2,7 +2,7 @@
 
 import tyro
 
-from training.export.ros_benchmark import print_bench_ros
+from training.benchmarks.ros import print_bench_ros
 
 if __name__ == "__main__":
     tyro.cli(print_bench_ros)

@@ -2,7 +2,7 @@
 
 import tyro
 
-from training.algorithms.benchmark import print_bench_train
+from training.benchmarks.train import print_bench_train
 
 if __name__ == "__main__":
     tyro.cli(print_bench_train)

@@ -49,12 +49,12 @@ VERBS: dict[str, Verb] = {
         extra="sim",
     ),
     "meta-test": Verb(
-        function="training.evaluation.compare_runs:meta_test_runs",
+        function="training.runs.compare_runs:meta_test_runs",
         purpose="meta-test runs side by side on the same held-out tasks",
         extra="training",
     ),
     "plot": Verb(
-        function="training.evaluation.plot_runs:plot",
+        function="training.runs.plot_runs:plot",
         purpose="draw the learning curves of a recipe's seeds in one picture",
         extra="training",
     ),
@@ -68,7 +68,7 @@ VERBS: dict[str, Verb] = {
         purpose="show what a bundle or a recording holds",
     ),
     "evaluate": Verb(
-        function="training.evaluation.evaluate_bundle:evaluate",
+        function="training.benches.evaluate_bundle:evaluate",
         purpose="run a bundle on held-out tasks, with and without its belief",
         extra="sim,robot",
     ),
@@ -83,7 +83,7 @@ VERBS: dict[str, Verb] = {
         extra="sim,recording",
     ),
     "plan": Verb(
-        function="training.evaluation.write_plan:plan",
+        function="training.benches.write_plan:plan",
         purpose="write the episodes of an evaluation to a file, for a graph of nodes to run",
         extra="sim,robot",
     ),
@@ -93,7 +93,7 @@ VERBS: dict[str, Verb] = {
         extra="recording",
     ),
     "emulate": Verb(
-        function="training.emulate:emulate",
+        function="training.benches.emulate:emulate",
         purpose="serve the servo bus of an emulated robot, with any task's dynamics",
         extra="training",
     ),
@@ -113,17 +113,17 @@ VERBS: dict[str, Verb] = {
         extra="robot,sim",
     ),
     "bench sim": Verb(
-        function="training.worlds.benchmark:print_bench_sim",
+        function="training.benchmarks.sim:print_bench_sim",
         purpose="measure control steps per second of the simulated worlds",
         extra="training",
     ),
     "bench train": Verb(
-        function="training.algorithms.benchmark:print_bench_train",
+        function="training.benchmarks.train:print_bench_train",
         purpose="measure sampling with the policy in the loop, and meta-gradient steps",
         extra="training",
     ),
     "bench controller": Verb(
-        function="training.export.benchmark:print_bench_controller",
+        function="training.benchmarks.controller:print_bench_controller",
         purpose="measure one tick of a bundle's controller",
         extra="training",
     ),
@@ -133,7 +133,7 @@ VERBS: dict[str, Verb] = {
         extra="sim,robot,dev",
     ),
     "bench ros": Verb(
-        function="training.export.ros_benchmark:print_bench_ros",
+        function="training.benchmarks.ros:print_bench_ros",
         purpose="measure the control loop with ROS 2 around it, on the emulated servo bus",
         extra="training,robot,ros",
     ),

@@ -17,9 +17,9 @@ from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.hardware.dynamixel.bus import BusTiming
 from sim2real.hardware.dynamixel.driver import DriverConfig, DynamixelRobot
 from sim2real.hardware.physics_model import load_physics_model
-from training.emulate import dynamics_of, task_named
+from training.benches.emulate import dynamics_of, task_named
 from training.families.registry import FAMILIES
-from training.families.task import draw_task_set
+from training.tasks.task_set import draw_task_set
 
 PATIENT = DriverConfig(timing=BusTiming(turnaround_s=0.5), tick_tolerance_s=0.5)
 """the machine may be busy"""
@@ -71,7 +71,7 @@ def test_it_serves_says_where_and_stops_when_told(saved):
 
 
 def test_it_needs_no_torch():
-    code = "import training.emulate, sys; print('torch' in sys.modules)"
+    code = "import training.benches.emulate, sys; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert run.stdout.strip() == "False"

@@ -12,8 +12,8 @@ import pytest
 
 from sim2real.bringup.graph import EmulatorSpec
 from sim2real.bringup.processes import EmulatedHand
-from sim2real.bringup.tether import tethered
 from sim2real.runtime.realtime import may_use_realtime
+from sim2real.tether import tethered
 
 pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from sim2real.contract.errors import BadInput
 from training.evaluation.tables import run_table
-from training.recipes import with_settings
-from training.runs.health import TrainingFailed
-from training.runs.run import Interrupted
+from training.parts.loss_log import TrainingFailed
+from training.recipes.registry import with_settings
+from training.runs.interrupt import Interrupted
 from training.runs.start import read_run, resume_run, start_run
 
 

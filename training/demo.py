@@ -18,15 +18,15 @@ from pathlib import Path
 from rich.console import Console
 
 from sim2real.bringup.graph import dclaw_graph, evaluation_graph
-from sim2real.bringup.tether import tethered
 from sim2real.bringup.verb import supervisor_command
 from sim2real.contract.errors import BadInput
 from sim2real.report.write import write_report
 from sim2real.ros_environment import in_own_domain, ros_environment
 from sim2real.runtime.realtime import may_use_realtime
-from training.evaluation.evaluate_bundle import evaluate
-from training.evaluation.options import Options
-from training.evaluation.write_plan import plan
+from sim2real.tether import tethered
+from training.benches.evaluate_bundle import evaluate
+from training.benches.options import Options
+from training.benches.write_plan import plan
 
 PRIORITY = 10
 """of real-time scheduling, where this user may ask for it: servos wait for nobody's browser"""

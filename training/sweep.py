@@ -9,7 +9,7 @@ import submitit
 import tyro
 
 from sim2real.contract.errors import BadInput
-from training.recipes import RECIPES
+from training.recipes.registry import RECIPES
 
 
 def sweep(

@@ -14,8 +14,8 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from sim2real.bringup.graph import EmulatorSpec, NodeSpec
-from sim2real.bringup.tether import tethered
 from sim2real.contract.errors import BadInput, WorkFailed
+from sim2real.tether import tethered
 
 STOP_S = 8.0
 """how long a process may take to end by itself: torque off and a recording closed"""

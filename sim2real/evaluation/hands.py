@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sim2real.bringup.tether import tethered
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.evaluation.hand import Hand
 from sim2real.evaluation.session import BenchTask, EpisodeFault
 from sim2real.hardware.registry import RobotPlace, open_robot
 from sim2real.runtime.pacing import Pacer
+from sim2real.tether import tethered
 
 if TYPE_CHECKING:
     from sim2real.emulator.faults import FaultPlan

@@ -12,7 +12,8 @@ import torch
 
 from training.algorithms.pearl import Pearl, PearlConfig
 from training.families.registry import FAMILIES
-from training.families.task import Parameter, Task, TaskFamily, draw_task_set
+from training.tasks.task import Parameter, Task, TaskFamily
+from training.tasks.task_set import draw_task_set
 from training.worlds.vector_world import StepResult
 
 TINY_PEARL = PearlConfig(

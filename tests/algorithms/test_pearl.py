@@ -13,8 +13,9 @@ import torch
 from sim2real.contract.transition import Transition
 from training.algorithms.pearl import Pearl, PearlConfig
 from training.evaluation.meta_test import MetaTestProtocol, meta_test
-from training.families.task import TaskFamily, draw_task_set
 from training.parts.encoders import Gaussian
+from training.tasks.task import TaskFamily
+from training.tasks.task_set import draw_task_set
 
 Make = Callable[..., Pearl]
 FORMS = pytest.mark.parametrize("form", ["modern", "reference"])

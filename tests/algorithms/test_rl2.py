@@ -12,7 +12,8 @@ import torch
 
 from training.algorithms.rl2 import Rl2, Rl2Config
 from training.evaluation.meta_test import MetaTestProtocol, meta_test
-from training.families.task import Parameter, Task, TaskFamily, draw_task_set
+from training.tasks.task import Parameter, Task, TaskFamily
+from training.tasks.task_set import draw_task_set
 from training.worlds.vector_world import StepResult
 
 TINY = Rl2Config(

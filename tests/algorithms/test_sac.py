@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from training.algorithms.sac import Sac, SacConfig
-from training.families.task import TaskFamily, draw_task_set, task_vector
+from training.tasks.task import TaskFamily, task_vector
+from training.tasks.task_set import draw_task_set
 
 TINY = SacConfig(
     hidden_sizes=(16, 16),

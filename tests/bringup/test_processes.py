@@ -95,7 +95,7 @@ def test_it_ends_with_a_parent_that_is_killed(tmp_path):
 def test_it_does_not_start_under_a_parent_that_is_gone():
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    tether = [sys.executable, "-m", "sim2real.bringup.tether", str(gone.pid), "0", "echo", "alive"]
+    tether = [sys.executable, "-m", "sim2real.tether", str(gone.pid), "0", "echo", "alive"]
     outcome = subprocess.run(tether, capture_output=True, text=True)
 
     assert outcome.returncode != 0

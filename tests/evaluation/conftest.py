@@ -18,10 +18,10 @@ from sim2real.evaluation.hands import lock_step_hand
 from sim2real.evaluation.recorder import RecordingPlace
 from sim2real.evaluation.session import BenchTask
 from sim2real.runtime.bundle import Bundle, read_bundle
-from training.emulate import dynamics_of
-from training.evaluation.bench import bench_task
-from training.families.task import draw_task_set
+from training.benches.bench_tasks import bench_task
+from training.benches.emulate import dynamics_of
 from training.families.valve import VALVE_TURN
+from training.tasks.task_set import draw_task_set
 
 SPEC = load_robot_spec()
 TASK_SET = draw_task_set(VALVE_TURN, seed=11, num_train=1, num_test=3)

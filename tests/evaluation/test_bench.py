@@ -11,9 +11,9 @@ from sim2real.cli import main
 from sim2real.contract.errors import BadInput
 from sim2real.evaluation.plan_file import make_plan, read_plan, write_plan
 from sim2real.evaluation.protocol import TrialProtocol
-from training.evaluation.bench import bench_task, claw_family, held_out, one_task
+from training.benches.bench_tasks import bench_task, claw_family, held_out, one_task
 from training.families.registry import FAMILIES
-from training.families.task import draw_task_set
+from training.tasks.task_set import draw_task_set
 from training.worlds.mujoco_world import MujocoWorld
 
 FAMILY_NAMES = ("valve_turn", "valve_turn_dynamics", "valve_screw", "pose_dynamics")

@@ -8,8 +8,8 @@ import pytest
 
 from sim2real.contract.errors import BadInput
 from training.evaluation.curves import _band, draw_curve
-from training.evaluation.plot_runs import plot
 from training.runs.metrics import Line, MetricsFile
+from training.runs.plot_runs import plot
 
 
 def run_of(*values: float) -> list[Line]:

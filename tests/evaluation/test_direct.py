@@ -26,10 +26,10 @@ from sim2real.runtime.controller import Controller
 from sim2real.runtime.policy_runner import TrialLabels
 from tests.evaluation.conftest import EmulatedBench
 from tests.evaluation.fakes import header
-from training.evaluation.bench import bench_task
+from training.benches.bench_tasks import bench_task
 from training.export.untrained import untrained_draft, untrained_parts
 from training.families.registry import FAMILIES
-from training.families.task import draw_task_set
+from training.tasks.task_set import draw_task_set
 
 SPEC = load_robot_spec()
 PROTOCOL = TrialProtocol(num_episodes=2)

@@ -18,8 +18,8 @@ from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.evaluation.direct import DirectSession
 from sim2real.evaluation.from_recordings import recompute_results
 from sim2real.evaluation.journal import JOURNAL, read_journal
-from training.evaluation.evaluate_bundle import evaluate
-from training.evaluation.options import Options
+from training.benches.evaluate_bundle import evaluate
+from training.benches.options import Options
 
 SPEC = load_robot_spec()
 EPISODES = ("--num-episodes", "3", "--num-trials", "2")
@@ -210,7 +210,7 @@ def test_an_emulated_hand_is_not_passed_off_as_a_real_one(folder, tmp_path, caps
 
 
 def test_nothing_of_training_is_needed():
-    code = "import training.evaluation.evaluate_bundle, sys; print('torch' in sys.modules)"
+    code = "import training.benches.evaluate_bundle, sys; print('torch' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert run.stdout.strip() == "False"
@@ -218,7 +218,7 @@ def test_nothing_of_training_is_needed():
 
 def test_an_oracle_is_measured_by_the_code_that_trained_it(folder, tmp_path):
     from training.algorithms.sac import SacConfig
-    from training.recipe import Recipe
+    from training.recipes.recipe import Recipe
     from training.runs.start import start_run
 
     config = SacConfig(

@@ -13,7 +13,7 @@ import pytest
 from sim2real.contract.transition import Transition
 from sim2real.evaluation.metrics import bootstrap_interval
 from training.evaluation.meta_test import MetaTestProtocol, meta_test
-from training.families.task import Task
+from training.tasks.task import Task
 from training.worlds.vector_world import StepResult
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from sim2real.contract.errors import BadInput
-from training.export import benchmark
+from training.benchmarks import controller as benchmark
 
 
 def test_lines_of_the_controller_benchmark(exported_bundles, monkeypatch, capsys):

@@ -27,18 +27,18 @@ from training.algorithms.pearl import Pearl, PearlConfig
 from training.algorithms.registry import ALGORITHMS
 from training.algorithms.rl2 import Rl2Config
 from training.algorithms.sac import SacConfig
-from training.evaluation.bench import bench_task, claw_family
-from training.evaluation.evaluate_bundle import evaluate
+from training.benches.bench_tasks import bench_task, claw_family
+from training.benches.evaluate_bundle import evaluate
+from training.benches.options import Options
 from training.evaluation.meta_test import MetaTestProtocol, meta_test
-from training.evaluation.options import Options
 from training.export.adaptation_curve import CURVE
 from training.export.export_run import as_trained, card_files, export_run, flat_results
 from training.export.make_bundle import Origin, ParityError, make_draft
 from training.export.to_onnx import to_onnx
 from training.export.untrained import untrained_draft, untrained_parts
-from training.families.task import TaskSet, draw_task_set
 from training.families.valve import VALVE_TURN
-from training.recipes import RECIPES, with_settings
+from training.recipes.registry import RECIPES, with_settings
+from training.tasks.task_set import TaskSet, draw_task_set
 
 SPEC = load_robot_spec()
 KINDS = ("none", "gaussian_belief", "recurrent_belief")
@@ -254,7 +254,7 @@ def test_a_family_that_no_robot_meets_is_refused():
 @pytest.fixture(scope="module")
 def run_directory(tmp_path_factory):
     """A run of PEARL that was stopped almost at once."""
-    from training.recipe import Recipe
+    from training.recipes.recipe import Recipe
     from training.runs.start import start_run
 
     directory = tmp_path_factory.mktemp("runs") / "run"

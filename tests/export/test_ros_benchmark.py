@@ -10,8 +10,8 @@ from sim2real.cli import main
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.hardware.physics_model import load_physics_model
 from sim2real.runtime.verify import load_bundle
-from training.export.rehearsal import write_rehearsal
-from training.export.ros_benchmark import FAST_BAUD, SLOW_BAUD, baud_for, records_of
+from training.benchmarks.rehearsal import write_rehearsal
+from training.benchmarks.ros import FAST_BAUD, SLOW_BAUD, baud_for, records_of
 
 FOUND = {
     "times_s": {"age": {"p50": 0.004, "p99": 0.008, "p99.9": 0.009, "max": 0.01, "count": 7}},

@@ -10,7 +10,7 @@ import pytest
 
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.hardware.physics_model import load_physics_model
-from training.families.dynamics import (
+from training.worlds.dynamics import (
     CUSTOM_NUMERICS,
     DCMOTOR_POSITION_GAIN,
     VARIATIONS,

@@ -7,7 +7,8 @@ import pytest
 
 from sim2real.contract.errors import BadInput
 from training.families.registry import FAMILIES
-from training.families.task import draw_task_set, load_task_set, task_vector
+from training.tasks.task import task_vector
+from training.tasks.task_set import draw_task_set, load_task_set
 
 pytestmark = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from training.families.registry import FAMILIES
-from training.families.task import Task
+from training.tasks.task import Task
 from training.worlds.locomotion import load_model
 
 SEED = 11

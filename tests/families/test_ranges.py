@@ -10,10 +10,10 @@ import yaml
 
 from sim2real.cli import main
 from sim2real.contract.errors import BadInput
-from training.families.dynamics import VARIATIONS
 from training.families.ranges import Range, Ranges, read_ranges, with_ranges, write_ranges
-from training.families.task import draw_task_set, load_task_set
 from training.families.valve import VALVE_TURN
+from training.tasks.task_set import draw_task_set, load_task_set
+from training.worlds.dynamics import VARIATIONS
 
 RANGES = Ranges(
     schema_version=1,

@@ -20,10 +20,11 @@ from sim2real.recording.background import BackgroundRecording
 from sim2real.recording.metadata import RecordingMetadata
 from sim2real.recording.writer import Recording
 from sim2real.runtime.bundle import Bundle
-from training.emulate import dynamics_of
-from training.evaluation.bench import bench_task
-from training.families.task import Task, draw_task_set
+from training.benches.bench_tasks import bench_task
+from training.benches.emulate import dynamics_of
 from training.families.valve import VALVE_TURN
+from training.tasks.task import Task
+from training.tasks.task_set import draw_task_set
 
 SPEC = load_robot_spec()
 TASKS = draw_task_set(VALVE_TURN, seed=11, num_train=1, num_test=3).test

@@ -11,9 +11,9 @@ from sim2real.cli import main
 from sim2real.gap.side import read_side
 from tests.gap.recorded import TASKS
 from training.families.ranges import read_ranges
-from training.families.task import TaskSet
 from training.gap.identification import hull, names_for
 from training.gap.identify import Fit, Identified
+from training.tasks.task_set import TaskSet
 
 
 def fit(**parameters) -> Fit:

@@ -21,8 +21,8 @@ from sim2real.recording.background import BackgroundRecording
 from sim2real.recording.metadata import RecordingMetadata
 from sim2real.recording.writer import Recording
 from tests.gap.recorded import SHORT, SPEC, TASKS, record_script
-from training.emulate import dynamics_of
-from training.evaluation.bench import bench_task
+from training.benches.bench_tasks import bench_task
+from training.benches.emulate import dynamics_of
 from training.families.valve import VALVE_TURN
 
 HOME = SPEC.joint_array("home_rad")

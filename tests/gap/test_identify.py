@@ -8,9 +8,9 @@ import pytest
 from sim2real.gap.excitation import Excitation, Script
 from sim2real.hardware.physics_model import load_physics_model
 from tests.gap.conftest import simulated_motion, wander
-from training.families.dynamics import CUSTOM_NUMERICS, VARIATIONS
 from training.gap.identify import FitOptions, identify, student_t_95
 from training.gap.unknowns import HAND, OBJECT, SEARCH, Unknowns, with_dynamics
+from training.worlds.dynamics import CUSTOM_NUMERICS, VARIATIONS
 
 PERIOD_S = 0.02
 

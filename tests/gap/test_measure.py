@@ -15,8 +15,8 @@ from sim2real.gap.measure import measure_gap
 from sim2real.gap.show import show_gap
 from sim2real.gap.tables import gap_tables, write_tables
 from sim2real.hardware.physics_model import load_physics_model
-from training.families.dynamics import CUSTOM_NUMERICS, VARIATIONS
 from training.gap.unknowns import with_dynamics
+from training.worlds.dynamics import CUSTOM_NUMERICS, VARIATIONS
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from sim2real.gap.replay_error import (
 )
 from sim2real.hardware.physics_model import load_physics_model
 from tests.gap.conftest import simulated_motion, wander
-from training.families.dynamics import CUSTOM_NUMERICS
 from training.gap.unknowns import with_dynamics
+from training.worlds.dynamics import CUSTOM_NUMERICS
 
 DYNAMICS = {
     "action_delay": (6.0,),

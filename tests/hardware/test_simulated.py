@@ -12,7 +12,7 @@ from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.hardware.physics_model import load_physics_model
 from sim2real.hardware.robot import Phase, RobotFault
 from sim2real.hardware.simulated import SimulatedRobot
-from training.families.dynamics import CUSTOM_NUMERICS
+from training.worlds.dynamics import CUSTOM_NUMERICS
 
 SPEC = load_robot_spec()
 HOME = SPEC.joint_array("home_rad")

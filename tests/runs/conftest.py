@@ -11,7 +11,7 @@ import pytest
 from training.algorithms.pearl import PearlConfig
 from training.algorithms.rl2 import Rl2Config
 from training.algorithms.sac import SacConfig
-from training.recipes import Recipe
+from training.recipes.registry import Recipe
 from training.runs.start import start_run
 
 CONFIGS: dict[str, Any] = {

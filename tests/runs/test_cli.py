@@ -11,7 +11,7 @@ import torch
 from sim2real.contract.errors import BadInput
 from training.algorithms.pearl import Pearl
 from training.cli import train
-from training.recipes import RECIPES, with_settings
+from training.recipes.registry import RECIPES, with_settings
 from training.runs.start import read_run
 
 TINY = (

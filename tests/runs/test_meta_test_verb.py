@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from sim2real.contract.errors import BadInput
-from training.evaluation.compare_runs import meta_test_runs
 from training.evaluation.tables import comparison_table
 from training.families.draw import draw
-from training.families.task import TaskSet, load_task_set
+from training.runs.compare_runs import meta_test_runs
 from training.runs.start import start_run
+from training.tasks.task_set import TaskSet, load_task_set
 
 
 def summary_of(num_episodes: int, *conditions: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.recipes_paper import PAPER_RECIPES
+from training.recipes.paper import PAPER_RECIPES
 
 # family: tasks, meta-batch, prior/posterior/extra, gradient steps, context, reward scale, KL weight
 TABLE = {

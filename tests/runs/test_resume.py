@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from training.runs.interrupt import Interrupted
 from training.runs.metrics import MetricsFile
-from training.runs.run import Interrupted
 from training.runs.start import resume_run, start_run
 
 ALGORITHMS = pytest.mark.parametrize("algorithm", ["pearl", "sac", "rl2"])
@@ -74,7 +74,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {folder!r})
 from conftest import CONFIGS
-from training.recipes import Recipe
+from training.recipes.registry import Recipe
 from training.runs.start import resume_run, start_run
 
 recipe = Recipe(

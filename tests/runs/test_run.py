@@ -13,10 +13,10 @@ import torch
 
 from sim2real.contract.errors import BadInput
 from training.algorithms.pearl import Pearl
-from training.families.task import load_task_set
-from training.runs.health import LossLog, TrainingFailed
+from training.parts.loss_log import LossLog, TrainingFailed
 from training.runs.metrics import MetricsFile
 from training.runs.start import load_learner, read_run, resume_run, start_run
+from training.tasks.task_set import load_task_set
 
 
 def begin(recipe: Any, directory: Path) -> Any:

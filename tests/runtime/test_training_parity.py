@@ -10,11 +10,11 @@ from sim2real.contract.transition import Transition
 from sim2real.runtime.adaptation import GaussianBeliefAdaptation
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.controller import Controller
-from training.evaluation.simulated import SimulatedArena
+from training.benches.arena import SimulatedArena
 from training.export.make_bundle import Draft
 from training.export.untrained import untrained_draft, untrained_parts
 from training.families.registry import FAMILIES
-from training.families.task import draw_task_set
+from training.tasks.task_set import draw_task_set
 from training.worlds.claw import ClawScene
 from training.worlds.mujoco_world import MujocoWorld
 from training.worlds.vector_world import StepResult

@@ -3,8 +3,8 @@ import json
 
 import pytest
 
+from training.benchmarks.sim import at_control_period, bench_sim
 from training.families.registry import FAMILIES
-from training.worlds.benchmark import at_control_period, bench_sim
 
 FIELDS = ["bench", "case", "metric", "value", "unit", "runs", "min", "max", "baseline", "ratio"]
 
@@ -35,7 +35,7 @@ def test_the_real_time_factor_is_simulated_seconds_per_second():
 def test_steps_are_counted_in_every_world(monkeypatch):
     """With a clock that ticks once per reading, W worlds make W steps per tick."""
     clock = itertools.count()
-    monkeypatch.setattr("training.worlds.benchmark.time.perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr("training.benchmarks.sim.time.perf_counter", lambda: float(next(clock)))
 
     (record,) = bench_sim([FAMILIES["sparse_point_robot"]], threads=(1,), worlds=7, seconds=50.0)
 

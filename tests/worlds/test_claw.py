@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from training.families.registry import FAMILIES
-from training.families.task import Task, draw_task_set
+from training.tasks.task import Task
+from training.tasks.task_set import draw_task_set
 from training.worlds.scene import Moment
 
 TURN = FAMILIES["valve_turn"]

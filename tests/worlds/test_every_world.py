@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from training.families.registry import FAMILIES
-from training.families.task import Task, draw_task_set
+from training.tasks.task import Task
+from training.tasks.task_set import draw_task_set
 
 pytestmark = pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES.keys())
 

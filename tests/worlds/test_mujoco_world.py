@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from training.families.registry import FAMILIES
-from training.families.task import Task
+from training.tasks.task import Task
 from training.worlds.mujoco_world import MujocoWorld
 
 FORWARDS = Task(family="half_cheetah_dir", name="train/1", parameters={"direction": (1.0,)})

@@ -3,7 +3,7 @@ import pytest
 
 from training.families.point_robot import PointRobot
 from training.families.sparse_point_robot import SparsePointRobot
-from training.families.task import Task
+from training.tasks.task import Task
 
 
 def task_with(goal, family):

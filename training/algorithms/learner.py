@@ -11,8 +11,8 @@ from torch import nn
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.normalizer import FrozenNormalizer
 from training.evaluation.adapter import Adapter
-from training.families.task import Task
 from training.parts.replay import TaskReplay
+from training.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,18 +37,19 @@ from sim2real.contract.belief import GaussianBelief
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.transition import Transition
 from training.algorithms.learner import ExportParts, Snapshot
-from training.families.task import Task, TaskFamily, TaskSet, dynamics_vary
 from training.parts import sac
 from training.parts.deployed import DeployedEncoder, DeployedPolicy
 from training.parts.encoders import ContextEncoder, Gaussian
+from training.parts.loss_log import LossLog
 from training.parts.networks import Mlp, TwinCritic, frozen_copy, without_weight_gradients
 from training.parts.policies import TanhGaussianPolicy
 from training.parts.replay import Batch, TaskReplay, TransitionLayout
 from training.parts.rollout import Collected, Step, collect_episodes
 from training.parts.running_stats import RunningStats
 from training.parts.schedule import set_learning_rate
-from training.runs.health import LossLog
 from training.runs.run import Run
+from training.tasks.task import Task, TaskFamily, dynamics_vary
+from training.tasks.task_set import TaskSet
 from training.worlds.vector_world import Bool, Float
 
 Int = NDArray[np.int64]

@@ -30,17 +30,18 @@ from torch import Tensor, nn
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.transition import Transition
 from training.algorithms.learner import ExportParts, Snapshot
-from training.families.task import Task, TaskFamily, TaskSet, dynamics_vary
 from training.parts import ppo
 from training.parts.advantage import trial_advantages
 from training.parts.deployed import DeployedCell, DeployedPolicy
 from training.parts.encoders import RecurrentBelief
+from training.parts.loss_log import LossLog
 from training.parts.networks import Mlp, frozen_copy
 from training.parts.policies import DiagonalGaussianPolicy
 from training.parts.running_stats import RunningStats
 from training.parts.schedule import set_learning_rate
-from training.runs.health import LossLog
 from training.runs.run import Run
+from training.tasks.task import Task, TaskFamily, dynamics_vary
+from training.tasks.task_set import TaskSet
 from training.worlds.vector_world import Bool, Float
 
 

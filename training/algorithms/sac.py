@@ -24,17 +24,18 @@ from torch import Tensor, nn
 
 from sim2real.contract.transition import Transition
 from training.algorithms.learner import ExportParts, Snapshot
-from training.families.task import Task, TaskFamily, TaskSet, task_vector
 from training.parts import sac
 from training.parts.deployed import DeployedPolicy
+from training.parts.loss_log import LossLog
 from training.parts.networks import TwinCritic, frozen_copy, without_weight_gradients
 from training.parts.policies import TanhGaussianPolicy
 from training.parts.replay import Batch, TaskReplay, TransitionLayout
 from training.parts.rollout import Collected, Step, collect_episodes
 from training.parts.running_stats import RunningStats
 from training.parts.schedule import set_learning_rate
-from training.runs.health import LossLog
 from training.runs.run import Run
+from training.tasks.task import Task, TaskFamily, task_vector
+from training.tasks.task_set import TaskSet
 from training.worlds.vector_world import Bool, Float
 
 _ALL = np.zeros(1, np.int64)  # one buffer for all tasks

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from sim2real.contract.transition import Transition
 from sim2real.evaluation.metrics import bootstrap_interval
 from training.evaluation.adapter import Adapter
-from training.families.task import Task, TaskFamily
+from training.tasks.task import Task, TaskFamily
 from training.worlds.vector_world import VectorWorld
 
 Condition = Literal["adapted", "frozen_prior", "wrong_task"]

@@ -16,14 +16,14 @@ from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.bundle import MODEL_CARD, write_bundle
 from sim2real.runtime.verify import load_bundle
 from training.algorithms.learner import ExportParts
-from training.evaluation.bench import claw_family
-from training.evaluation.measure import measure
-from training.evaluation.options import require_counts
+from training.benches.bench_tasks import claw_family
+from training.benches.measure import measure
+from training.benches.options import require_counts
 from training.export.adaptation_curve import CURVE, adaptation_curve
 from training.export.make_bundle import Origin, make_draft
 from training.export.model_card import model_card
-from training.recipe import Recipe
-from training.recipes import RECIPES
+from training.recipes.recipe import Recipe
+from training.recipes.registry import RECIPES
 from training.runs.start import load_learner, read_run
 
 

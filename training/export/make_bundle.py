@@ -33,11 +33,11 @@ from sim2real.runtime.golden import ENDS_EPISODE, write_golden
 from sim2real.runtime.graphs import Role, signatures
 from sim2real.skills.skill import Skill
 from training.algorithms.learner import ExportParts
-from training.evaluation.simulated import SimulatedArena
+from training.benches.arena import SimulatedArena
 from training.export.parity import MAX_PARITY_ERROR, parity_error
 from training.export.record_golden import record_golden
 from training.export.to_onnx import to_onnx
-from training.families.task import TaskSet
+from training.tasks.task_set import TaskSet
 from training.worlds.claw import ClawScene
 
 CONTROL_PERIOD_TOLERANCE = 0.2

@@ -21,7 +21,7 @@ from sim2real.runtime.golden import (
     deterministic,
     replay,
 )
-from training.evaluation.simulated import SimulatedArena
+from training.benches.arena import SimulatedArena
 
 _RESET_ROW = 150
 """late enough for evidence to have moved the belief, early enough for it to move again"""

@@ -18,10 +18,10 @@ from training.algorithms.learner import ExportParts
 from training.export.make_bundle import Draft, Origin, make_draft
 from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES
-from training.families.task import draw_task_set
 from training.parts.deployed import DeployedCell, DeployedEncoder, DeployedPolicy
 from training.parts.encoders import ContextEncoder, RecurrentBelief
 from training.parts.policies import TanhGaussianPolicy
+from training.tasks.task_set import draw_task_set
 from training.worlds.claw import ClawScene
 
 Kind = Literal["none", "gaussian_belief", "recurrent_belief"]

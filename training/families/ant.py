@@ -18,7 +18,7 @@ from training.families.locomotion_family import (
     LocomotionFamily,
     draw_directions,
 )
-from training.families.task import Parameter
+from training.tasks.task import Parameter
 from training.worlds.locomotion import (
     CONTACT_FORCES,
     MIN_SPEED_M_S,

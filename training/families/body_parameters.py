@@ -14,7 +14,7 @@ import mujoco
 import numpy as np
 
 from training.families.locomotion_family import Draws, LocomotionFamily
-from training.families.task import Parameter, Task
+from training.tasks.task import Parameter, Task
 from training.worlds.locomotion import (
     MIN_SPEED_M_S,
     Judgement,

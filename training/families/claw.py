@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from training.families.dynamics import VARIATIONS, Variation
-from training.families.task import Parameter
+from training.tasks.task import Parameter
 from training.worlds.claw import ClawScene
+from training.worlds.dynamics import VARIATIONS, Variation
 from training.worlds.mujoco_world import MujocoWorld
 
 

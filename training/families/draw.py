@@ -11,7 +11,7 @@ from sim2real.contract.errors import BadInput
 from training.families.claw import ClawFamily
 from training.families.ranges import read_ranges, with_ranges
 from training.families.registry import family_named
-from training.families.task import draw_task_set
+from training.tasks.task_set import draw_task_set
 
 
 def draw(

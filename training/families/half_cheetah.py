@@ -12,7 +12,7 @@ from functools import cache, partial
 import numpy as np
 
 from training.families.locomotion_family import Draws, LocomotionFamily
-from training.families.task import Parameter
+from training.tasks.task import Parameter
 from training.worlds.locomotion import (
     MIN_SPEED_M_S,
     Judgement,

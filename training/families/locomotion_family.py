@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.families.task import Parameter
+from training.tasks.task import Parameter
 from training.worlds.locomotion import LocomotionScene
 from training.worlds.mujoco_world import MujocoWorld
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.families.task import Parameter
+from training.tasks.task import Parameter
 from training.worlds.point_world import PointScene, PointWorld
 
 

@@ -12,7 +12,7 @@ import yaml
 from sim2real.contract.errors import BadInput
 from sim2real.contract.strict import build
 from training.families.claw import ClawFamily
-from training.families.dynamics import VARIATIONS, Variation
+from training.worlds.dynamics import VARIATIONS, Variation
 
 SCHEMA_VERSION = 1
 
@@ -38,7 +38,7 @@ class Ranges:
     source: str
     """what was identified, for people: the kind of robot and the recordings"""
     variations: Mapping[str, Range]
-    """by name; see `training.families.dynamics`"""
+    """by name; see `training.worlds.dynamics`"""
 
 
 def write_ranges(path: Path, ranges: Ranges) -> None:

@@ -10,8 +10,8 @@ from training.families.humanoid_dir import HUMANOID_DIR
 from training.families.point_robot import PointRobot
 from training.families.pose_dynamics import POSE_DYNAMICS
 from training.families.sparse_point_robot import SparsePointRobot
-from training.families.task import TaskFamily
 from training.families.valve import VALVE_SCREW, VALVE_TURN, VALVE_TURN_DYNAMICS
+from training.tasks.task import TaskFamily
 
 _FAMILIES: tuple[TaskFamily, ...] = (
     PointRobot(),

@@ -18,12 +18,12 @@ from sim2real.gap.show import show_gap
 from sim2real.gap.side import Side, read_side
 from sim2real.gap.tables import gap_tables, write_tables
 from sim2real.hardware.physics_model import load_physics_model
-from training.emulate import task_named
-from training.families.dynamics import CUSTOM_NUMERICS, VARIATIONS
+from training.benches.emulate import task_named
 from training.families.ranges import write_ranges
 from training.gap.identification import identification, ranges_file
 from training.gap.identify import FitOptions
 from training.gap.unknowns import with_dynamics
+from training.worlds.dynamics import CUSTOM_NUMERICS, VARIATIONS
 
 GAP, RANGES, FIGURES = "gap.json", "ranges.yaml", "gap"
 Parameters = dict[str, tuple[float, ...]]

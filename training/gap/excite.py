@@ -23,10 +23,10 @@ from sim2real.recording.background import BackgroundRecording
 from sim2real.recording.metadata import RecordingMetadata
 from sim2real.recording.writer import Recording
 from sim2real.skills.goal import GoalSignal
-from training.emulate import task_named
-from training.evaluation.benches import RobotKind, ask_whether_clear
-from training.families.dynamics import CUSTOM_NUMERICS
+from training.benches.emulate import task_named
+from training.benches.open_bench import RobotKind, ask_whether_clear
 from training.gap.unknowns import with_dynamics
+from training.worlds.dynamics import CUSTOM_NUMERICS
 
 UNIT_OF = {"emulated": "emulated"}
 SCRIPT = Script()

@@ -15,10 +15,10 @@ from sim2real.gap.motion import Motion
 from sim2real.gap.replay import replay
 from sim2real.gap.replay_error import replay_errors, squared_errors
 from sim2real.gap.side import Side
-from training.families.dynamics import VARIATIONS
 from training.families.ranges import SCHEMA_VERSION, Range, Ranges
 from training.gap.identify import Fit, FitOptions, identify
 from training.gap.unknowns import HAND, OBJECT, with_dynamics
+from training.worlds.dynamics import VARIATIONS
 
 MIN_OBJECT_WAY_RAD = 0.1
 """an object that moved less shows nothing of its dynamics"""

@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from training.families.dynamics import VARIATIONS, apply_dynamics
+from training.worlds.dynamics import VARIATIONS, apply_dynamics
 
 Float = NDArray[np.floating]
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real.contract.transition import Transition
-from training.families.task import Task
+from training.tasks.task import Task
 from training.worlds.vector_world import Bool, Float, StepResult, VectorWorld
 
 

@@ -17,26 +17,20 @@ from __future__ import annotations
 
 import errno
 import json
-import signal
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from training.algorithms.learner import Learner
 from training.evaluation.curves import draw_curve
 from training.evaluation.meta_test import MetaTestResult
+from training.parts.loss_log import TrainingFailed
 from training.runs.checkpoint import CheckpointStore
-from training.runs.health import TrainingFailed
+from training.runs.interrupt import DeferredInterrupt, Interrupted
 from training.runs.metrics import MetricsFile
 from training.runs.progress import Progress
-
-
-class Interrupted(Exception):
-    """Ctrl-C: everything up to the named iteration is saved; the command line exits with 130."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,29 +139,6 @@ class Run:
     def _last_good(self) -> str:
         saved = self.checkpoints.iterations()
         return f"last good checkpoint: {self.checkpoints.path(saved[-1]) if saved else 'none'}"
-
-
-class DeferredInterrupt:
-    """The first SIGINT or SIGTERM waits for the iteration's end; the second stops at once."""
-
-    def __init__(self) -> None:
-        self.is_asked = False
-        self._previous: dict[int, Any] = {}
-
-    def __enter__(self) -> DeferredInterrupt:
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._ask)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-
-    def _ask(self, _number: int, _frame: FrameType | None) -> None:
-        if self.is_asked:
-            raise KeyboardInterrupt
-        self.is_asked = True
 
 
 def curve_metrics(summary: Mapping[str, Any]) -> dict[str, float]:

@@ -15,12 +15,12 @@ from training.algorithms.learner import Learner
 from training.algorithms.registry import ALGORITHMS
 from training.evaluation.meta_test import MetaTestProtocol, MetaTestResult, meta_test
 from training.families.registry import FAMILIES
-from training.families.task import TaskSet, draw_task_set, load_task_set
-from training.recipes import Recipe
+from training.recipes.registry import Recipe
 from training.runs.checkpoint import CheckpointStore
 from training.runs.progress import Progress
 from training.runs.provenance import provenance
 from training.runs.run import Rhythm, Run, write_json
+from training.tasks.task_set import TaskSet, draw_task_set, load_task_set
 
 CONFIG_VERSION = 1
 

@@ -13,8 +13,8 @@ from sim2real.contract.joint_io import Reading
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.physics_model import load_physics_model
 from sim2real.skills import skill as skills
-from training.families.dynamics import CUSTOM_NUMERICS, VARIATIONS, apply_dynamics
-from training.families.task import Task
+from training.tasks.task import Task
+from training.worlds.dynamics import CUSTOM_NUMERICS, VARIATIONS, apply_dynamics
 from training.worlds.goals import GoalRule
 from training.worlds.scene import Array, Command, EpisodeStart, Moment, Outcome
 

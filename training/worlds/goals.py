@@ -12,7 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
-from training.families.task import Task
+from training.tasks.task import Task
 from training.worlds.scene import Array
 
 

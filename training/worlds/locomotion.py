@@ -14,7 +14,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from training.families.task import Task
+from training.tasks.task import Task
 from training.worlds.scene import Array, Command, EpisodeStart, Flags, Moment, Outcome
 
 EPISODE_LENGTH = 200

@@ -14,7 +14,7 @@ import numpy as np
 from mujoco.batch import Batch
 from numpy.typing import NDArray
 
-from training.families.task import Task
+from training.tasks.task import Task
 from training.worlds.scene import Array, Flags, Moment, Scene
 from training.worlds.vector_world import Float, StepResult, clip_action
 

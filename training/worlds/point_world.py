@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.families.task import Task
+from training.tasks.task import Task
 from training.worlds.vector_world import Float, StepResult, clip_action
 
 STEP_M = 0.1

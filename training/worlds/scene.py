@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from training.families.task import Task
+from training.tasks.task import Task
 
 Array = NDArray[np.floating]
 Flags = NDArray[np.bool_]

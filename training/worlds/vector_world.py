@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from training.families.task import Task
+from training.tasks.task import Task
 
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]

@@ -20,7 +20,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from sim2real.bringup.graph import Argument, Graph, NodeSpec
-from sim2real.bringup.tether import tethered
+from sim2real.tether import tethered
 
 
 def declared(arguments: Sequence[Argument]) -> list[Action]:

@@ -1,4 +1,4 @@
-"""`python -m sim2real.bringup.tether PARENT PRIORITY COMMAND...`: become COMMAND, end with PARENT.
+"""`python -m sim2real.tether PARENT PRIORITY COMMAND...`: become COMMAND, end with PARENT.
 
 A node must not go on moving a hand when whoever started it has been killed and can no longer tell
 it to stop. The kernel then sends it SIGTERM, on which every node switches torque off and ends.
@@ -28,7 +28,7 @@ def tethered(command: Sequence[str], parent: int, realtime_priority: int = 0) ->
     The tether is held by the thread that starts it: that has to be one which lives as long as its
     process, the main thread.
     """
-    tether = [sys.executable, "-m", "sim2real.bringup.tether"]
+    tether = [sys.executable, "-m", "sim2real.tether"]
     return [*tether, str(parent), str(realtime_priority), *command]
 
 

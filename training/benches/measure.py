@@ -12,10 +12,10 @@ from sim2real.evaluation.journal import Journal
 from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.evaluation.results import results_document
 from sim2real.runtime.bundle import MANIFEST, Bundle
-from training.evaluation.bench import bench_task
-from training.evaluation.benches import Bench
+from training.benches.bench_tasks import bench_task
+from training.benches.open_bench import Bench
 from training.families.claw import ClawFamily
-from training.families.task import Task
+from training.tasks.task import Task
 
 
 def measure(

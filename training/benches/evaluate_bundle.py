@@ -29,19 +29,19 @@ from sim2real.report.write import write_report
 from sim2real.runtime.bundle import MANIFEST, TASKS, Bundle
 from sim2real.runtime.realtime import require_realtime
 from sim2real.runtime.verify import load_bundle
-from training.evaluation.bench import claw_family
-from training.evaluation.benches import (
+from training.benches.bench_tasks import claw_family
+from training.benches.measure import require_period
+from training.benches.open_bench import (
     Bench,
     Chosen,
     RobotKind,
     ask_whether_clear,
     choose_tasks,
 )
-from training.evaluation.measure import require_period
-from training.evaluation.options import AS_IT_IS, Options, check_options
-from training.evaluation.oracle import oracle_records
+from training.benches.options import AS_IT_IS, Options, check_options
+from training.benches.oracle import oracle_records
 from training.families.claw import ClawFamily
-from training.families.task import load_task_set
+from training.tasks.task_set import load_task_set
 
 
 def evaluate(

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 
 from training.algorithms.pearl import Pearl, PearlConfig
-from training.algorithms.reference_code import load_reference
+from training.benchmarks.reference_code import load_reference
 from training.families.registry import FAMILIES
-from training.families.task import draw_task_set
-from training.recipes import RECIPES
+from training.recipes.registry import RECIPES
+from training.tasks.task_set import draw_task_set
 
 REFERENCE_SIZES = PearlConfig(
     form="reference", num_initial_steps=200, reward_scale=100.0, uses_sparse_context=True

@@ -15,7 +15,7 @@ from sim2real.evaluation.records import EpisodeRecord
 from sim2real.evaluation.session import Condition
 from training.evaluation.meta_test import MetaTestProtocol, MetaTestResult, meta_test
 from training.families.claw import ClawFamily
-from training.families.task import Task
+from training.tasks.task import Task
 
 
 def oracle_records(

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sim2real.contract.errors import BadInput
-from training.recipe import Recipe as Recipe
-from training.recipes_claw import CLAW_RECIPES
-from training.recipes_locomotion import LOCOMOTION_RECIPES
-from training.recipes_paper import PAPER_RECIPES
-from training.recipes_point import POINT_RECIPES
+from training.recipes.claw import CLAW_RECIPES
+from training.recipes.locomotion import LOCOMOTION_RECIPES
+from training.recipes.paper import PAPER_RECIPES
+from training.recipes.point import POINT_RECIPES
+from training.recipes.recipe import Recipe as Recipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     **POINT_RECIPES,

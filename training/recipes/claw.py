@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from training.algorithms.pearl import PearlConfig
 from training.algorithms.sac import SacConfig
-from training.recipe import Recipe
+from training.recipes.recipe import Recipe
 
 HIDDEN_SIZES = (128, 128)
 """a gradient step of milliseconds on one core; 27 to 34 observed numbers need no more"""

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from sim2real.bringup.graph import Graph, NodeSpec, Topology, dclaw_graph
-from sim2real.bringup.tether import tethered
 from sim2real.bringup.verb import supervisor_command
 from sim2real.contract.errors import BadInput
 from sim2real.ros_environment import in_own_domain, ros_environment
-from training.export.rehearsal import Rehearsal, write_rehearsal
+from sim2real.tether import tethered
+from training.benchmarks.rehearsal import Rehearsal, write_rehearsal
 
 SLOW_BAUD, FAST_BAUD = 1_000_000, 4_000_000
 SLOW_BAUD_MAX_HZ = 120.0

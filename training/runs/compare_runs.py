@@ -11,6 +11,7 @@ import tyro
 from rich.console import Console
 
 from sim2real.contract.errors import BadInput
+from training.benches.options import require_counts
 from training.evaluation.meta_test import (
     CONDITIONS,
     CSV_COLUMNS,
@@ -19,11 +20,11 @@ from training.evaluation.meta_test import (
     meta_test,
     write_table,
 )
-from training.evaluation.options import require_counts
 from training.evaluation.tables import comparison_table
 from training.families.registry import FAMILIES
-from training.families.task import TaskFamily, TaskSet, load_task_set
 from training.runs.start import load_learner, read_run
+from training.tasks.task import TaskFamily
+from training.tasks.task_set import TaskSet, load_task_set
 
 
 def meta_test_runs(

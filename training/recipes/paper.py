@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from training.algorithms.pearl import PearlConfig
-from training.recipe import Recipe
+from training.recipes.recipe import Recipe
 
 _POINT: dict[str, Any] = {
     "num_initial_steps": 200,

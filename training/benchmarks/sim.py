@@ -13,7 +13,8 @@ import numpy as np
 
 from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES, family_named
-from training.families.task import TaskFamily, draw_task_set
+from training.tasks.task import TaskFamily
+from training.tasks.task_set import draw_task_set
 from training.worlds.vector_world import Float, VectorWorld
 
 NUM_RUNS = 5

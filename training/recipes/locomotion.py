@@ -1,6 +1,6 @@
 """PEARL on gymnasium's walking bodies, at sizes that a laptop's CPU turns over.
 
-The papers' settings (`training.recipes_paper`) need days there. These keep the algorithm and cut
+The papers' settings (`training.recipes.paper`) need days there. These keep the algorithm and cut
 what costs most: two hidden layers of 128, 1,024 transitions a gradient step instead of 4,096, 200
 gradient steps an iteration, and ten tasks collected side by side. Budgets are in docs/results.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 from training.algorithms.pearl import PearlConfig
 from training.algorithms.sac import SacConfig
-from training.recipe import Recipe
+from training.recipes.recipe import Recipe
 
 _EPISODE = 200
 _TWO_TASKS: dict[str, Any] = {"meta_batch_size": 4, "batch_size": 256, "tasks_per_iteration": 2}

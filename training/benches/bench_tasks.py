@@ -16,10 +16,11 @@ import numpy as np
 from sim2real.contract.errors import BadInput
 from sim2real.evaluation.session import BenchTask, EpisodePlan
 from sim2real.skills.goal import GoalSignal
-from training.emulate import task_named
+from training.benches.emulate import task_named
 from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES
-from training.families.task import Task, load_task_set
+from training.tasks.task import Task
+from training.tasks.task_set import load_task_set
 from training.worlds.claw import VALVE, ClawScene
 from training.worlds.scene import Array
 

@@ -9,7 +9,7 @@ from typing import Literal
 from training.algorithms.pearl import PearlConfig
 from training.algorithms.rl2 import Rl2Config
 from training.algorithms.sac import SacConfig
-from training.recipe import Recipe
+from training.recipes.recipe import Recipe
 
 EPISODE = 20
 """steps"""

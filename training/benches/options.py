@@ -9,7 +9,7 @@ from pathlib import Path
 from sim2real.contract.errors import BadInput
 from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.realtime import may_use_realtime
-from training.evaluation.benches import RobotKind
+from training.benches.open_bench import RobotKind
 
 READINGS_PER_STEP = 5
 """of a hand of servos, by default: the safety ladder looks five times a control period"""

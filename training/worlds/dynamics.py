@@ -15,7 +15,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from training.families.task import Parameter
+from training.tasks.task import Parameter
 
 Values = NDArray[np.float64]
 

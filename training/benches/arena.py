@@ -8,8 +8,8 @@ from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.simulated import SimulatedRobot
 from sim2real.runtime.controller import Joints
 from sim2real.skills.goal import GoalSignal
-from training.evaluation.bench import episode_plan, task_model
-from training.families.task import Task
+from training.benches.bench_tasks import episode_plan, task_model
+from training.tasks.task import Task
 from training.worlds.claw import ClawScene
 
 

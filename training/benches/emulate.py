@@ -13,8 +13,9 @@ from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import DCLAW, load_robot_spec
 from sim2real.emulator import emulate as bench
 from sim2real.emulator.plant import TaskDynamics
-from training.families.dynamics import CUSTOM_NUMERICS, apply_dynamics
-from training.families.task import Task, load_task_set
+from training.tasks.task import Task
+from training.tasks.task_set import load_task_set
+from training.worlds.dynamics import CUSTOM_NUMERICS, apply_dynamics
 
 
 def emulate(

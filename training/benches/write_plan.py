@@ -12,9 +12,9 @@ from sim2real.evaluation.plan_file import make_plan, write_plan
 from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.bundle import MANIFEST, TASKS
 from sim2real.runtime.verify import load_bundle
-from training.evaluation.bench import claw_family
-from training.evaluation.benches import choose_tasks
-from training.evaluation.options import require_counts
+from training.benches.bench_tasks import claw_family
+from training.benches.open_bench import choose_tasks
+from training.benches.options import require_counts
 
 
 def plan(

@@ -17,7 +17,7 @@ from sim2real.evaluation.recorder import RecordingPlace
 from sim2real.evaluation.session import BenchTask, EpisodeFault
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.policy_runner import Step
-from training.evaluation.bench import held_out, one_task
+from training.benches.bench_tasks import held_out, one_task
 from training.families.claw import ClawFamily
 
 RobotKind = Literal["simulated", "emulated", "serial"]

@@ -1,0 +1,1 @@
+"""Test benches: bundles on hands, simulated, emulated or real."""

@@ -1,0 +1,1 @@
+"""What prints figures of speed as JSON lines."""

@@ -1,0 +1,1 @@
+"""Named experiments: what is trained on what, and how."""
