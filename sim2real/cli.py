@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sim2real.contract.errors import BadInput
+from sim2real.contract.errors import BadInput, WorkFailed
 from sim2real.contract.output_file import what_failed
 from sim2real.printing import patient_output
 
@@ -180,6 +180,9 @@ def _main(arguments: list[str]) -> int:
     except BadInput as error:
         print(f"taskbelief {name}: {error}", file=sys.stderr)
         return error.exit_code
+    except WorkFailed as error:
+        print(f"taskbelief {name}: {error}", file=sys.stderr)
+        return 1
     except OSError as error:  # a disk that is full by now, a folder that was taken away
         print(f"taskbelief {name}: {what_failed(error)}", file=sys.stderr)
         return 1

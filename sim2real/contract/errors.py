@@ -1,4 +1,4 @@
-"""The one error for input that does not fit: what, where, what was expected, what to do."""
+"""The one error for input that does not fit, and the one for a world that does not do its part."""
 
 from __future__ import annotations
 
@@ -31,3 +31,10 @@ class OutputFailed(BadInput):
     """A place that could be written to when the work began, and cannot any more: exit code 1."""
 
     exit_code = 1
+
+
+class WorkFailed(RuntimeError):
+    """What was asked for made sense, and could not be done: a servo, a port, a process failed.
+
+    Its text is for a person. The command line prints it as one line and exits with 1.
+    """

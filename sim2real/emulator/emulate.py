@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from sim2real.contract.errors import BadInput
 from sim2real.contract.output_file import PART, naming, require_folder
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
-from sim2real.emulator.bus_server import PORT_FOLDER, EmulatedBus
+from sim2real.emulator.bus_server import EmulatedBus
 from sim2real.emulator.faults import FaultPlan, load_fault_plan
 from sim2real.emulator.plant import TaskDynamics
+from sim2real.emulator.port_link import require_free
 from sim2real.hardware.physics_model import default_mjcf
 from sim2real.stop_signal import POLL_S, stop_signal
 
@@ -75,9 +75,7 @@ def _linked(link: Path | None, port: str) -> Iterator[str]:
     if link is None:
         yield port
         return
-    if _is_taken(link):
-        expected = "a path where nothing is, or what a dead emulator left"
-        raise BadInput("command line", "--link", found=str(link), expected=expected)
+    require_free(link, "--link")
     require_folder(link.parent, "--link")
     beside = link.with_name(link.name + PART)
     with naming(link):
@@ -93,29 +91,6 @@ def _linked(link: Path | None, port: str) -> Iterator[str]:
         os.close(alive)
         if link.is_symlink() and str(link.readlink()) == port:
             link.unlink()
-
-
-def _is_taken(link: Path) -> bool:
-    """Whether something is there that is not the link of an emulator that has died.
-
-    Whether it leads anywhere says nothing: the terminal's number may be another one's by now. But
-    a dead process holds no lock.
-    """
-    if not link.is_symlink():
-        return link.exists()
-    folder = link.readlink().parent
-    if not folder.name.startswith(PORT_FOLDER):
-        return True
-    if not folder.is_dir():
-        return False
-    looked_at = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(looked_at, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(looked_at)
-    return False
 
 
 if __name__ == "__main__":

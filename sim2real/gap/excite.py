@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
+from sim2real.contract.errors import WorkFailed
 from sim2real.contract.joint_io import Command
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.evaluation.hand import Hand
@@ -21,7 +22,7 @@ SLACK_S = 5.0
 POLL_S = 0.05
 
 
-class ExcitationStopped(RuntimeError):
+class ExcitationStopped(WorkFailed):
     """The script did not come to its end; torque is off."""
 
 

@@ -239,7 +239,7 @@ def test_what_is_asked_at_the_wrong_moment_is_refused_and_changes_nothing(runner
 def test_a_goal_of_another_skill_is_refused(runner):
     runner.begin_trial(seed=0, labels=LABELS)
 
-    with pytest.raises(ValueError, match="3 elements, the skill expects 1"):
+    with pytest.raises(ValueError, match="found '3 numbers', expected 1"):
         runner.begin_episode(goal=GoalSignal.fixed(np.zeros(3)), seed=0)
 
     assert not runner.is_running

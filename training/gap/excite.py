@@ -17,12 +17,10 @@ from sim2real.contract.require import require_positive
 from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
 from sim2real.evaluation.hand import Hand
 from sim2real.evaluation.hands import emulated_hand, serial_hand, simulated_hand
-from sim2real.evaluation.session import BenchTask, EpisodeFault, EpisodePlan
+from sim2real.evaluation.session import BenchTask, EpisodePlan
 from sim2real.gap.excitation import RECORD, Script, excitation_record
-from sim2real.gap.excite import ExcitationStopped
 from sim2real.gap.excite import excite as run_script
 from sim2real.hardware.physics_model import load_physics_model
-from sim2real.hardware.robot import RobotFault
 from sim2real.recording.background import BackgroundRecording
 from sim2real.recording.metadata import RecordingMetadata
 from sim2real.recording.writer import Recording
@@ -73,16 +71,12 @@ def excite(
     metadata = RecordingMetadata.of(spec, robot=robot, unit=unit or UNIT_OF.get(robot, ""))
     more = {RECORD: excitation_record(bench.name, bench.parameters)}
     part = out.with_name(out.name + PART)
-    try:
-        with (
-            unless_refused(out.parent, out, part),
-            _hand(spec, robot, bench, port, unit, rate) as hand,
-            BackgroundRecording(Recording(out, metadata, more=more)) as recording,
-        ):
-            run_script(hand, spec, script, bench.plan(0), recording)
-    except (ExcitationStopped, RobotFault, EpisodeFault) as stopped:
-        print(f"taskbelief excite: stopped, torque is off: {stopped}")
-        return 1
+    with (
+        unless_refused(out.parent, out, part),
+        _hand(spec, robot, bench, port, unit, rate) as hand,
+        BackgroundRecording(Recording(out, metadata, more=more)) as recording,
+    ):
+        run_script(hand, spec, script, bench.plan(0), recording)
     print(f"{out}: {len(spec.joints)} joints on the {robot} hand, task {bench.name}")
     return 0
 
