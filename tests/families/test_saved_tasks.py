@@ -59,9 +59,10 @@ def test_what_a_family_draws_is_within_it_and_says_nothing(
 
 
 # Kind 10 of what the field meets: sets that are hashed and were never checked.
+# NaN and Infinity are no JSON: the one reader of text files refuses them before.
 MEANINGLESS: dict[str, tuple[Callable[[Document], object], str]] = {
-    "a value that is none": (with_value("valve_damping", [float("nan")]), "test/0.valve_damping"),
-    "an endless value": (with_value("action_delay", [float("inf")]), "test/0.action_delay"),
+    "a value that is none": (with_value("valve_damping", [float("nan")]), "file"),
+    "an endless value": (with_value("action_delay", [float("inf")]), "file"),
     "too few numbers": (with_value("servo_stiffness", [1.0]), "test/0.servo_stiffness"),
     "too many numbers": (with_value("target_angle", [0.5, 0.5], "train"), "train/0.target_angle"),
     "no numbers": (with_value("target_angle", []), "test/0.target_angle"),

@@ -12,7 +12,7 @@ import pytest
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import load_robot_spec
-from sim2real.evaluation.session import Condition
+from sim2real.evaluation.protocol import Condition
 from sim2real.hardware.registry import ROBOTS
 from sim2real.recording import requests
 from sim2real.recording.requests import reading_rules, request_rules, require
