@@ -27,7 +27,6 @@ from training.algorithms.learner import Deployed, TrainingSetup
 from training.algorithms.settings import ObservationSettings
 from training.parts.actor import Actor
 from training.parts.checked import Count, Positive, Sizes
-from training.parts.deployed import DeployedPolicy
 from training.parts.networks import frozen_copy
 from training.parts.policies import PolicyActor, TanhGaussianPolicy
 from training.parts.trials import collect_trials

@@ -45,7 +45,6 @@ from training.algorithms.settings import (
 from training.parts import sac
 from training.parts.actor import Actor, Drawn, Memoryless
 from training.parts.checked import Count, CountOrNone, NonNegative, Sizes
-from training.parts.deployed import DeployedEncoder, DeployedPolicy
 from training.parts.encoders import ContextEncoder, Gaussian
 from training.parts.networks import Mlp, TwinCritic, frozen_copy, without_weight_gradients
 from training.parts.policies import TanhGaussianPolicy, choose
@@ -410,22 +409,17 @@ class Pearl:
         return OnlineActor(self, len(tasks), is_deterministic=is_deterministic)
 
     def deployed(self) -> Deployed:
-        normalizer = self.state.statistics.frozen()
-        return Deployed(
-            settings=GaussianBeliefSettings(
-                latent_size=self.config.latent_size,
-                num_exploration_episodes=self.config.num_exploration_episodes,
-            ),
-            modules={
-                "policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu()),
-                "encoder": DeployedEncoder(
-                    normalizer, self.context_layout, frozen_copy(self.encoder).cpu()
-                ),
-            },
-            normalizer=normalizer,
-            observation_size=self.context_layout.observation_size,
-            action_size=self.context_layout.action_size,
-            context_layout=self.context_layout,
+        settings = GaussianBeliefSettings(
+            latent_size=self.config.latent_size,
+            num_exploration_episodes=self.config.num_exploration_episodes,
+        )
+        return Deployed.of(
+            settings,
+            self.state.statistics,
+            self.worlds,
+            self.context_layout,
+            policy=self.policy,
+            encoder=self.encoder,
         )
 
 

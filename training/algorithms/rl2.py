@@ -30,9 +30,8 @@ from training.algorithms.settings import ContextSettings, ObservationSettings, P
 from training.parts import ppo
 from training.parts.advantage import trial_advantages
 from training.parts.checked import Count, Sizes
-from training.parts.deployed import DeployedCell, DeployedPolicy
 from training.parts.encoders import RecurrentBelief
-from training.parts.networks import Mlp, frozen_copy
+from training.parts.networks import Mlp
 from training.parts.policies import DiagonalGaussianPolicy
 from training.parts.recurrent_actor import Evidence, RecurrentActor
 from training.parts.trials import Trials, collect_trials
@@ -216,17 +215,11 @@ class Rl2:
         )
 
     def deployed(self) -> Deployed:
-        normalizer = self.state.statistics.frozen()
-        return Deployed(
-            settings=RecurrentBeliefSettings(hidden_size=self.config.hidden_size),
-            modules={
-                "policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu()),
-                "recurrent": DeployedCell(
-                    normalizer, self.context_layout, frozen_copy(self.cell).cpu()
-                ),
-            },
-            normalizer=normalizer,
-            observation_size=self.context_layout.observation_size,
-            action_size=self.context_layout.action_size,
-            context_layout=self.context_layout,
+        return Deployed.of(
+            RecurrentBeliefSettings(hidden_size=self.config.hidden_size),
+            self.state.statistics,
+            self.worlds,
+            self.context_layout,
+            policy=self.policy,
+            recurrent=self.cell,
         )

@@ -27,7 +27,6 @@ from training.algorithms.settings import ObservationSettings, SoftActorCriticSet
 from training.parts import sac
 from training.parts.actor import Drawn, Memoryless
 from training.parts.checked import Count, Sizes
-from training.parts.deployed import DeployedPolicy
 from training.parts.networks import TwinCritic, frozen_copy, without_weight_gradients
 from training.parts.policies import TanhGaussianPolicy, choose
 from training.parts.replay import Batch, TaskReplay, TransitionLayout
@@ -240,15 +239,8 @@ class Sac:
         return _Actor(self, self.task_vectors(tasks), is_deterministic=is_deterministic)
 
     def deployed(self) -> Deployed:
-        normalizer = self.state.statistics.frozen()
-        return Deployed(
-            settings=NoAdaptationSettings(),
-            modules={"policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu())},
-            normalizer=normalizer,
-            observation_size=self.worlds.observation_size,
-            action_size=self.layout.action_size,
-            task_vector_size=self.task_vector_size,
-        )
+        statistics = self.state.statistics
+        return Deployed.of(NoAdaptationSettings(), statistics, self.worlds, policy=self.policy)
 
 
 class _Actor(Memoryless):
