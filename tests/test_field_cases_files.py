@@ -35,7 +35,7 @@ from sim2real.hardware.calibration import load_calibration
 from sim2real.hardware.dynamixel import control_table as table
 from sim2real.hardware.dynamixel import provisioning
 from sim2real.hardware.physics_model import default_mjcf, load_physics_model
-from sim2real.hardware.placing import load_reset_config
+from sim2real.placing import load_reset_config
 from sim2real.report.evaluation_folder import read_evaluation
 from sim2real.report.gap import read_gap
 from training.families.ranges import Range, Ranges, read_ranges

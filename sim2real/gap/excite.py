@@ -11,7 +11,7 @@ from sim2real.contract.robot_spec import RobotSpec
 from sim2real.evaluation.hand import Hand
 from sim2real.evaluation.session import EpisodePlan
 from sim2real.gap.excitation import Excitation, Script
-from sim2real.hardware.placing import HandPlacer, load_reset_config
+from sim2real.placing import HandPlacer, load_reset_config
 from sim2real.recording import messages
 from sim2real.recording.background import BackgroundRecording
 from sim2real.runtime.control_loop import ControlLoop, ControlTick

@@ -21,9 +21,9 @@ from taskbelief_interfaces.srv import PlaceHand, RecoverServos
 
 from sim2real.contract.joint_io import Command
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
-from sim2real.hardware.placing import HandPlacer, load_reset_config
 from sim2real.hardware.registry import RobotPlace, open_robot
 from sim2real.hardware.robot import Health, Placing, RobotFault
+from sim2real.placing import HandPlacer, load_reset_config
 from sim2real.recording.messages import diagnostics_message
 from sim2real.recording.requests import request_rules
 from sim2real.runtime.control_loop import Answer, ControlLoop, ControlTick, LoopStopped
