@@ -107,8 +107,8 @@ class Rl2:
 
     def iterate(self, progress: float) -> dict[str, float]:
         trials = self.collect()
-        returns = trials.episode_sums(trials.reward, self.num_trial_episodes)
-        return {"train_return": float(returns[:, -1].mean()), **self.improve(trials, progress)}
+        returns = trials.episode_sums(trials.reward, self.num_trial_episodes).cpu()
+        return {"train_return": float(returns[:, -1].numpy().mean()), **self.improve(trials, progress)}
 
     # ---- collecting ----------------------------------------------------------------------------
 
