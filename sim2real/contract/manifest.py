@@ -22,11 +22,9 @@ from sim2real.contract.errors import BadInput
 from sim2real.contract.normalizer import FrozenNormalizer
 from sim2real.contract.observation import ObservationLayout
 from sim2real.contract.strict import build
+from sim2real.contract.text_file import parse_json
 
-SCHEMA_VERSION = 1
-
-AdaptationKind = Literal["none", "gaussian_belief", "recurrent_belief", "gradient"]
-LatentSource = Literal["episode_sample", "periodic_sample", "mean"]
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,18 +93,10 @@ class NormalizerRecord:
 class Adaptation:
     """How behaviour changes with context on the robot."""
 
-    kind: AdaptationKind
-    latent_size: int
-    """L for `gaussian_belief`; 0 where there is no latent"""
-    hidden_size: int
-    """of the recurrent cell for `recurrent_belief`; 0 elsewhere"""
-    latent_source: LatentSource
-    """what the policy is conditioned on: a sample held for an episode, one drawn anew every
-    `resample_every_ticks`, or the mean"""
-    resample_every_ticks: int
-    """0 unless `latent_source` is `periodic_sample`"""
-    num_exploration_episodes: int
-    """first episodes of a trial, whose latents are drawn from the prior whatever is believed"""
+    kind: str
+    """one of `sim2real.runtime.kinds.registry.KINDS`"""
+    settings: Mapping[str, Any]
+    """plain JSON: the fields of that kind's settings"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -189,34 +179,23 @@ def parse_manifest(text: str, where: str) -> Manifest:
 
     Raises `BadInput` when it is not JSON, has another schema version, or a field does not fit.
     """
-    try:
-        document: Any = json.loads(text, object_pairs_hook=_without_repeats)
-    except (json.JSONDecodeError, _RepeatedKey) as error:
-        raise BadInput(where, "file", found=str(error), expected="JSON") from None
-    version = document.get("schema_version") if isinstance(document, dict) else None
+    document = parse_json(text, where, "a manifest")
+    version = document.get("schema_version")
     if version != SCHEMA_VERSION:  # first: other versions may have other fields
         raise BadInput(
             where,
             "schema_version",
             found=version,
             expected=str(SCHEMA_VERSION),
-            remedy="export the run again with this version of taskbelief",
+            remedy=_UPGRADE if version == 1 else _EXPORT_AGAIN,
         )
     manifest = build(Manifest, document, where)
     _validate(manifest, where)
     return manifest
 
 
-class _RepeatedKey(ValueError):
-    pass
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        raise _RepeatedKey(f"repeated keys {repeated}")
-    return dict(pairs)
+_UPGRADE = "convert the bundle: taskbelief upgrade OLD NEW"
+_EXPORT_AGAIN = "export the run again with this version of taskbelief"
 
 
 _PLAIN_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
@@ -249,16 +228,3 @@ def _validate(manifest: Manifest, where: str) -> None:
     require(action.size == joints, "action", f"{action.size} joints", f"{joints}, as the robot has")
     period = manifest.control_period_s
     require(period > 0, "control_period_s", period, "seconds above 0")
-    adaptation = manifest.adaptation
-    require(
-        adaptation.kind == "none" or context is not None,
-        "context",
-        None,
-        f"a context layout, as {adaptation.kind} needs one",
-    )
-    require(
-        (adaptation.latent_source == "periodic_sample") == (adaptation.resample_every_ticks > 0),
-        "adaptation.resample_every_ticks",
-        adaptation.resample_every_ticks,
-        "ticks above 0 for periodic_sample and 0 for everything else",
-    )

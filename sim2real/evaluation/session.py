@@ -15,8 +15,9 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real.runtime.adaptation import Memory
+from sim2real.contract.errors import WorkFailed
 from sim2real.runtime.bundle import Bundle
+from sim2real.runtime.kinds.kind import Memory
 from sim2real.runtime.policy_runner import EpisodeOutcome, TrialLabels
 from sim2real.skills.goal import GoalSignal
 
@@ -64,7 +65,7 @@ class Tally:
     """of the episode's ticks and steps, by stage; see `latency`"""
 
 
-class EpisodeFault(RuntimeError):
+class EpisodeFault(WorkFailed):
     """An episode ended otherwise than completed. Torque is off, or the hand is on its way there.
 
     `cause` is one word for counters, `reason` is for a person, `outcome` what was done until then.
@@ -82,7 +83,7 @@ class Session(Protocol):
     """
 
     def begin_trial(self, *, seed: int, labels: TrialLabels, first_episode: int = 0) -> None:
-        """Forget the task. `seed` decides every latent; thaws the belief.
+        """Forget the task. `seed` decides all that is drawn; thaws the belief.
 
         `first_episode` above 0 goes on with a trial whose `memory` is set afterwards.
         """

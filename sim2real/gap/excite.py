@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 
+from sim2real.contract.errors import WorkFailed
 from sim2real.contract.joint_io import Command
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.evaluation.hand import Hand
 from sim2real.evaluation.session import EpisodePlan
 from sim2real.gap.excitation import Excitation, Script
-from sim2real.hardware.placing import HandPlacer, load_reset_config
+from sim2real.placing import HandPlacer, load_reset_config
 from sim2real.recording import messages
 from sim2real.recording.background import BackgroundRecording
 from sim2real.runtime.control_loop import ControlLoop, ControlTick
@@ -21,7 +22,7 @@ SLACK_S = 5.0
 POLL_S = 0.05
 
 
-class ExcitationStopped(RuntimeError):
+class ExcitationStopped(WorkFailed):
     """The script did not come to its end; torque is off."""
 
 
@@ -49,11 +50,11 @@ class _ScriptedHand:
 
     def run(self, start: EpisodePlan) -> None:
         """Put the hand where the script starts, and run it."""
-        place = getattr(self._hand.robot, "place", None)
-        if place is None:
+        placing = self._hand.robot.placing
+        if placing is None:
             self._placer.place(self.loop, start.joint_rad, start.valve_rad)
         else:
-            self.loop.call(lambda: place(start.joint_rad, start.valve_rad, start.noise))
+            self.loop.call(lambda: placing.place(start.joint_rad, start.valve_rad, start.noise))
         home = self._spec.joint_array("home_rad")
         longest_s = Excitation(self._spec, self._script, home).duration_s + SLACK_S
         self._is_running = True

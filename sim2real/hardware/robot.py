@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -10,11 +11,12 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.errors import WorkFailed
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec
 
 
-class RobotFault(RuntimeError):
+class RobotFault(WorkFailed):
     """The robot could not do what was asked. Nothing old is ever returned instead.
 
     `cause` is one word for a counter, `joints` names those concerned, in joint order.
@@ -37,6 +39,23 @@ class Phase(enum.Enum):
     """nothing is sent any more, so that the servos' own watchdogs act"""
 
 
+class HardwareError(enum.IntFlag):
+    """Bits of register 70, latched until a reboot; also of the shutdown mask, register 63."""
+
+    INPUT_VOLTAGE = 1 << 0
+    OVERHEATING = 1 << 2
+    ENCODER = 1 << 3
+    ELECTRICAL_SHOCK = 1 << 4
+    OVERLOAD = 1 << 5
+
+
+def error_names(bits: int) -> str:
+    """Latched errors by name, for a person; empty where there are none."""
+    named = [str(item.name).lower() for item in HardwareError if bits & item]
+    unknown = bits & ~sum(HardwareError)
+    return ", ".join([*named, *([f"unknown bits 0x{unknown:02x}"] if unknown else [])])
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Health:
     """What the servos say about themselves, from the same exchange as a reading. (J,) arrays."""
@@ -46,7 +65,7 @@ class Health:
     temperature_c: NDArray[np.float64]
     voltage_v: NDArray[np.float64]
     hardware_error: NDArray[np.int64]
-    """latched error bits, register 70"""
+    """latched bits of `HardwareError`, register 70"""
     torque_enabled: NDArray[np.bool_]
     watchdog_tripped: NDArray[np.bool_]
     """the servo stopped by itself and ignores goals"""
@@ -54,12 +73,65 @@ class Health:
     """the goal that each servo really has: what was applied, whatever was sent"""
 
 
+class Placing(Protocol):
+    """A simulated hand that is put somewhere, without going there."""
+
+    def place(
+        self, joint_rad: NDArray[np.float64], valve_rad: float, rng: np.random.Generator
+    ) -> None:
+        """Hand and object are there at rest; `rng` makes the encoders' noise from here on."""
+
+
+class Recovery(Protocol):
+    """Servos that latch errors and can be rebooted."""
+
+    def recover(self, names: tuple[str, ...]) -> None:
+        """Reboot the servos of these joints; torque is and stays off. Raises `RobotFault`."""
+
+
+class Turn(Protocol):
+    """An object on its way, turned by its own servo."""
+
+    def begin(self, angle_rad: float) -> float:
+        """Set out for `angle_rad` the short way; returns the goal, which may be turns further on.
+
+        To be followed by `let_go`, whatever happens. Raises `RobotFault`.
+        """
+
+    def let_go(self) -> None:
+        """The servo's torque off, confirmed. Raises `RobotFault` where it is not."""
+
+
+class Turning(Protocol):
+    """An object with a servo of its own under it."""
+
+    def turn_at(self, speed_rad_s: float) -> Turn:
+        """To turn it this fast while the hand is read. Raises `RobotFault` when not connected."""
+
+
 class Robot(Protocol):
     """A hand that can be read and commanded. One thread at a time.
 
     As a context manager it connects on entry and, on every way out, turns torque off first and then
-    closes. All methods but `close` raise `RobotFault`.
+    closes. All methods but `close` raise `RobotFault`. What not every robot has are parts: None
+    where there is none.
     """
+
+    @property
+    def placing(self) -> Placing | None:
+        """For a hand that need not move to be somewhere."""
+
+    @property
+    def recovery(self) -> Recovery | None:
+        """For servos that can be rebooted."""
+
+    @property
+    def turning(self) -> Turning | None:
+        """For an object that turns itself."""
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """What went wrong on the way to the servos, by cause; empty where there is no bus."""
 
     @property
     def spec(self) -> RobotSpec:

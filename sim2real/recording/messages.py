@@ -17,22 +17,28 @@ from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.robot import Health, Phase
 from sim2real.recording.cdr import Values
 from sim2real.recording.schemas import OURS, fields
-from sim2real.runtime.adaptation import Memory
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.control_loop import ControlTick
 from sim2real.runtime.diagnosis import Status
 from sim2real.runtime.hand_state import HandState
+from sim2real.runtime.kinds.kind import Memory
 from sim2real.runtime.policy_runner import EpisodeOutcome, EpisodeStart, Step
 from sim2real.runtime.safety import Rung
 
 FRAME = "dclaw_base"
 """the frame that joints and their readings belong to"""
 _NOTHING = np.zeros(0)
+_FIRST_NS, _LAST_NS = -(2**31) * 1_000_000_000, 2**31 * 1_000_000_000 - 1
+"""what 32 bits of seconds hold"""
 
 
 def stamp(ns: int) -> Values:
-    """builtin_interfaces/Time of ns since the epoch."""
-    seconds, nanoseconds = divmod(ns, 1_000_000_000)
+    """builtin_interfaces/Time of ns since the epoch.
+
+    It counts from 1901 to 2038. A clock that is set beyond stays at its end: a hand goes on, since
+    ages are counted on the host's monotonic clock.
+    """
+    seconds, nanoseconds = divmod(min(max(ns, _FIRST_NS), _LAST_NS), 1_000_000_000)
     return {"sec": seconds, "nanosec": nanoseconds}
 
 
@@ -80,14 +86,23 @@ def joint_states_message(reading: Reading, spec: RobotSpec, stamp_ns: int) -> Va
 
 
 def joint_targets_message(
-    command: Command, spec: RobotSpec, stamp_ns: int, *, lifespan_s: float | None = None
+    command: Command,
+    spec: RobotSpec,
+    stamp_ns: int,
+    *,
+    lifespan_s: float | None = None,
+    period_s: float = 0.0,
 ) -> Values:
-    """JointTargets; the command's own lifespan, `lifespan_s` or the robot's limit for it."""
+    """JointTargets; the command's own lifespan, `lifespan_s` or the robot's limit for it.
+
+    `period_s` is the time between the readings that are answered; 0: all are.
+    """
     chosen = (command.lifespan_s, lifespan_s, spec.safety.stale_after_s)
     return {
         "header": header(stamp_ns, FRAME),
         "reading_ns": command.stamp_ns,
         "lifespan_s": next(value for value in chosen if value is not None),
+        "period_s": period_s,
         "names": spec.joint_names,
         "position_rad": command.position_rad,
     }
@@ -199,12 +214,9 @@ def policy_step_message(step: Step, stamp_ns: int) -> Values:
         "observation": tick.observation,
         "reward": tick.reward,
         "is_success": tick.is_success,
-        "latent": tick.condition,
         "action": _NOTHING if step.is_last else tick.action,
         "previous_applied_action": _NOTHING if previous is None else previous,
         "desired_rad": _NOTHING if step.is_last else tick.desired_rad,
-        "num_transitions": step.belief.num_transitions,
-        "kl_from_prior": step.belief.kl_from_prior,
         "reading_age_s": step.reading_age_s,
         "compute_s": step.compute_s,
     }
@@ -225,7 +237,7 @@ def belief_message(step: Step, bundle: Bundle, stamp_ns: int) -> Values:
         "tick": tick.number,
         "mean": belief.mean,
         "variance": belief.variance,
-        "latent": tick.condition,
+        "shown": tick.shown if belief.variance.size else _NOTHING,
         "num_transitions": belief.num_transitions,
         "num_rejected": sum(rejections.values()),
         "rejection_causes": list(rejections),

@@ -32,15 +32,12 @@ STEP_FIELDS = (
     "observation",
     "reward",
     "is_success",
-    "latent",
     "action",
     "previous_applied_action",
     "desired_rad",
-    "num_transitions",
-    "kl_from_prior",
 )
 """of `policy_step` that readings decide; the others are times"""
-BELIEF_FIELDS = ("reading_ns", "mean", "variance", "latent", "num_transitions", "kl_from_prior")
+BELIEF_FIELDS = ("reading_ns", "mean", "variance", "shown", "num_transitions", "kl_from_prior")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -143,7 +140,7 @@ class _Policy:
         for state in episode.states:
             stamp_ns, is_new = state.reading.stamp_ns, turns.defect(state.reading) is None
             if stamp_ns in acted_on:
-                turns.acted(state.reading)
+                turns.acted(state.reading.stamp_ns)
             elif is_new and turns.is_due(state.reading):
                 continue
             self._runner.is_frozen = frozen.get(stamp_ns, self._runner.is_frozen)

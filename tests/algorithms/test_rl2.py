@@ -64,6 +64,7 @@ class LastRewardWorld:
 class LastRewardFamily:
     name = "last_reward"
     num_distinct_tasks = 2
+    further_parameters = ()
     parameters = (
         Parameter(name="arm", unit="1", low=(-1.0,), high=(1.0,), changes_dynamics=False),
     )
@@ -234,7 +235,7 @@ def test_exported_modules_act_as_the_evaluation_does(
     transition = _transition(trials.context[0, :2].numpy())
     adapter.observe(transition, transition.reward, np.ones(2, bool))
     row = learner.context_layout.row(transition)
-    parts = learner.export_parts()
+    parts = learner.deployed()
     hidden = parts.modules["recurrent"](torch.from_numpy(row), torch.zeros(2, 8))
     action = parts.modules["policy"](torch.from_numpy(transition.observation), hidden)
 

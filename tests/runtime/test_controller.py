@@ -13,14 +13,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sim2real.contract.belief import MIN_VARIANCE
+from sim2real.contract.belief import MIN_VARIANCE, GaussianBelief
+from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Reading
 from sim2real.contract.robot_spec import load_robot_spec
-from sim2real.runtime.adaptation import GaussianBeliefAdaptation, RecurrentBeliefAdaptation
 from sim2real.runtime.bundle import read_bundle
 from sim2real.runtime.controller import Controller, NoEpisode
 from sim2real.runtime.evidence import Rejection
 from sim2real.runtime.golden import READING_FIELDS, read_golden
+from sim2real.runtime.kinds.gaussian_belief import GaussianBeliefAdaptation
+from sim2real.runtime.kinds.recurrent_belief import RecurrentBeliefAdaptation
 
 SPEC = load_robot_spec()
 HOME = SPEC.joint_array("home_rad")
@@ -33,7 +35,7 @@ def goal(_elapsed_s: float) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def bundle(exported_bundles):
-    return read_bundle(exported_bundles("gaussian_belief"))
+    return read_bundle(exported_bundles())
 
 
 @pytest.fixture(scope="module")
@@ -107,11 +109,15 @@ def test_a_reading_that_is_not_finite_stops_the_tick(bundle, readings):
 def test_a_policy_that_broke_down_commands_nothing(bundle, readings):
     controller = Controller(bundle, SPEC)
     controller.begin_trial(seed=0, first_episode=1)
-    controller.memory = {
+    broken = {
         "precision": np.full(5, 1e-300),
         "weighted_mean": np.full(5, 1e300),
         "num_transitions": np.array([1.0]),
     }
+    with pytest.raises(ValueError, match="float32"):
+        controller.memory = broken
+    # Should one come about all the same:
+    controller._adaptation._belief = GaussianBelief(**broken | {"num_transitions": 1})
     controller.begin_episode(goal=goal, target_rad=HOME)
 
     with (
@@ -313,7 +319,7 @@ def conditions(controller: Controller, readings, ticks: range) -> np.ndarray:
     seen = []
     for tick in ticks:
         controller.step(readings(tick))
-        seen.append(controller.latest.condition)
+        seen.append(controller.latest.shown)
     return np.array(seen)
 
 
@@ -338,10 +344,8 @@ def test_exploring_episodes_draw_from_the_prior_whatever_is_believed(bundle, rea
     }
 
     def latent(num_exploration_episodes: int) -> np.ndarray:
-        record = replace(
-            bundle.manifest.adaptation, num_exploration_episodes=num_exploration_episodes
-        )
-        controller = Controller(bundle, SPEC, adaptation=record)
+        settings = replace(bundle.settings(), num_exploration_episodes=num_exploration_episodes)
+        controller = Controller(bundle, SPEC, settings=settings)
         controller.begin_trial(seed=0, first_episode=1)
         controller.memory = sure
         controller.begin_episode(goal=goal, target_rad=HOME)
@@ -354,15 +358,15 @@ def test_exploring_episodes_draw_from_the_prior_whatever_is_believed(bundle, rea
 
 def test_other_sources_of_the_latent(bundle, readings):
     def with_source(**changes):
-        return replace(bundle.manifest.adaptation, **changes)
+        return replace(bundle.settings(), **changes)
 
-    mean = begun(bundle, adaptation=with_source(latent_source="mean"))
+    mean = begun(bundle, settings=with_source(latent_source="mean"))
     seen = conditions(mean, readings, range(5))
     np.testing.assert_array_equal(seen[0], np.zeros(5))
     np.testing.assert_allclose(seen[4], mean.belief.mean, atol=1e-6)
 
     periodic = with_source(latent_source="periodic_sample", resample_every_ticks=3)
-    seen = conditions(begun(bundle, adaptation=periodic), readings, range(7))
+    seen = conditions(begun(bundle, settings=periodic), readings, range(7))
     changed = (np.diff(seen, axis=0) != 0).any(axis=1)
     assert changed.tolist() == [False, False, True, False, False, True]
 
@@ -373,8 +377,8 @@ def test_a_resumed_trial_draws_the_latents_of_an_uninterrupted_one(
     bundle, readings, source, resumed_at
 ):
     length = bundle.manifest.episode_length
-    record = replace(
-        bundle.manifest.adaptation,
+    chosen = replace(
+        bundle.settings(),
         latent_source=source,
         resample_every_ticks=4 if source == "periodic_sample" else 0,
     )
@@ -386,11 +390,11 @@ def test_a_resumed_trial_draws_the_latents_of_an_uninterrupted_one(
         controller.end_episode(readings(first + length))
         return seen
 
-    whole = Controller(bundle, SPEC, adaptation=record)
+    whole = Controller(bundle, SPEC, settings=chosen)
     whole.begin_trial(seed=7)
     for number in range(resumed_at):
         episode(whole, number)
-    resumed = Controller(bundle, SPEC, adaptation=record)
+    resumed = Controller(bundle, SPEC, settings=chosen)
     resumed.begin_trial(seed=7, first_episode=resumed_at)
     resumed.memory = whole.memory
 
@@ -433,9 +437,8 @@ def test_a_frozen_belief_stays_and_a_new_trial_forgets(bundle, readings):
     np.testing.assert_array_equal(belief.variance, np.ones(5))
 
 
-@pytest.mark.parametrize("kind", ["none", "gaussian_belief", "recurrent_belief"])
-def test_a_memory_can_be_carried_to_another_controller(exported_bundles, readings, kind):
-    bundle = read_bundle(exported_bundles(kind))
+def test_a_memory_can_be_carried_to_another_controller(every_bundle, readings):
+    bundle = read_bundle(every_bundle)
     first = begun(bundle)
     for tick in range(8):
         first.step(readings(tick))
@@ -536,3 +539,39 @@ def test_ticks_do_not_let_memory_grow(bundle, readings):
     ours = [tracemalloc.Filter(True, "*/sim2real/*")]
     grown = after.filter_traces(ours).compare_to(before.filter_traces(ours), "filename")
     assert sum(difference.size_diff for difference in grown) < 1_000
+
+
+MEMORY = {
+    "precision": np.full(5, 2.0),
+    "weighted_mean": np.full(5, 0.4),
+    "num_transitions": np.array([3.0]),
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"num_transitions": np.array([-5.0])}, "num_transitions: found -5.0, expected a whole"),
+        ({"num_transitions": np.array([2.5])}, "a whole number"),
+        ({"num_transitions": np.array([1e18])}, "a whole number"),
+        ({"precision": np.full(5, -1.0)}, "above zero once there is evidence"),
+        ({"precision": np.zeros(5)}, "above zero once there is evidence"),
+        ({"precision": np.full(5, -1.0), "num_transitions": np.zeros(1)}, "never below"),
+        ({"precision": np.full(5, 1e-45)}, "finite"),
+        ({"precision": np.full(4, 1.0)}, "found '4 numbers', expected 5 numbers"),
+        ({"weighted_mean": np.full(5, np.nan)}, "finite numbers"),
+        ({"weighted_mean": np.full(5, 1e300)}, "fit float32"),
+        ({"hidden": np.zeros(5)}, "names: found"),
+    ],
+    ids=str,
+)
+def test_a_memory_that_means_nothing_is_refused_and_nothing_has_changed(bundle, changed, told):
+    controller = Controller(bundle, SPEC)
+    controller.memory = MEMORY
+
+    with pytest.raises(BadInput) as refused:
+        controller.memory = MEMORY | changed
+
+    assert told in str(refused.value)
+    for name, value in MEMORY.items():
+        np.testing.assert_array_equal(controller.memory[name], value)

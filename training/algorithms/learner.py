@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import nn
 
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.normalizer import FrozenNormalizer
+from sim2real.runtime.kinds.kind import Settings
+from sim2real.runtime.kinds.registry import kind_of
 from training.parts.actor import Actor
+from training.parts.deployed import on_robot
 from training.parts.learner_state import LearnerState
 from training.parts.running_stats import RunningStats
 from training.tasks.task import Task, TaskFamily
@@ -21,25 +24,54 @@ from training.worlds.vector_world import VectorWorld
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportParts:
-    """The networks of a learner and the sizes that an exporter needs to trace them."""
+class Deployed:
+    """What of a learner acts on a robot: the networks, and how they work together there."""
 
-    adaptation: Literal["none", "gaussian_belief", "recurrent_belief"]
+    settings: Settings
+    """how behaviour changes with context; their type says which kind of adaptation it is"""
     modules: Mapping[str, nn.Module]
-    """`policy`, and `encoder` or `recurrent` by kind of adaptation: see `training.parts.deployed`.
-    They take observations and context rows as measured, with the normaliser inside; they lie on
-    the host, and later training does not change them"""
+    """by role, those that the kind's signatures name: see `training.parts.deployed`. They take
+    observations and context rows as measured, with the normaliser inside; they lie on the host, and
+    later training does not change them"""
     normalizer: FrozenNormalizer
     """the statistics inside the modules"""
     observation_size: int
     action_size: int
     context_layout: ContextLayout | None = None
-    latent_size: int = 0
-    hidden_size: int = 0
-    task_vector_size: int = 0
-    """elements of the true task that the oracle's policy gets as its second input"""
-    num_exploration_episodes: int = 0
-    """episodes of a trial that act on a draw from the prior"""
+    """None where nothing adapts"""
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        statistics: RunningStats,
+        worlds: VectorWorld,
+        context_layout: ContextLayout | None = None,
+        **networks: nn.Module,
+    ) -> Deployed:
+        """As copies of networks by role, each with the statistics as they are now inside it."""
+        normalizer = statistics.frozen()
+        return cls(
+            settings=settings,
+            modules={
+                role: on_robot(role, normalizer, context_layout, network)
+                for role, network in networks.items()
+            },
+            normalizer=normalizer,
+            observation_size=worlds.observation_size,
+            action_size=worlds.action_size,
+            context_layout=context_layout,
+        )
+
+    @property
+    def kind(self) -> str:
+        """The kind of adaptation, as manifests name it."""
+        return kind_of(self.settings).name
+
+    @property
+    def adapts(self) -> bool:
+        """Whether anything is learnt about a task after training."""
+        return kind_of(self.settings).needs_context
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +138,7 @@ class Learner(Protocol):
         Deterministic as a meta-test and a robot run it; otherwise as it explores.
         """
 
-    def export_parts(self) -> ExportParts:
+    def deployed(self) -> Deployed:
         """What a bundle is made of. Only where nothing keeps it from a robot."""
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from training.algorithms import e_maml, maesn, maml, pearl, promp, reinforce, rl2, sac
 
-ALGORITHMS: Mapping[str, type[Any]] = {
+ALGORITHMS: dict[str, type[Any]] = {
     "reinforce": reinforce.Reinforce,
     "maml": maml.Maml,
     "e_maml": e_maml.EMaml,

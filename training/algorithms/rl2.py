@@ -24,14 +24,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from training.algorithms.learner import ExportParts, TrainingSetup
+from sim2real.runtime.kinds.recurrent_belief import RecurrentBeliefSettings
+from training.algorithms.learner import Deployed, TrainingSetup
 from training.algorithms.settings import ContextSettings, ObservationSettings, PpoSettings
 from training.parts import ppo
 from training.parts.advantage import trial_advantages
 from training.parts.checked import Count, Sizes
-from training.parts.deployed import DeployedCell, DeployedPolicy
 from training.parts.encoders import RecurrentBelief
-from training.parts.networks import Mlp, frozen_copy
+from training.parts.networks import Mlp
 from training.parts.policies import DiagonalGaussianPolicy
 from training.parts.recurrent_actor import Evidence, RecurrentActor
 from training.parts.trials import Trials, collect_trials
@@ -107,8 +107,11 @@ class Rl2:
 
     def iterate(self, progress: float) -> dict[str, float]:
         trials = self.collect()
-        returns = trials.episode_sums(trials.reward, self.num_trial_episodes)
-        return {"train_return": float(returns[:, -1].mean()), **self.improve(trials, progress)}
+        returns = trials.episode_sums(trials.reward, self.num_trial_episodes).cpu()
+        return {
+            "train_return": float(returns[:, -1].numpy().mean()),
+            **self.improve(trials, progress),
+        }
 
     # ---- collecting ----------------------------------------------------------------------------
 
@@ -214,19 +217,12 @@ class Rl2:
             generator=None if is_deterministic else self.state.generator,
         )
 
-    def export_parts(self) -> ExportParts:
-        normalizer = self.state.statistics.frozen()
-        return ExportParts(
-            adaptation="recurrent_belief",
-            modules={
-                "policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu()),
-                "recurrent": DeployedCell(
-                    normalizer, self.context_layout, frozen_copy(self.cell).cpu()
-                ),
-            },
-            normalizer=normalizer,
-            observation_size=self.context_layout.observation_size,
-            action_size=self.context_layout.action_size,
-            context_layout=self.context_layout,
-            hidden_size=self.config.hidden_size,
+    def deployed(self) -> Deployed:
+        return Deployed.of(
+            RecurrentBeliefSettings(hidden_size=self.config.hidden_size),
+            self.state.statistics,
+            self.worlds,
+            self.context_layout,
+            policy=self.policy,
+            recurrent=self.cell,
         )

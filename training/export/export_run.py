@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,27 +9,29 @@ from typing import Annotated, Any
 import tyro
 
 from sim2real.contract.errors import BadInput
-from sim2real.contract.manifest import LatentSource, Manifest, Provenance
+from sim2real.contract.manifest import Manifest, Provenance
+from sim2real.contract.output_file import require_folder
+from sim2real.contract.require import require_counts
+from sim2real.contract.text_file import read_json
 from sim2real.evaluation.protocol import TrialProtocol
-from sim2real.runtime.bundle import MODEL_CARD, write_bundle
+from sim2real.runtime.bundle import MODEL_CARD, TASKS, require_bundle_or_nothing, write_bundle
+from sim2real.runtime.kinds.registry import with_settings
 from sim2real.runtime.verify import load_bundle
-from training.benches.bench_tasks import claw_family
 from training.benches.measure import measure
-from training.benches.options import require_counts
 from training.export.adaptation_curve import CURVE, adaptation_curve
 from training.export.make_bundle import Origin, make_draft
 from training.export.model_card import model_card
+from training.families.registry import claw_family
 from training.parts.checked import hints_of, shown
 from training.recipes.recipe import Recipe
-from training.recipes.registry import RECIPES, run_settings
+from training.recipes.registry import OF_A_DRAW, RECIPES, run_settings
 from training.runs.start import load_learner, read_run
 
 
 def export_run(
     run: Annotated[Path, tyro.conf.Positional],
     bundle: Annotated[Path, tyro.conf.Positional],
-    latent_source: LatentSource = "episode_sample",
-    resample_every_ticks: int = 0,
+    adaptation: tuple[str, ...] = (),
     num_tasks: int | None = None,
     num_trials: int = 1,
 ) -> None:
@@ -39,30 +40,26 @@ def export_run(
     Args:
         run: the directory of a training run on a family of the claw.
         bundle: the folder to write; a bundle that is there already is replaced.
-        latent_source: what the policy is conditioned on where there is a latent.
-        resample_every_ticks: for `periodic_sample`.
+        adaptation: settings of how behaviour changes with context, NAME=VALUE as the manifest has
+            them, as in `latent_source=mean`.
         num_tasks: held-out tasks to measure on; all of them by default.
         num_trials: trials per task.
     """
     require_counts(num_tasks=num_tasks, num_trials=num_trials)
-    if (latent_source == "periodic_sample") != (resample_every_ticks > 0):
-        expected = "ticks above 0 for periodic_sample, and for nothing else"
-        found = resample_every_ticks
-        raise BadInput("command line", "--resample-every-ticks", found=found, expected=expected)
+    require_folder(bundle, "BUNDLE")
+    require_bundle_or_nothing(bundle)
     recipe, _, _, task_set = read_run(run)
     family = claw_family(recipe.family, str(run))
     learner = load_learner(run)
     if learner.why_not_deployable:
         reason, expected = learner.why_not_deployable, "a policy that a robot can run"
         raise BadInput(str(run), recipe.algorithm, found=reason, expected=expected)
-    parts = learner.export_parts()
-    origin = Origin(
-        name=bundle.name,
-        provenance=_provenance(run, learner.state.num_environment_steps),
-        latent_source=latent_source,
-        resample_every_ticks=resample_every_ticks,
-    )
-    draft = make_draft(parts, family.scene, task_set, origin)
+    deployed = learner.deployed()
+    settings = with_settings(deployed.settings, adaptation, "command line", "--adaptation")
+    deployed = replace(deployed, settings=settings)
+    provenance = _provenance(run, learner.state.num_environment_steps)
+    origin = Origin(name=bundle.name, provenance=provenance)
+    draft = make_draft(deployed, family.scene, task_set, origin)
     protocol = TrialProtocol(num_episodes=recipe.num_trial_episodes, num_trials=num_trials)
     summary = measure(draft.as_bundle(), family, task_set.test[:num_tasks], protocol)
     manifest = replace(draft.manifest, results=flat_results(summary))
@@ -99,8 +96,11 @@ def as_trained(name: str, recipe: Recipe) -> str:
     if name not in RECIPES:
         return name
     default, fields = RECIPES[name](), [*run_settings()]
-    changed = [(name, getattr(recipe, name)) for name in fields]
-    changed = [(name, value) for name, value in changed if value != getattr(default, name)]
+    if recipe.tasks_sha256:  # not drawn: they lie in the bundle
+        fields = [field for field in fields if field not in OF_A_DRAW]
+        name = f"{name} --tasks {TASKS}"
+    changed = [(field, getattr(recipe, field)) for field in fields]
+    changed = [(field, value) for field, value in changed if value != getattr(default, field)]
     for field in hints_of(type(default.config)):
         value = getattr(recipe.config, field)
         if value != getattr(default.config, field):
@@ -109,10 +109,20 @@ def as_trained(name: str, recipe: Recipe) -> str:
     return " ".join([name, "--settings", *settings]) if settings else name
 
 
+def _noted(config: Path) -> dict[str, Any]:
+    """What a run noted of itself when it began."""
+    noted = read_json(config, "a run's config").get("provenance")
+    fields = {"git_commit", "git_is_clean", "packages"}
+    if not isinstance(noted, dict) or not fields <= set(noted):
+        expected = f"{', '.join(sorted(fields))}"
+        raise BadInput(str(config), "provenance", found=noted, expected=expected)
+    return noted
+
+
 def _provenance(run: Path, environment_steps: int) -> Provenance:
     """Where the run comes from, with the commit and the packages that it noted when it began."""
     recipe, name, seed, task_set = read_run(run)
-    noted = json.loads((run / "config.json").read_text(encoding="utf-8"))["provenance"]
+    noted = _noted(run / "config.json")
     commit = noted["git_commit"] or "unknown"
     return Provenance(
         recipe=as_trained(name, recipe),
