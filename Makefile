@@ -42,8 +42,9 @@ lint: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/taskbelief bench sim
 
-demo: $(STAMP)
-	$(BIN)/taskbelief demo
+# `make demo OPTIONS=--without-ros` runs it in one process.
+demo: $(WORKSPACE)
+	$(IN_WORKSPACE) $(BIN)/taskbelief demo $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) ros_ws/build ros_ws/install ros_ws/log build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

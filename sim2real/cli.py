@@ -77,6 +77,10 @@ VERBS: dict[str, Verb] = {
         function="sim2real.inspection:inspect",
         purpose="show what a bundle or a recording holds",
     ),
+    "upgrade": Verb(
+        function="sim2real.runtime.upgrade:upgrade",
+        purpose="convert a bundle of an older schema, weights and golden vectors as they are",
+    ),
     "evaluate": Verb(
         function="training.benches.evaluate_bundle:evaluate",
         purpose="run a bundle on held-out tasks, with and without its belief",

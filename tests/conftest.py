@@ -8,25 +8,30 @@ from pathlib import Path
 
 import pytest
 
+from sim2real.runtime.kinds.registry import KINDS, REHEARSED, kind_of
+
+ADAPTING = kind_of(REHEARSED).name
+EXAMPLES = [(name, number) for name, kind in KINDS.items() for number in range(len(kind.examples))]
+
 
 @pytest.fixture(scope="session")
 def exported_bundles(tmp_path_factory) -> Callable[[str], Path]:
-    """A bundle with small random networks by kind of adaptation; not to be written to."""
+    """A bundle with small random networks by kind of adaptation, by default one that adapts, and
+    number of the kind's example; not to be written to."""
     # Imported late: most tests need neither torch nor its exporter.
     from training.export.untrained import untrained_parts, write_untrained_bundle
     from training.families.valve import VALVE_TURN
 
     folder = tmp_path_factory.mktemp("bundles")
 
-    def exported(kind: str) -> Path:
-        bundle = folder / kind
+    def exported(kind: str = ADAPTING, example: int = 0) -> Path:
+        bundle = folder / f"{kind}-{example}"
         if not bundle.exists():
             parts = untrained_parts(
                 VALVE_TURN.scene,
-                kind=kind,  # type: ignore[arg-type]
+                settings=KINDS[kind].examples[example],
                 hidden_sizes=(32, 32),
                 encoder_hidden_sizes=(32, 32),
-                hidden_size=16,
             )
             write_untrained_bundle(bundle, parts)
         return bundle
@@ -34,7 +39,13 @@ def exported_bundles(tmp_path_factory) -> Callable[[str], Path]:
     return exported
 
 
+@pytest.fixture(params=EXAMPLES, ids=lambda example: f"{example[0]}-{example[1]}")
+def every_bundle(request, exported_bundles) -> Path:
+    """Bundles of all that all kinds of adaptation can do, one after the other."""
+    return Path(exported_bundles(*request.param))
+
+
 @pytest.fixture
 def bundle_copy(exported_bundles, tmp_path) -> Path:
-    """A Gaussian-belief bundle of one's own, to damage."""
-    return Path(shutil.copytree(exported_bundles("gaussian_belief"), tmp_path / "bundle"))
+    """A bundle of one's own that adapts, to damage."""
+    return Path(shutil.copytree(exported_bundles(), tmp_path / "bundle"))

@@ -39,7 +39,7 @@ def test_a_reader_that_has_had_enough_is_no_crash(exported_bundles):
     os.close(reader)
     command = [sys.executable, "-m", "sim2real.cli", "inspect", "--json"]
     ended = subprocess.run(
-        [*command, str(exported_bundles("gaussian_belief"))], stdout=writer, stderr=subprocess.PIPE
+        [*command, str(exported_bundles())], stdout=writer, stderr=subprocess.PIPE
     )
     os.close(writer)
 

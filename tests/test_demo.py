@@ -46,9 +46,21 @@ def test_the_demo_adapts_on_the_emulated_hand_and_ends_with_a_report(tmp_path):
     assert {"age", "compute", "lateness"} <= results["latency_s"].keys()
     report = out / "evaluation" / "report.html"
     assert report.exists()
+    assert "Driver and policy as two ROS 2 processes" in shown.stdout
     for word in ("/driver: ", "/policy: ", "episode 1: return", "belief", "nats", str(report)):
         assert word in shown.stdout
     assert "nothing ran on hardware" in shown.stdout
+
+
+def test_one_process_is_a_choice_and_never_a_fall_back(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(training.demo, "ros_environment", without_ros)
+
+    assert main(["demo", "--out", str(tmp_path / "demo")]) == 2
+
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "make setup" in said and "--without-ros" in said
+    assert not (tmp_path / "demo").exists()
 
 
 def test_without_ros_it_evaluates_in_one_process(tmp_path, monkeypatch, capsys):
@@ -56,12 +68,13 @@ def test_without_ros_it_evaluates_in_one_process(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(training.demo, "ros_environment", without_ros)
     monkeypatch.setattr(training.demo, "evaluate", lambda *given: asked.append(given) or 1)
 
-    assert main(["demo", "--out", str(tmp_path / "demo"), "--num-tasks", "1"]) == 1
+    command = ["demo", "--without-ros", "--out", str(tmp_path / "demo"), "--num-tasks", "1"]
+    assert main(command) == 1
 
     [(_, robot, options)] = asked
     assert robot == "emulated"
     assert options.out == tmp_path / "demo" / "evaluation"
-    assert "Without ROS 2" in capsys.readouterr().out
+    assert "without ROS 2" in capsys.readouterr().out
 
 
 def test_a_bundle_that_is_not_there_is_one_line(tmp_path, capsys):

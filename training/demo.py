@@ -1,8 +1,8 @@
 """`taskbelief demo`: a shipped policy meets valves it has never turned, and gets them right.
 
 The whole chain, as on a robot: an emulated hand that answers byte for byte and in real time, the
-driver and the policy as ROS 2 nodes, an evaluation that records them, and the report of it. Where
-ROS 2 is not there the same evaluation runs in one process.
+driver and the policy as two ROS 2 processes, an evaluation that records them, and the report of
+it. The same evaluation runs in one process where that is asked for, and only there.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ def demo(
     num_episodes: int = 5,
     seed: int = 0,
     rate: float = 50.0,
+    without_ros: bool = False,
 ) -> int:
     """Let a shipped policy adapt to held-out valves on an emulated hand, live, with a report.
 
@@ -53,7 +54,9 @@ def demo(
         num_episodes: episodes of a trial; the last one is the adapted one.
         seed: of starting points and latents.
         rate: readings per second, Hz; a whole multiple of the policy's rate.
+        without_ros: in one process instead of driver and policy as two ROS 2 processes.
     """
+    environment = None if without_ros else _ros_environment()
     folder = (out or Path("runs/demo") / datetime.now().strftime("%Y-%m-%dT%H-%M-%S")).resolve()
     results = folder / "evaluation"
     console = Console(highlight=False, soft_wrap=True)
@@ -62,10 +65,8 @@ def demo(
         f"{bundle.name}: {num_tasks} valves that it has never turned, {num_episodes} episodes each;"
         " then once more without evidence, and believing in another valve."
     )
-    try:
-        environment = in_own_domain(ros_environment())
-    except BadInput as error:
-        console.print(f"Without ROS 2, in one process: {error}")
+    if environment is None:
+        console.print("In one process, as asked for: without ROS 2.")
         options = Options(
             out=results,
             num_tasks=num_tasks,
@@ -76,11 +77,24 @@ def demo(
         )
         code = evaluate(bundle, "emulated", options)
     else:
+        domain = environment["ROS_DOMAIN_ID"]
+        console.print(f"Driver and policy as two ROS 2 processes, in ROS_DOMAIN_ID {domain}.")
         code = _over_ros(bundle.resolve(), folder, results, rate, environment)
     if code == 0:
         console.print(f"\nreport: {write_report(results)}")
         console.print("All of this was measured on the emulated bus; nothing ran on hardware.")
     return code
+
+
+def _ros_environment() -> Mapping[str, str]:
+    """Raises `BadInput`, naming the way out, where there is no ROS 2 or no built workspace."""
+    try:
+        return in_own_domain(ros_environment())
+    except BadInput as error:
+        remedy = "`make setup` builds it; --without-ros runs in one process"
+        raise BadInput(
+            error.where, error.field, found=error.found, expected=error.expected, remedy=remedy
+        ) from None
 
 
 def _over_ros(

@@ -23,10 +23,7 @@ from sim2real.contract.normalizer import FrozenNormalizer
 from sim2real.contract.observation import ObservationLayout
 from sim2real.contract.strict import build
 
-SCHEMA_VERSION = 1
-
-AdaptationKind = Literal["none", "gaussian_belief", "recurrent_belief", "gradient"]
-LatentSource = Literal["episode_sample", "periodic_sample", "mean"]
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,18 +92,10 @@ class NormalizerRecord:
 class Adaptation:
     """How behaviour changes with context on the robot."""
 
-    kind: AdaptationKind
-    latent_size: int
-    """L for `gaussian_belief`; 0 where there is no latent"""
-    hidden_size: int
-    """of the recurrent cell for `recurrent_belief`; 0 elsewhere"""
-    latent_source: LatentSource
-    """what the policy is conditioned on: a sample held for an episode, one drawn anew every
-    `resample_every_ticks`, or the mean"""
-    resample_every_ticks: int
-    """0 unless `latent_source` is `periodic_sample`"""
-    num_exploration_episodes: int
-    """first episodes of a trial, whose latents are drawn from the prior whatever is believed"""
+    kind: str
+    """one of `sim2real.runtime.kinds.registry.KINDS`"""
+    settings: Mapping[str, Any]
+    """plain JSON: the fields of that kind's settings"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,11 +189,15 @@ def parse_manifest(text: str, where: str) -> Manifest:
             "schema_version",
             found=version,
             expected=str(SCHEMA_VERSION),
-            remedy="export the run again with this version of taskbelief",
+            remedy=_UPGRADE if version == 1 else _EXPORT_AGAIN,
         )
     manifest = build(Manifest, document, where)
     _validate(manifest, where)
     return manifest
+
+
+_UPGRADE = "convert the bundle: taskbelief upgrade OLD NEW"
+_EXPORT_AGAIN = "export the run again with this version of taskbelief"
 
 
 class _RepeatedKey(ValueError):
@@ -249,16 +242,3 @@ def _validate(manifest: Manifest, where: str) -> None:
     require(action.size == joints, "action", f"{action.size} joints", f"{joints}, as the robot has")
     period = manifest.control_period_s
     require(period > 0, "control_period_s", period, "seconds above 0")
-    adaptation = manifest.adaptation
-    require(
-        adaptation.kind == "none" or context is not None,
-        "context",
-        None,
-        f"a context layout, as {adaptation.kind} needs one",
-    )
-    require(
-        (adaptation.latent_source == "periodic_sample") == (adaptation.resample_every_ticks > 0),
-        "adaptation.resample_every_ticks",
-        adaptation.resample_every_ticks,
-        "ticks above 0 for periodic_sample and 0 for everything else",
-    )

@@ -23,8 +23,8 @@ def build(cls: type[T], value: Any, where: str, at: str = "") -> T:
     """An instance of the dataclass `cls` from a mapping read from the file `where`.
 
     `at` is the place inside the file, for messages. Fields may be numbers, text, booleans,
-    `Literal`s, optional values, one of several plain types, tuples, string-keyed mappings and
-    further dataclasses.
+    `Literal`s, optional values, one of several plain types, tuples, string-keyed mappings, further
+    dataclasses and `Any`, which is left as it is for whoever knows its type.
     Raises `BadInput` naming the field for anything missing, unknown or ill-typed.
     """
     if not isinstance(value, dict):
@@ -50,6 +50,8 @@ def build(cls: type[T], value: Any, where: str, at: str = "") -> T:
 
 def _coerce(hint: Any, value: Any, where: str, at: str) -> Any:
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
     if origin is types.UnionType or origin is typing.Union:
         if value is None and type(None) in arguments:
             return None

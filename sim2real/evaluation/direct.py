@@ -19,11 +19,11 @@ from sim2real.evaluation.recorder import RecordingPlace, SessionRecorder
 from sim2real.evaluation.session import EpisodeFault, EpisodePlan, Tally
 from sim2real.hardware.placing import HandPlacer, load_reset_config
 from sim2real.hardware.robot import RobotFault
-from sim2real.runtime.adaptation import Memory
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.control_loop import ControlLoop, ControlTick, LoopStopped
 from sim2real.runtime.diagnosis import HandDiagnosis
 from sim2real.runtime.hand_state import HandState
+from sim2real.runtime.kinds.kind import Memory
 from sim2real.runtime.policy_runner import EpisodeOutcome, PolicyRunner, Step, TrialLabels
 
 SLACK_S = 5.0
@@ -160,17 +160,17 @@ class DirectSession:
             self.recorder.sync()
             cause = outcome.reason.partition(" ")[0].rstrip(":") if failure is None else "recording"
             raise EpisodeFault(cause, failure or outcome.reason, outcome)
+        self.runner.adapt()
         self.recorder.sync()
         return outcome
 
     def _put(self, plan: EpisodePlan) -> None:
         """Hand and object to where the episode starts."""
-        robot = self._hand.robot
-        place = getattr(robot, "place", None)
-        if place is None:
+        placing = self._hand.robot.placing
+        if placing is None:
             self._placer.place(self.loop, plan.joint_rad, plan.valve_rad)
         else:
-            self.loop.call(lambda: place(plan.joint_rad, plan.valve_rad, plan.noise))
+            self.loop.call(lambda: placing.place(plan.joint_rad, plan.valve_rad, plan.noise))
 
     def _await_end(self) -> None:
         """Until the episode has ended, in time or out of it."""
@@ -272,9 +272,9 @@ def _connect(hand: Hand, *, may_recover: bool) -> None:
     robot.connect()
     robot.read()
     is_latched = robot.health().hardware_error != 0
-    if may_recover and is_latched.any() and hasattr(robot, "recover"):
+    if may_recover and is_latched.any() and robot.recovery is not None:
         names = robot.spec.joint_names
-        robot.recover(tuple(name for name, bad in zip(names, is_latched) if bad))
+        robot.recovery.recover(tuple(name for name, bad in zip(names, is_latched) if bad))
 
 
 def _leave(session: DirectSession) -> None:

@@ -19,8 +19,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from sim2real.evaluation.records import BeliefSummary, EpisodeRecord, belief_of
+from sim2real.evaluation.records import EpisodeRecord
 from sim2real.evaluation.session import BenchTask
+from sim2real.runtime.kinds.kind import BeliefSummary
+from sim2real.runtime.kinds.registry import belief_of
 from sim2real.runtime.policy_runner import Step
 
 MAX_ROWS = 14

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real.contract.belief import GaussianBelief
-from sim2real.runtime.adaptation import Memory
+from sim2real.runtime.kinds.kind import Memory
 
 PlainMemory = Mapping[str, tuple[float, ...]]
 """a memory as JSON can hold it, losing nothing"""
@@ -68,27 +67,6 @@ class EpisodeRecord:
     @property
     def is_completed(self) -> bool:
         return self.outcome == "completed"
-
-
-class BeliefSummary(NamedTuple):
-    """A Gaussian belief as a person reads it."""
-
-    mean: NDArray[np.floating]
-    """(L,)"""
-    sd: NDArray[np.floating]
-    """(L,)"""
-
-
-def belief_of(memory: Mapping[str, Sequence[float]]) -> BeliefSummary | None:
-    """The belief in a memory; None where what is remembered is no Gaussian."""
-    if not {"precision", "weighted_mean", "num_transitions"} <= memory.keys():
-        return None
-    belief = GaussianBelief(
-        precision=np.array(memory["precision"], np.float64),
-        weighted_mean=np.array(memory["weighted_mean"], np.float64),
-        num_transitions=int(memory["num_transitions"][0]),
-    )
-    return BeliefSummary(belief.mean, np.sqrt(belief.variance))
 
 
 def plain_memory(memory: Memory) -> dict[str, tuple[float, ...]]:

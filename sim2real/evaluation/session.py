@@ -15,8 +15,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real.runtime.adaptation import Memory
 from sim2real.runtime.bundle import Bundle
+from sim2real.runtime.kinds.kind import Memory
 from sim2real.runtime.policy_runner import EpisodeOutcome, TrialLabels
 from sim2real.skills.goal import GoalSignal
 
@@ -82,7 +82,7 @@ class Session(Protocol):
     """
 
     def begin_trial(self, *, seed: int, labels: TrialLabels, first_episode: int = 0) -> None:
-        """Forget the task. `seed` decides every latent; thaws the belief.
+        """Forget the task. `seed` decides all that is drawn; thaws the belief.
 
         `first_episode` above 0 goes on with a trial whose `memory` is set afterwards.
         """

@@ -49,11 +49,11 @@ class _ScriptedHand:
 
     def run(self, start: EpisodePlan) -> None:
         """Put the hand where the script starts, and run it."""
-        place = getattr(self._hand.robot, "place", None)
-        if place is None:
+        placing = self._hand.robot.placing
+        if placing is None:
             self._placer.place(self.loop, start.joint_rad, start.valve_rad)
         else:
-            self.loop.call(lambda: place(start.joint_rad, start.valve_rad, start.noise))
+            self.loop.call(lambda: placing.place(start.joint_rad, start.valve_rad, start.noise))
         home = self._spec.joint_array("home_rad")
         longest_s = Excitation(self._spec, self._script, home).duration_s + SLACK_S
         self._is_running = True

@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
+from typing import NamedTuple, Protocol, cast
 
 import numpy as np
 import yaml
@@ -25,9 +25,6 @@ from sim2real.contract.strict import build
 from sim2real.hardware.robot import RobotFault
 from sim2real.runtime.control_loop import ControlLoop, LoopStopped
 from sim2real.runtime.hand_state import HandState
-
-if TYPE_CHECKING:
-    from sim2real.hardware.dynamixel.object_servo import ObjectServo, TurnConfig
 
 Array = NDArray[np.float64]
 
@@ -90,10 +87,6 @@ class Placed(NamedTuple):
     """(J,) goals that the servos hold"""
     object_rad: float
     """measured"""
-
-
-class _HasObjectServo(Protocol):
-    def object_servo(self, config: TurnConfig | None = None) -> ObjectServo: ...
 
 
 class HandPlacer:
@@ -179,17 +172,10 @@ class HandPlacer:
 
     def _turn(self, loop: ControlLoop, object_rad: float) -> None:
         """The object's own servo turns it while the hand holds, and lets go whatever happens."""
-        from sim2real.hardware.dynamixel.object_servo import TurnConfig
-
-        config = self._config
-        turn = TurnConfig(
-            speed_rad_s=config.object_speed_rad_s,
-            tolerance_rad=config.object_tolerance_rad,
-            timeout_s=config.object_timeout_s,
-        )
-        if not hasattr(loop.robot, "object_servo"):
+        config, turning = self._config, loop.robot.turning
+        if turning is None:
             raise RobotFault("object_not_turned", "this robot has no servo under its object")
-        servo = cast(_HasObjectServo, loop.robot).object_servo(turn)
+        servo = turning.turn_at(config.object_speed_rad_s)
         try:
             target = loop.call(lambda: servo.begin(object_rad), moves=False)
             stage = _Turn(config, target)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec
-from sim2real.hardware.robot import Health, Phase
+from sim2real.hardware.robot import Health, Phase, Placing
 from sim2real.hardware.simulated import SimulatedRobot
 
 MAX_LAG_S = 0.25
@@ -43,6 +43,22 @@ class RealtimeSimulation:
     @property
     def phase(self) -> Phase:
         return self.simulated.phase
+
+    @property
+    def placing(self) -> Placing:
+        return self
+
+    @property
+    def recovery(self) -> None:
+        return None
+
+    @property
+    def turning(self) -> None:
+        return None
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        return self.simulated.faults
 
     def connect(self) -> None:
         self.simulated.connect()

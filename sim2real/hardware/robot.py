@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -54,12 +55,65 @@ class Health:
     """the goal that each servo really has: what was applied, whatever was sent"""
 
 
+class Placing(Protocol):
+    """A simulated hand that is put somewhere, without going there."""
+
+    def place(
+        self, joint_rad: NDArray[np.float64], valve_rad: float, rng: np.random.Generator
+    ) -> None:
+        """Hand and object are there at rest; `rng` makes the encoders' noise from here on."""
+
+
+class Recovery(Protocol):
+    """Servos that latch errors and can be rebooted."""
+
+    def recover(self, names: tuple[str, ...]) -> None:
+        """Reboot the servos of these joints; torque is and stays off. Raises `RobotFault`."""
+
+
+class Turn(Protocol):
+    """An object on its way, turned by its own servo."""
+
+    def begin(self, angle_rad: float) -> float:
+        """Set out for `angle_rad` the short way; returns the goal, which may be turns further on.
+
+        To be followed by `let_go`, whatever happens. Raises `RobotFault`.
+        """
+
+    def let_go(self) -> None:
+        """The servo's torque off, confirmed. Raises `RobotFault` where it is not."""
+
+
+class Turning(Protocol):
+    """An object with a servo of its own under it."""
+
+    def turn_at(self, speed_rad_s: float) -> Turn:
+        """To turn it this fast while the hand is read. Raises `RobotFault` when not connected."""
+
+
 class Robot(Protocol):
     """A hand that can be read and commanded. One thread at a time.
 
     As a context manager it connects on entry and, on every way out, turns torque off first and then
-    closes. All methods but `close` raise `RobotFault`.
+    closes. All methods but `close` raise `RobotFault`. What not every robot has are parts: None
+    where there is none.
     """
+
+    @property
+    def placing(self) -> Placing | None:
+        """For a hand that need not move to be somewhere."""
+
+    @property
+    def recovery(self) -> Recovery | None:
+        """For servos that can be rebooted."""
+
+    @property
+    def turning(self) -> Turning | None:
+        """For an object that turns itself."""
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """What went wrong on the way to the servos, by cause; empty where there is no bus."""
 
     @property
     def spec(self) -> RobotSpec:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.physics_model import load_physics_model
-from sim2real.hardware.robot import Health, Phase, RobotFault
+from sim2real.hardware.robot import Health, Phase, Placing, RobotFault
 from sim2real.hardware.task_numerics import VALVE, TaskNumerics, encoder_noise, measured
 
 Float = NDArray[np.float64]
@@ -69,6 +70,22 @@ class SimulatedRobot:
     def target_rad(self) -> Float:
         """(J,) a copy of the targets that the servos hold."""
         return self._target_rad.copy()
+
+    @property
+    def placing(self) -> Placing:
+        return self
+
+    @property
+    def recovery(self) -> None:
+        return None
+
+    @property
+    def turning(self) -> None:
+        return None
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        return {}
 
     def now_ns(self) -> int:
         """Simulated time: the stamp of the latest measurement. Never raises."""

@@ -17,11 +17,11 @@ from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.robot import Health, Phase
 from sim2real.recording.cdr import Values
 from sim2real.recording.schemas import OURS, fields
-from sim2real.runtime.adaptation import Memory
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.control_loop import ControlTick
 from sim2real.runtime.diagnosis import Status
 from sim2real.runtime.hand_state import HandState
+from sim2real.runtime.kinds.kind import Memory
 from sim2real.runtime.policy_runner import EpisodeOutcome, EpisodeStart, Step
 from sim2real.runtime.safety import Rung
 
@@ -199,12 +199,9 @@ def policy_step_message(step: Step, stamp_ns: int) -> Values:
         "observation": tick.observation,
         "reward": tick.reward,
         "is_success": tick.is_success,
-        "latent": tick.condition,
         "action": _NOTHING if step.is_last else tick.action,
         "previous_applied_action": _NOTHING if previous is None else previous,
         "desired_rad": _NOTHING if step.is_last else tick.desired_rad,
-        "num_transitions": step.belief.num_transitions,
-        "kl_from_prior": step.belief.kl_from_prior,
         "reading_age_s": step.reading_age_s,
         "compute_s": step.compute_s,
     }
@@ -225,7 +222,7 @@ def belief_message(step: Step, bundle: Bundle, stamp_ns: int) -> Values:
         "tick": tick.number,
         "mean": belief.mean,
         "variance": belief.variance,
-        "latent": tick.condition,
+        "shown": tick.shown if belief.variance.size else _NOTHING,
         "num_transitions": belief.num_transitions,
         "num_rejected": sum(rejections.values()),
         "rejection_causes": list(rejections),

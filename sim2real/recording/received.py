@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real.contract.joint_io import Reading
-from sim2real.runtime.adaptation import Memory
 from sim2real.runtime.hand_state import HandState
+from sim2real.runtime.kinds.kind import Memory
 from sim2real.runtime.policy_runner import EpisodeOutcome, EpisodeStart
 from sim2real.runtime.target_inbox import Targets
 from sim2real.skills.goal import GoalSignal

@@ -32,15 +32,12 @@ STEP_FIELDS = (
     "observation",
     "reward",
     "is_success",
-    "latent",
     "action",
     "previous_applied_action",
     "desired_rad",
-    "num_transitions",
-    "kl_from_prior",
 )
 """of `policy_step` that readings decide; the others are times"""
-BELIEF_FIELDS = ("reading_ns", "mean", "variance", "latent", "num_transitions", "kl_from_prior")
+BELIEF_FIELDS = ("reading_ns", "mean", "variance", "shown", "num_transitions", "kl_from_prior")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -27,7 +27,8 @@ from sim2real.contract.manifest import (
     parse_manifest,
 )
 from sim2real.contract.robot_spec import RobotSpec
-from sim2real.runtime.graphs import Role, signatures
+from sim2real.runtime.kinds.kind import Role, Settings
+from sim2real.runtime.kinds.registry import kind_of, settings_of, signatures
 from sim2real.runtime.onnx_model import OnnxModel
 from sim2real.skills.registry import make_skill
 from sim2real.skills.skill import Skill
@@ -62,6 +63,10 @@ class Bundle:
             for graph in self.manifest.graphs
         }
 
+    def settings(self) -> Settings:
+        """How its behaviour changes with context. Raises `BadInput` for what no kind has."""
+        return settings_of(self.manifest.adaptation, self.path_of(MANIFEST))
+
     def skill(self) -> Skill:
         """The skill that the policy performs, set up as in training."""
         joints = len(self.manifest.robot.joint_names)
@@ -75,23 +80,35 @@ def read_bundle(folder: Path) -> Bundle:
     missing, damaged or no plain file, for a manifest that does not fit the schema or itself, and
     for a skill or graphs that do not fit the manifest.
     """
-    content = _read(folder, MANIFEST)
-    digest = hashlib.sha256(content).hexdigest()
-    _require_checksum(_read(folder, CHECKSUM), digest, folder)
+    text, digest = read_manifest(folder)
     where = str(folder / MANIFEST)
-    try:
-        manifest = parse_manifest(content.decode(), where)
-    except UnicodeDecodeError as error:
-        raise BadInput(where, "file", found=str(error), expected="UTF-8") from None
-    files = {
-        file.name: _read_checked(folder, file, index) for index, file in enumerate(manifest.files)
-    }
+    manifest = parse_manifest(text, where)
+    files = read_files(folder, manifest)
     bundle = Bundle(folder=folder, manifest=manifest, digest=digest[:16], files=files)
     _require_skill(bundle)
-    _require_graphs(manifest, where)
+    _require_graphs(bundle, where)
     if GOLDEN not in files:
         raise BadInput(where, "files", found=sorted(files), expected=f"{GOLDEN} among them")
     return bundle
+
+
+def read_manifest(folder: Path) -> tuple[str, str]:
+    """The text of a manifest that fits its checksum, and its SHA-256. Raises `BadInput`."""
+    content = _read(folder, MANIFEST)
+    digest = hashlib.sha256(content).hexdigest()
+    _require_checksum(_read(folder, CHECKSUM), digest, folder)
+    try:
+        return content.decode(), digest
+    except UnicodeDecodeError as error:
+        where = str(folder / MANIFEST)
+        raise BadInput(where, "file", found=str(error), expected="UTF-8") from None
+
+
+def read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
+    """Every other file, each as its manifest says. Raises `BadInput`."""
+    return {
+        file.name: _read_checked(folder, file, index) for index, file in enumerate(manifest.files)
+    }
 
 
 def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> str:
@@ -174,13 +191,12 @@ def _require_skill(bundle: Bundle) -> None:
             raise BadInput(where, "context.layout", found=sizes, expected=f"sizes {expected}")
 
 
-def _require_graphs(manifest: Manifest, where: str) -> None:
-    try:
-        expected = signatures(manifest)
-    except ValueError as error:
-        raise BadInput(
-            where, "adaptation.kind", found=manifest.adaptation.kind, expected=str(error)
-        ) from None
+def _require_graphs(bundle: Bundle, where: str) -> None:
+    manifest, settings = bundle.manifest, bundle.settings()
+    if kind_of(settings).needs_context and manifest.context is None:
+        advice = f"a context layout, as {manifest.adaptation.kind} needs one"
+        raise BadInput(where, "context", found=None, expected=advice)
+    expected = signatures(manifest, settings)
     roles = [graph.role for graph in manifest.graphs]
     if sorted(roles) != sorted(expected):
         raise BadInput(where, "graphs", found=roles, expected=f"each of {list(expected)} once")
@@ -255,7 +271,7 @@ def _put_in_place(beside: Path, folder: Path) -> None:
 
 def graph_record(manifest: Manifest, role: Role, file: str, max_parity_error: float) -> GraphRecord:
     """The record of a graph with the tensors that its role has in this manifest."""
-    signature = signatures(manifest)[role]
+    signature = signatures(manifest, settings_of(manifest.adaptation, MANIFEST))[role]
     return GraphRecord(
         role=role,
         file=file,

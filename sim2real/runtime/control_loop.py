@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self, TypeVar, cast
+from typing import NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,10 +100,6 @@ class _Written(NamedTuple):
 
     applied_rad: NDArray[np.float64]
     answers_ns: int
-
-
-class _Recoverable(Protocol):
-    def recover(self, names: tuple[str, ...]) -> None: ...
 
 
 def _nobody(_tick: ControlTick) -> None:
@@ -230,10 +226,10 @@ class ControlLoop:
 
     def recover(self, names: Sequence[str]) -> None:
         """Reboot servos that latched an error; torque is and stays off. Raises `RobotFault`."""
-        if not hasattr(self.robot, "recover"):
+        recovery = self.robot.recovery
+        if recovery is None:
             raise RobotFault("not_recoverable", "this robot has no servos to reboot", tuple(names))
-        robot = cast(_Recoverable, self.robot)
-        self.call(lambda: robot.recover(tuple(names)))
+        self.call(lambda: recovery.recover(tuple(names)))
 
     # ---- a tick --------------------------------------------------------------------------------
 

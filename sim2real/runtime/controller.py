@@ -7,19 +7,21 @@ policy → action map, and transition → context row → belief.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sim2real.contract.joint_io import Command, Reading
-from sim2real.contract.manifest import Adaptation as AdaptationRecord
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.contract.transition import Transition
-from sim2real.runtime.adaptation import ADAPTATIONS, Belief, Memory
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.evidence import UNUSABLE, EvidenceGate, Rejection
+from sim2real.runtime.kinds.kind import Belief, Memory, Role, Settings
+from sim2real.runtime.kinds.registry import kind_of
+from sim2real.runtime.noise import ACTION_NOISE, Noise, TrialNoise
+from sim2real.runtime.onnx_model import OnnxModel
 from sim2real.skills.skill import Array, Moment, Values, observation, reward
 
 Float = NDArray[np.float32]
@@ -47,8 +49,8 @@ class Tick(NamedTuple):
     """what arriving here pays"""
     is_success: bool
     """whether the skill's condition holds here"""
-    condition: Float
-    """(L,) what the policy was conditioned on"""
+    shown: Float
+    """(L,) what is shown of the policy's condition: a latent, a hidden state; (0,) for none"""
     action: Float
     """(A,) what the policy wanted"""
     applied_action: Float | None
@@ -71,25 +73,33 @@ class Controller:
         bundle: Bundle,
         spec: RobotSpec,
         *,
-        adaptation: AdaptationRecord | None = None,
+        settings: Settings | None = None,
+        noise: Noise | None = None,
+        models: Mapping[Role, OnnxModel] | None = None,
         command_filter: CommandFilter | None = None,
     ) -> None:
-        """`adaptation` overrides the manifest's, as for another latent source.
+        """`settings` of the same kind replace the manifest's, as for another latent source.
 
-        Without a filter the limits of the action map are the only ones. Raises `BadInput` when a
-        graph of the bundle cannot be loaded.
+        `noise` is where graphs get theirs from; by default each trial draws its own from its seed.
+        `models` are the bundle's graphs where somebody wants to see what enters them. Without a
+        filter the limits of the action map are the only ones. Raises `BadInput` when a graph of the
+        bundle cannot be loaded.
         """
         manifest = bundle.manifest
-        models = bundle.models()
-        record = manifest.adaptation if adaptation is None else adaptation
+        models = bundle.models() if models is None else models
+        settings = bundle.settings() if settings is None else settings
         self.bundle, self.skill = bundle, bundle.skill()
+        self.noise = noise
+        """what replaces the noise of every trial; None where nothing does"""
         self.is_frozen = False
         """while set, nothing is evidence"""
-        self._adaptation = ADAPTATIONS[record.kind](record, models)
+        self._adaptation = kind_of(settings).make(settings, models)
+        self._num_exploration_episodes = settings.num_exploration_episodes
         self._policy = models["policy"]
         self._observation_input = self._policy.inputs["observation"][0]
-        condition_input = self._adaptation.policy_input
-        self._condition_input = self._policy.inputs[condition_input][0] if condition_input else None
+        self._noise_input = (
+            self._policy.inputs[ACTION_NOISE][0] if settings.takes_action_noise else None
+        )
         self._action_output = self._policy.outputs["action"][0]
         self._action_map, self._filter = manifest.action, command_filter
         self._context = None if manifest.context is None else manifest.context.layout
@@ -99,6 +109,7 @@ class Controller:
             stale_after_s=spec.safety.stale_after_s,
         )
         self._goal: Goal | None = None
+        self._is_adapted = True
         self.latest: Tick | None = None
         """the last step that acted; None before the first of an episode"""
         self.begin_trial(seed=0)
@@ -106,32 +117,39 @@ class Controller:
     # ---- trials and episodes -------------------------------------------------------------------
 
     def begin_trial(self, *, seed: int, first_episode: int = 0) -> None:
-        """A task that nothing is known about. `seed` decides every latent that will be drawn.
+        """A task that nothing is known about. `seed` decides everything that will be drawn.
 
-        `first_episode` above 0 goes on with a trial whose `memory` is set afterwards: the latents
-        are those that it would have drawn had it run its whole episodes here.
+        `first_episode` above 0 goes on with a trial whose `memory` is set afterwards: what is drawn
+        is what it would have drawn had it run its whole episodes here.
         """
         ticks_before = [self.bundle.manifest.episode_length] * first_episode
-        self._adaptation.reset(np.random.default_rng(seed), ticks_before=ticks_before)
+        self._noise = TrialNoise(seed) if self.noise is None else self.noise
+        rng = np.random.default_rng(seed)
+        self._adaptation.reset(rng, self._noise, ticks_before=ticks_before)
+        self._is_adapted = True
         self._gate.begin_trial()
         self._episode, self._goal, self.latest = first_episode - 1, None, None
 
     def begin_episode(self, *, goal: Goal, target_rad: Joints) -> None:
         """Start an episode; what was learnt in the trial stays.
 
-        `target_rad` (J,) are the targets that the servos hold at this moment.
+        `target_rad` (J,) are the targets that the servos hold at this moment. Learns from the
+        episode before first, where `adapt` has not been called.
         """
         if target_rad.shape != (self._action_map.size,) or not np.isfinite(target_rad).all():
             raise ValueError(f"target_rad {target_rad}: expected ({self._action_map.size},) rad")
+        self.adapt()
         self._gate.begin_episode()
         self._episode += 1
+        self._adaptation.begin_episode(self._episode)
+        self._is_adapted = False
         self._goal, self._target_rad = goal, np.array(target_rad, np.float64)
         self._previous_rad = self._target_rad
         self._number = 0
         self._applied_action: Float | None = None
         self._observation: Float | None = None
         self._held_stamp_ns: int | None = None
-        self._condition, self._action = _NOTHING, _NOTHING
+        self._shown, self._action = _NOTHING, _NOTHING
         self.latest = None
 
     def end_episode(self, reading: Reading, now_ns: int | None = None) -> Tick | None:
@@ -147,6 +165,15 @@ class Controller:
         self._take_in(values, rejection, is_last=True)
         self.latest = self._tick(reading, rejection, values, self._target_rad)
         return self.latest
+
+    def adapt(self) -> None:
+        """Learn from the episode that is over as a whole, once; most kinds have nothing to do.
+
+        May take long: not to be called within a control tick.
+        """
+        if not self._is_adapted:
+            self._is_adapted = True
+            self._adaptation.end_episode()
 
     # ---- one tick ------------------------------------------------------------------------------
 
@@ -238,11 +265,15 @@ class Controller:
         self._observation = seen
 
     def _act(self) -> Float:
-        """(A,) what the policy wants, given observation and belief."""
-        self._condition = self._adaptation.condition(self._episode, self._number)
+        """(A,) what the policy wants, given observation, belief and noise."""
+        inputs, place = self._policy.inputs, (self._episode, self._number)
+        self._shown = self._adaptation.fill(inputs, *place)
         self._observation_input[:] = self._observation
-        if self._condition_input is not None:
-            self._condition_input[:] = self._condition
+        if self._noise_input is not None:
+            explores = self._episode < self._num_exploration_episodes
+            size = self._noise_input.size
+            drawn = self._noise.draw(ACTION_NOISE, place, size) if explores else 0.0
+            self._noise_input[:] = drawn
         self._policy.run()
         self._action = self._action_output.copy()
         if not np.isfinite(self._action).all():
@@ -284,7 +315,7 @@ class Controller:
             observation=self._observation,
             reward=float(self._reward),
             is_success=bool(self.skill.is_success(values)),
-            condition=self._condition,
+            shown=self._shown,
             action=self._action,
             applied_action=self._applied_action,
             desired_rad=desired_rad,

@@ -97,9 +97,8 @@ class HandDiagnosis:
         if not is_ticking:
             level, message = Level.STALE, "nothing was read since the last look"
         values = {name: str(count) for name, count in sorted(failed.items())}
-        faults = getattr(loop.robot, "faults", None)
-        if faults is not None:
-            values |= {f"bus {name}": str(count) for name, count in sorted(faults.items())}
+        faults = sorted(loop.robot.faults.items())
+        values |= {f"bus {name}": str(count) for name, count in faults}
         return Status(name="servo bus", level=level, message=message, values=values)
 
     def _command_status(self, counts: Mapping[str, int]) -> Status:

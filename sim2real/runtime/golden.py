@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 from zipfile import BadZipFile
 
@@ -18,10 +18,14 @@ from numpy.typing import NDArray
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Reading
-from sim2real.contract.manifest import Adaptation, Manifest
+from sim2real.contract.manifest import Manifest
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.runtime.bundle import GOLDEN, Bundle
 from sim2real.runtime.controller import Controller
+from sim2real.runtime.kinds.kind import Role, Settings
+from sim2real.runtime.kinds.registry import kind_of
+from sim2real.runtime.noise import NAMES
+from sim2real.runtime.onnx_model import OnnxModel
 
 NUM_TICKS = 200
 TOLERANCE = 1e-4
@@ -31,7 +35,8 @@ than this"""
 CONTINUES, BEGINS_EPISODE, BEGINS_TRIAL, ENDS_EPISODE = 0, 1, 2, 3
 Columns = Mapping[str, NDArray[Any]]
 """Axis 0 is the row. Inputs: `event` (T,), one of the above; `goal` (T, G); `held_rad` (T, J), the
-targets held when an episode begins; the fields of the readings. Outputs: `OUTPUTS`."""
+targets held when an episode begins; the fields of the readings; the noise of every graph that takes
+some, (T, size) by the name of the input. Outputs: `OUTPUTS`."""
 
 READING_FIELDS = tuple(field.name for field in fields(Reading))
 """stamp and sequence, then joints, then the object"""
@@ -39,7 +44,7 @@ OUTPUTS = (
     "is_evidence",
     "observation",
     "reward",
-    "condition",
+    "shown",
     "action",
     "applied_action",
     "applied_rad",
@@ -47,11 +52,16 @@ OUTPUTS = (
 
 
 def replay(controller: Controller, inputs: Columns) -> dict[str, NDArray[Any]]:
-    """Drive a controller through the recorded readings: its `OUTPUTS`, (T, ...) each."""
+    """Drive a controller through the recorded readings: its `OUTPUTS`, (T, ...) each.
+
+    Its noise has to be `RecordedNoise`; see `golden_controller`.
+    """
     outputs: dict[str, list[Any]] = {name: [] for name in OUTPUTS}
-    goal = _RecordedGoal(inputs["goal"])
+    goal, noise = _RecordedGoal(inputs["goal"]), controller.noise
     for row, event in enumerate(inputs["event"].tolist()):
         goal.row = row
+        if isinstance(noise, RecordedNoise):
+            noise.row = row
         if event == BEGINS_TRIAL:
             controller.begin_trial(seed=0)
         if event in (BEGINS_TRIAL, BEGINS_EPISODE):
@@ -79,12 +89,35 @@ class _RecordedGoal:
         return goal
 
 
-def deterministic(manifest: Manifest) -> Adaptation:
-    """How golden vectors adapt: on the mean of the belief.
-
-    A draw would tie them to one version of numpy, whose generators may change between versions.
+class RecordedNoise:
+    """The noise of the row that is being replayed: golden vectors hold it, for the generators of
+    numpy may change between versions.
     """
-    return replace(manifest.adaptation, latent_source="mean", resample_every_ticks=0)
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns, self.row = columns, 0
+
+    def draw(self, name: str, place: tuple[int, ...], size: int) -> NDArray[np.float32]:
+        drawn: NDArray[np.float32] = self._columns[name][self.row]
+        return drawn
+
+
+def golden_controller(
+    bundle: Bundle,
+    spec: RobotSpec,
+    noise: RecordedNoise,
+    models: Mapping[Role, OnnxModel] | None = None,
+) -> Controller:
+    """A controller that draws nothing by itself; `models` as in `Controller`."""
+    settings = bundle.settings()
+    quiet: Settings = kind_of(settings).deterministic(settings)
+    return Controller(bundle, spec, settings=quiet, noise=noise, models=models)
+
+
+def noise_sizes(manifest: Manifest) -> dict[str, int]:
+    """The noise that graphs of this manifest take: numbers by the name of the input."""
+    inputs = [tensor for graph in manifest.graphs for tensor in graph.inputs]
+    return {tensor.name: tensor.shape[-1] for tensor in inputs if tensor.name in NAMES}
 
 
 def require_golden(bundle: Bundle, spec: RobotSpec) -> float:
@@ -93,7 +126,7 @@ def require_golden(bundle: Bundle, spec: RobotSpec) -> float:
     Raises `BadInput` naming column, row and element where they first differ beyond `TOLERANCE`.
     """
     recorded = read_golden(bundle.files[GOLDEN], bundle.manifest, bundle.path_of(GOLDEN))
-    controller = Controller(bundle, spec, adaptation=deterministic(bundle.manifest))
+    controller = golden_controller(bundle, spec, RecordedNoise(recorded))
     try:
         computed = replay(controller, recorded)
     except (ValueError, AssertionError) as error:
@@ -147,6 +180,7 @@ def read_golden(content: bytes, manifest: Manifest, where: str) -> Columns:
     expected: dict[str, tuple[int, ...]] = {
         **dict.fromkeys(("event", *READING_FIELDS), (NUM_TICKS,)),
         **dict.fromkeys(("held_rad", *READING_FIELDS[2:5]), (NUM_TICKS, joints)),
+        **{name: (NUM_TICKS, size) for name, size in noise_sizes(manifest).items()},
     }
     names = {*expected, "goal", *OUTPUTS}
     if set(columns) != names:

@@ -17,6 +17,8 @@ from sim2real.contract.manifest import Manifest
 from sim2real.contract.robot_spec import DCLAW, load_robot_spec
 from sim2real.runtime.bundle import Bundle, read_bundle, require_robot
 from sim2real.runtime.golden import require_golden
+from sim2real.runtime.kinds.kind import Settings
+from sim2real.runtime.kinds.registry import kind_of
 
 Rows = list[tuple[str, str]]
 
@@ -64,7 +66,7 @@ def _verified(bundle: Bundle, robot_config: Path) -> tuple[str, float]:
 def _show_bundle(bundle: Bundle, problem: str, difference: float) -> None:
     manifest, console = bundle.manifest, Console(highlight=False)
     verdict = "[bold red]no[/]" if problem else f"yes, golden vectors within {difference:.1g}"
-    console.print(_table(f"{manifest.name}  {bundle.digest}", _overview(manifest), verdict))
+    console.print(_table(f"{manifest.name}  {bundle.digest}", _overview(bundle), verdict))
     console.print(_observation_table(manifest))
     if manifest.results:
         console.print(_results_table(manifest))
@@ -72,8 +74,9 @@ def _show_bundle(bundle: Bundle, problem: str, difference: float) -> None:
         console.print(f"[bold red]not verified[/]  {escape(problem)}", soft_wrap=True)
 
 
-def _overview(manifest: Manifest) -> Rows:
-    action, adaptation, origin = manifest.action, manifest.adaptation, manifest.provenance
+def _overview(bundle: Bundle) -> Rows:
+    manifest, settings = bundle.manifest, bundle.settings()
+    action, origin = manifest.action, manifest.provenance
     steps = sorted({f"{step:g}" for step in action.max_step_rad})
     seen = "visible" if manifest.skill.target_visible else "hidden: to be inferred from reward"
     rate = 1.0 / manifest.control_period_s
@@ -84,7 +87,7 @@ def _overview(manifest: Manifest) -> Rows:
         ("rate", f"{rate:g} Hz, ±{manifest.control_period_tolerance:.0%} to count as evidence"),
         ("episode", f"{manifest.episode_length} ticks, {seconds:g} s"),
         ("acts by", f"{action.kind} joint targets, at most {' or '.join(steps)} rad a tick"),
-        ("adapts by", _adaptation_text(manifest)),
+        ("adapts by", kind_of(settings).words(settings).acts_by),
         ("context", _context_text(manifest)),
         ("trained", f"{origin.algorithm} on {origin.family}, recipe {origin.recipe}"),
         ("", f"seed {origin.seed}, {origin.environment_steps:,} environment steps"),
@@ -92,24 +95,13 @@ def _overview(manifest: Manifest) -> Rows:
         ("tasks", origin.task_set_sha256),
         ("parity", ", ".join(f"{g.role} {g.max_parity_error:.1e}" for g in manifest.graphs)),
         ("made with", ", ".join(f"{k} {v}" for k, v in origin.packages.items()) or "unknown"),
-        ("episodes", f"the first {adaptation.num_exploration_episodes} of a trial explore"),
+        ("episodes", _exploration_text(settings)),
     ]
 
 
-def _adaptation_text(manifest: Manifest) -> str:
-    adaptation = manifest.adaptation
-    if adaptation.kind == "gaussian_belief":
-        source = {
-            "episode_sample": "a sample held for an episode",
-            "periodic_sample": f"a new sample every {adaptation.resample_every_ticks} ticks",
-            "mean": "the mean",
-        }[adaptation.latent_source]
-        return (
-            f"a Gaussian belief over {adaptation.latent_size} latent dimensions; acts on {source}"
-        )
-    if adaptation.kind == "recurrent_belief":
-        return f"a recurrent belief of {adaptation.hidden_size} numbers"
-    return "nothing: behaviour does not change"
+def _exploration_text(settings: Settings) -> str:
+    how = ", with noise on their actions" if settings.takes_action_noise else ""
+    return f"the first {settings.num_exploration_episodes} of a trial explore{how}"
 
 
 def _context_text(manifest: Manifest) -> str:

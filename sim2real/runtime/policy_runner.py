@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 
 import numpy as np
@@ -17,12 +18,12 @@ from numpy.typing import NDArray
 
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec
-from sim2real.runtime.adaptation import Belief, Memory
 from sim2real.runtime.applied import AppliedGoals
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.controller import Controller, Tick
 from sim2real.runtime.evidence import Rejection
 from sim2real.runtime.hand_state import HandState
+from sim2real.runtime.kinds.kind import Belief, Memory
 from sim2real.runtime.turns import Turns
 from sim2real.skills.goal import GoalSignal
 
@@ -64,7 +65,7 @@ class EpisodeStart:
     episode: int
     """of the trial, from 0"""
     trial_seed: int
-    """of the trial's latents"""
+    """of all that the trial draws"""
     episode_seed: int
     """of its start"""
     num_steps: int
@@ -184,6 +185,8 @@ class PolicyRunner:
         self._stale_after_ns = round(spec.safety.stale_after_s * 1e9)
         self._limp_after_ns = round(spec.safety.limp_after_s * 1e9)
         self._lock = threading.RLock()
+        self._between = threading.Lock()
+        """held by whoever learns, begins or remembers between episodes; taken before the other"""
         self._events: deque[Callable[[], None]] = deque()
         """for listeners; delivered in order, and without the lock"""
         self._is_delivering = False
@@ -206,12 +209,12 @@ class PolicyRunner:
         return self._labels
 
     def begin_trial(self, *, seed: int, first_episode: int = 0, labels: TrialLabels) -> None:
-        """Forget everything about the task. `seed` decides every latent that will be drawn.
+        """Forget everything about the task. `seed` decides everything that will be drawn.
 
         `first_episode` above 0 goes on with a trial whose memory is set afterwards. Freezing stays
         as it is. Raises `NotNow` while an episode runs.
         """
-        with self._lock:
+        with self._between, self._lock:
             self._refuse_while_running("a trial begins")
             self.controller.begin_trial(seed=seed, first_episode=first_episode)
             self._labels, self._trial_seed = labels, seed
@@ -220,14 +223,14 @@ class PolicyRunner:
             self.num_trials += 1
 
     def begin_episode(self, *, goal: GoalSignal, seed: int) -> EpisodeStart:
-        """Start with the next reading, from where the hand is then. What was learnt stays.
+        """Start with the next reading, from where the hand is then. What was learnt stays; what is
+        still to be learnt from the episode before is learnt first, see `adapt`.
 
         `seed` goes into records only. What is returned lacks `target_rad`: see `on_episode_start`.
         Raises `NotNow` while an episode runs or before a trial, `ValueError` for a goal that is not
         one of this skill.
         """
-        with self._lock:
-            self._refuse_while_running("another one begins")
+        with self._after_adapting("another one begins"), self._lock:
             if self._labels is None:
                 raise NotNow("no trial has begun")
             expected = self.controller.skill.goal_size
@@ -257,6 +260,23 @@ class PolicyRunner:
             self._end("aborted", reason)
         self._deliver()
 
+    def adapt(self) -> None:
+        """Learn from the episode that is over as a whole, once; most kinds have nothing to do.
+
+        May take long. Readings that come meanwhile are not kept waiting, so any thread may call
+        this but the one that `take` is called on. Raises `NotNow` while an episode runs.
+        """
+        with self._after_adapting("it is learnt from"):
+            pass
+
+    @contextmanager
+    def _after_adapting(self, what: str) -> Iterator[None]:
+        """The time between two episodes, once the one before has been learnt from."""
+        with self._between:  # no episode begins; the runner's lock would keep readings waiting
+            self._refuse_while_running(what)
+            self.controller.adapt()
+            yield
+
     def _refuse_while_running(self, what: str) -> None:
         if self._episode is not None:
             raise NotNow(f"an episode runs; end it before {what}")
@@ -265,15 +285,17 @@ class PolicyRunner:
 
     @property
     def memory(self) -> Memory:
-        """A copy of all that is carried about the task."""
-        with self._lock:
-            return self.controller.memory
+        """A copy of all that is carried about the task; between episodes see `adapt`."""
+        with self._between:
+            if not self.is_running:
+                self.controller.adapt()
+            with self._lock:
+                return self.controller.memory
 
     @memory.setter
     def memory(self, memory: Memory) -> None:
         """Raises `NotNow` while an episode runs, `ValueError` for a memory of another kind."""
-        with self._lock:
-            self._refuse_while_running("the memory is set")
+        with self._after_adapting("the memory is set"), self._lock:
             self.controller.memory = memory
 
     @property

@@ -513,7 +513,7 @@ def test_exported_modules_take_raw_measurements_and_act_as_the_evaluation_does(
         draw(3, 2), draw(3, 2), draw(3), draw(3, 2), np.zeros(3, bool), np.zeros(3, bool)
     )
     adapter.observe(transition, transition.reward, np.ones(3, bool))
-    parts = learner.export_parts()
+    parts = learner.deployed()
     row = torch.from_numpy(parts.context_layout.row(transition))  # type: ignore[union-attr]
     mean, variance = parts.modules["encoder"](row)
     action = parts.modules["policy"](
@@ -536,4 +536,4 @@ def test_on_a_gpu_everything_stays_there(make_pearl: Make, point_robot: TaskFami
 
     assert learner.rl_buffer.rows.is_cuda and learner.encoder_buffer.rows.is_cuda
     assert all(tensor.is_cuda for tensor in tensors_of(learner))
-    assert not next(learner.export_parts().modules["policy"].parameters()).is_cuda
+    assert not next(learner.deployed().modules["policy"].parameters()).is_cuda

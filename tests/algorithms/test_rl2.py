@@ -235,7 +235,7 @@ def test_exported_modules_act_as_the_evaluation_does(
     transition = _transition(trials.context[0, :2].numpy())
     adapter.observe(transition, transition.reward, np.ones(2, bool))
     row = learner.context_layout.row(transition)
-    parts = learner.export_parts()
+    parts = learner.deployed()
     hidden = parts.modules["recurrent"](torch.from_numpy(row), torch.zeros(2, 8))
     action = parts.modules["policy"](torch.from_numpy(transition.observation), hidden)
 

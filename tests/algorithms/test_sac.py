@@ -133,7 +133,7 @@ def test_exported_policy_acts_as_the_evaluation_does(
 ) -> None:
     learner = make_sac(point_robot, view="oracle", normalizes_observations=True)
     learner.collect(40)
-    parts = learner.export_parts()
+    parts = learner.deployed()
     observation = np.random.default_rng(0).normal(size=(2, 2)).astype(np.float32)
     vectors = torch.from_numpy(learner.task_vectors(learner.tasks[:2]))
     action = parts.modules["policy"](torch.from_numpy(observation), vectors)

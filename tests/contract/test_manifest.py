@@ -58,11 +58,7 @@ def example() -> Manifest:
         normalizer=NormalizerRecord.of(normalizer),
         adaptation=Adaptation(
             kind="gaussian_belief",
-            latent_size=5,
-            hidden_size=0,
-            latent_source="episode_sample",
-            resample_every_ticks=0,
-            num_exploration_episodes=1,
+            settings={"latent_size": 5, "latent_source": "mean", "scale": 0.1, "parts": [1, 2]},
         ),
         graphs=(
             GraphRecord(
@@ -116,10 +112,9 @@ def _set(document, value, *path) -> None:
     [
         (lambda d: _without(d, "robot", "fingerprint"), "robot.fingerprint"),
         (lambda d: _set(d, 1, "surprise"), "surprise"),
-        (lambda d: _set(d, "5", "adaptation", "latent_size"), "adaptation.latent_size"),
-        (lambda d: _set(d, True, "adaptation", "latent_size"), "adaptation.latent_size"),
-        (lambda d: _set(d, "telepathy", "adaptation", "kind"), "adaptation.kind"),
-        (lambda d: _set(d, 2, "schema_version"), "schema_version"),
+        (lambda d: _set(d, 7, "adaptation", "kind"), "adaptation.kind"),
+        (lambda d: _set(d, [5], "adaptation", "settings"), "adaptation.settings"),
+        (lambda d: _set(d, 3, "schema_version"), "schema_version"),
         (lambda d: _set(d, -0.05, "control_period_s"), "control_period_s"),
         (lambda d: _set(d, "../policy.onnx", "files", 0, "name"), "files[0].name"),
         (lambda d: _set(d, "/etc/passwd", "files", 0, "name"), "files[0].name"),
@@ -129,11 +124,6 @@ def _set(document, value, *path) -> None:
         (lambda d: _set(d, "x", "observation", "layout", "terms", 0, "name"), "observation.digest"),
         (lambda d: _set(d, 8, "context", "layout", "action_size"), "context.digest"),
         (lambda d: _set(d, [0.0], "normalizer", "mean"), "normalizer.mean"),
-        (lambda d: _set(d, None, "context"), "context"),
-        (
-            lambda d: _set(d, 3, "adaptation", "resample_every_ticks"),
-            "adaptation.resample_every_ticks",
-        ),
         (lambda d: _set(d, ["a"], "robot", "joint_names"), "action"),
         (lambda d: _set(d, [[0.1, 0.2]], "action", "lower_rad"), "action.lower_rad[0]"),
         (lambda d: _set(d, [0.1], "action", "lower_rad"), "action"),
@@ -148,6 +138,13 @@ def test_what_does_not_fit_is_refused_by_name(edit, field):
 
     assert refusal.value.field == field
     assert "\n" not in str(refusal.value)
+
+
+def test_an_older_schema_is_refused_with_what_to_do():
+    document = json.loads(example().to_json()) | {"schema_version": 1}
+
+    with pytest.raises(BadInput, match=r"found 1, expected 2; .*taskbelief upgrade OLD NEW"):
+        parse_manifest(json.dumps(document), "manifest.json")
 
 
 def test_repeated_keys_and_broken_json_are_refused():

@@ -29,7 +29,7 @@ TASK_SET = draw_task_set(VALVE_TURN, seed=11, num_train=1, num_test=3)
 
 @pytest.fixture(scope="session")
 def bundle(exported_bundles) -> Bundle:
-    return read_bundle(exported_bundles("gaussian_belief"))
+    return read_bundle(exported_bundles())
 
 
 @pytest.fixture(scope="session")

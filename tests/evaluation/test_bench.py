@@ -113,7 +113,7 @@ def test_a_plan_on_disk_is_the_plan(family, tmp_path):
 def test_the_verb_writes_a_plan_and_other_files_are_none(exported_bundles, tmp_path, capsys):
     out = tmp_path / "plan.json"
 
-    assert main(["plan", str(exported_bundles("gaussian_belief")), str(out)]) == 0
+    assert main(["plan", str(exported_bundles()), str(out)]) == 0
 
     assert "2 tasks of valve_turn" in capsys.readouterr().out
     plan = read_plan(out)

@@ -129,9 +129,8 @@ def test_results_can_be_computed_from_the_recordings_alone(bundle, tasks, record
     assert document["recordings"] == sorted(path.name for path in recordings.iterdir())
 
 
-@pytest.mark.parametrize("kind", ["none", "recurrent_belief"])
-def test_every_kind_of_bundle_is_evaluated_and_recorded(kind, exported_bundles, tasks, recordings):
-    evaluation = simulated_evaluation(read_bundle(exported_bundles(kind)), tasks[:2], recordings)
+def test_every_kind_of_bundle_is_evaluated_and_recorded(every_bundle, tasks, recordings):
+    evaluation = simulated_evaluation(read_bundle(every_bundle), tasks[:2], recordings)
 
     assert evaluation.run()
 

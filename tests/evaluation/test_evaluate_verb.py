@@ -27,7 +27,7 @@ EPISODES = ("--num-episodes", "3", "--num-trials", "2")
 
 @pytest.fixture
 def folder(exported_bundles) -> Path:
-    return exported_bundles("gaussian_belief")
+    return exported_bundles()
 
 
 def document(out: Path):

@@ -10,9 +10,9 @@ import pytest
 from rich.console import Console
 
 from sim2real.evaluation.live import LiveView, shown_belief
-from sim2real.evaluation.records import BeliefSummary
 from sim2real.evaluation.results import results_document
 from sim2real.evaluation.summary import show_results
+from sim2real.runtime.kinds.kind import BeliefSummary
 from tests.evaluation.fakes import bench_task, header
 from tests.evaluation.test_journal import RECORD
 

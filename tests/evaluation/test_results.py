@@ -11,8 +11,8 @@ import pytest
 
 from sim2real.evaluation import metrics
 from sim2real.evaluation.metrics import bootstrap_interval, wilson_interval
-from sim2real.evaluation.records import belief_of
 from sim2real.evaluation.results import episodes_csv, results_document
+from sim2real.runtime.kinds.registry import belief_of
 from tests.evaluation.fakes import bench_task, header
 from tests.evaluation.test_journal import RECORD
 

@@ -14,7 +14,7 @@ def test_lines_of_the_controller_benchmark(exported_bundles, monkeypatch, capsys
     monkeypatch.setattr(benchmark, "NUM_RUNS", 3)
     monkeypatch.setattr(benchmark, "TICKS_PER_RUN", 20)
 
-    benchmark.print_bench_controller(exported_bundles("gaussian_belief"), late=50)
+    benchmark.print_bench_controller(exported_bundles(), late=50)
 
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     keys = {"bench", "case", "metric", "value", "unit", "runs", "min", "max", "baseline", "ratio"}

@@ -20,8 +20,10 @@ from sim2real.evaluation.direct import open_direct
 from sim2real.evaluation.hands import simulated_hand
 from sim2real.evaluation.protocol import Condition, TrialProtocol
 from sim2real.runtime.bundle import MODEL_CARD, read_bundle
+from sim2real.runtime.controller import Controller
 from sim2real.runtime.golden import ENDS_EPISODE, NUM_TICKS, read_golden
-from sim2real.runtime.graphs import Signature
+from sim2real.runtime.kinds.kind import Settings, Signature
+from sim2real.runtime.kinds.registry import KINDS, REHEARSED, signatures
 from sim2real.runtime.policy_runner import TrialLabels
 from sim2real.runtime.verify import load_bundle
 from training.algorithms.learner import TrainingSetup, deployed_actor
@@ -33,56 +35,48 @@ from training.benches.options import Options
 from training.evaluation.meta_test import meta_test
 from training.export.adaptation_curve import CURVE
 from training.export.export_run import as_trained, card_files, export_run, flat_results
-from training.export.make_bundle import Origin, ParityError, make_draft
-from training.export.to_onnx import to_onnx
+from training.export.make_bundle import Origin, ParityError, graph_inputs, make_draft
+from training.export.to_onnx import require_torch_gru, to_onnx
 from training.export.untrained import untrained_draft, untrained_parts
 from training.families.valve import VALVE_TURN
 from training.recipes.registry import RECIPES, with_settings
 from training.tasks.task_set import TaskSet, draw_task_set
 
 SPEC = load_robot_spec()
-KINDS = ("none", "gaussian_belief", "recurrent_belief")
+STILL = KINDS["none"].examples[0]
 
 
-def small_parts(kind: str = "gaussian_belief"):
+def small_parts(settings: Settings = REHEARSED):
     return untrained_parts(
-        VALVE_TURN.scene,
-        kind=kind,  # type: ignore[arg-type]
-        hidden_sizes=(32, 32),
-        encoder_hidden_sizes=(32, 32),
-        hidden_size=16,
+        VALVE_TURN.scene, settings=settings, hidden_sizes=(32, 32), encoder_hidden_sizes=(32, 32)
     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_parity_is_measured_and_far_within_its_bound(exported_bundles, kind):
-    manifest = read_bundle(exported_bundles(kind)).manifest
+def test_parity_is_measured_and_far_within_its_bound(every_bundle):
+    bundle = read_bundle(every_bundle)
 
-    assert {graph.role for graph in manifest.graphs} == {
-        "none": {"policy"},
-        "gaussian_belief": {"policy", "encoder"},
-        "recurrent_belief": {"policy", "recurrent"},
-    }[kind]
-    for graph in manifest.graphs:
+    roles = {graph.role for graph in bundle.manifest.graphs}
+    assert roles == set(signatures(bundle.manifest, bundle.settings()))
+    for graph in bundle.manifest.graphs:
         assert 0.0 <= graph.max_parity_error <= 1e-5
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_golden_vectors_hold_what_torch_computes(exported_bundles, kind):
-    bundle = read_bundle(exported_bundles(kind))
+def test_golden_vectors_hold_what_torch_computes(every_bundle):
+    bundle = read_bundle(every_bundle)
     golden = read_golden(bundle.files["golden.npz"], bundle.manifest, "golden.npz")
-    policy = small_parts(kind).modules["policy"]
-    condition = () if kind == "none" else (torch.from_numpy(golden["condition"]),)
+    entered = graph_inputs(bundle, golden, SPEC)["policy"]
+    policy = small_parts(bundle.settings()).modules["policy"]
 
     with torch.no_grad():
-        action = policy(torch.from_numpy(golden["observation"]), *condition).numpy()
+        action = policy(*map(torch.from_numpy, entered.values())).numpy()
 
     acted = golden["event"] != ENDS_EPISODE
-    assert acted.sum() > 0.9 * NUM_TICKS
-    np.testing.assert_allclose(golden["action"][acted], action[acted], atol=1e-5)
+    assert len(action) == acted.sum() > 0.9 * NUM_TICKS
+    np.testing.assert_array_equal(entered["observation"], golden["observation"][acted])
+    np.testing.assert_allclose(golden["action"][acted], action, atol=1e-5)
     assert np.abs(golden["action"]).max() > 0.3  # a policy that does nothing shows nothing
-    if kind != "none":
-        assert len(np.unique(golden["condition"], axis=0)) > 100
+    if golden["shown"].size:
+        assert len(np.unique(golden["shown"], axis=0)) > 100
 
 
 def test_torch_and_onnx_that_differ_are_not_exported(monkeypatch):
@@ -125,6 +119,40 @@ def test_a_module_of_another_shape_is_not_exported():
         to_onnx(nn.Linear(3, 4), signature)
 
 
+def gru(**attributes: int) -> onnx.GraphProto:
+    """A graph of one GRU: 2 inputs, 3 hidden."""
+    node = onnx.helper.make_node("GRU", ["x", "w", "r"], ["y"], hidden_size=3, **attributes)
+    shapes = {"x": (1, 1, 2), "w": (1, 9, 2), "r": (1, 9, 3), "y": (1, 1, 1, 3)}
+    inputs = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+        for name, shape in shapes.items()
+    ]
+    return onnx.helper.make_graph([node], "g", inputs[:3], inputs[3:])
+
+
+@pytest.mark.parametrize("attributes", [{"linear_before_reset": 0}, {}])
+def test_a_gru_that_resets_before_it_multiplies_is_not_exported(attributes):
+    with pytest.raises(ValueError, match="linear_before_reset"):
+        require_torch_gru(gru(**attributes))
+
+
+def test_exported_grus_multiply_before_they_reset(exported_bundles):
+    bundle = read_bundle(exported_bundles("recurrent_belief"))
+    graph = onnx.load_model_from_string(bundle.files["recurrent.onnx"]).graph
+
+    assert "GRU" in {node.op_type for node in graph.node}
+    require_torch_gru(graph)
+    require_torch_gru(gru(linear_before_reset=1))
+
+
+def test_golden_vectors_that_show_no_hidden_state_are_not_exported(monkeypatch):
+    frozen = property(lambda _: True, lambda *_: None)
+    monkeypatch.setattr(Controller, "is_frozen", frozen, raising=False)
+
+    with pytest.raises(ParityError, match="hidden is zero throughout"):
+        untrained_draft(small_parts(KINDS["recurrent_belief"].examples[0]))
+
+
 def barely_trained_learner(algorithm: str, task_set: TaskSet):
     """Random weights, but large enough for actions to matter; statistics that are not 0 and 1."""
     learner_type = ALGORITHMS[algorithm]
@@ -145,9 +173,9 @@ def barely_trained_learner(algorithm: str, task_set: TaskSet):
 def test_evaluation_through_the_bundle_is_evaluation_through_torch(algorithm):
     task_set = draw_task_set(VALVE_TURN, seed=1, num_train=2, num_test=2)
     learner = barely_trained_learner(algorithm, task_set)
-    provenance = untrained_draft(small_parts("none")).manifest.provenance
+    provenance = untrained_draft(small_parts(STILL)).manifest.provenance
     origin = Origin(name="valve_turn", provenance=provenance)
-    draft = make_draft(learner.export_parts(), VALVE_TURN.scene, task_set, origin)
+    draft = make_draft(learner.deployed(), VALVE_TURN.scene, task_set, origin)
     protocol = TrialProtocol(num_episodes=3, num_trials=1, seed=3)
 
     for task in task_set.test:
@@ -175,11 +203,11 @@ def test_evaluation_through_the_bundle_is_evaluation_through_torch(algorithm):
 def test_the_skill_is_made_again_with_its_settings():
     skill = replace(VALVE_TURN.scene.skill, success_error_rad=0.25)  # type: ignore[type-var]
     scene = replace(VALVE_TURN.scene, skill=skill)
-    draft = untrained_draft(small_parts("none"))
+    draft = untrained_draft(small_parts(STILL))
     task_set = draw_task_set(VALVE_TURN, seed=0, num_train=1, num_test=2)
     origin = Origin(name="valve_turn", provenance=draft.manifest.provenance)
 
-    bundle = make_draft(small_parts("none"), scene, task_set, origin).as_bundle()
+    bundle = make_draft(small_parts(STILL), scene, task_set, origin).as_bundle()
 
     assert bundle.skill() == skill
 
@@ -210,7 +238,7 @@ SUMMARY = {
 
 
 def test_the_card_says_what_was_measured(exported_bundles):
-    manifest = read_bundle(exported_bundles("gaussian_belief")).manifest
+    manifest = read_bundle(exported_bundles()).manifest
 
     files = card_files(manifest, SUMMARY)
 
@@ -308,7 +336,7 @@ def test_a_run_becomes_a_bundle_that_verifies_and_can_be_evaluated(run_directory
 
 
 def test_a_bundle_is_compared_with_one_that_does_not_adapt(exported_bundles, tmp_path):
-    adapting, robust = exported_bundles("gaussian_belief"), exported_bundles("none")
+    adapting, robust = exported_bundles(), exported_bundles("none")
 
     one = Options(num_episodes=1, quiet=True)
     evaluate(adapting, options=replace(one, out=tmp_path / "both", robust=robust))
@@ -341,11 +369,20 @@ def test_nothing_to_measure_is_bad_input(exported_bundles, options):
 
 
 @pytest.mark.parametrize(
-    "options", [{"latent_source": "periodic_sample"}, {"resample_every_ticks": 3}]
+    "setting",
+    [
+        "latent_source=periodic_sample",
+        "resample_every_ticks=3",
+        "latent_source=luck",
+        "courage=1",
+        "courage",
+    ],
 )
-def test_a_period_goes_with_periodic_samples_only(run_directory, tmp_path, options):
-    with pytest.raises(BadInput, match="--resample-every-ticks"):
-        export_run(run_directory, tmp_path / "bundle", **options)
+def test_settings_of_the_adaptation_that_do_not_fit_are_refused(run_directory, tmp_path, setting):
+    with pytest.raises(BadInput, match="--adaptation"):
+        export_run(run_directory, tmp_path / "bundle", adaptation=(setting,))
+
+    assert not (tmp_path / "bundle").exists()
 
 
 def test_an_oracle_is_not_exported(run_directory, tmp_path, monkeypatch):

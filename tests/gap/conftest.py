@@ -28,7 +28,7 @@ def spec() -> RobotSpec:
 def simulated_folder(exported_bundles, tmp_path_factory) -> Path:
     """An evaluation of a policy with random weights and a script, all in simulation."""
     folder = tmp_path_factory.mktemp("gap") / "simulated"
-    record_evaluation(folder, read_bundle(exported_bundles("gaussian_belief")), "simulated")
+    record_evaluation(folder, read_bundle(exported_bundles()), "simulated")
     record_script(folder / "recordings" / "script.mcap", "simulated")
     return folder
 
@@ -37,7 +37,7 @@ def simulated_folder(exported_bundles, tmp_path_factory) -> Path:
 def emulated_folder(exported_bundles, tmp_path_factory) -> Path:
     """The same on an emulated hand, in its own time."""
     folder = tmp_path_factory.mktemp("gap") / "emulated"
-    record_evaluation(folder, read_bundle(exported_bundles("gaussian_belief")), "emulated")
+    record_evaluation(folder, read_bundle(exported_bundles()), "emulated")
     record_script(folder / "recordings" / "script.mcap", "emulated")
     return folder
 

@@ -36,6 +36,7 @@ class Defect:
 
 
 _PEARL, _RL2 = "training/algorithms/pearl.py", "training/algorithms/rl2.py"
+_STATE = "training/parts/learner_state.py"
 _ENCODERS, _REPLAY = "training/parts/encoders.py", "training/parts/replay.py"
 _TRIALS, _ADVANTAGE = "training/parts/trials.py", "training/parts/advantage.py"
 _SEQUENCES, _DISTRIBUTIONS = (
@@ -180,8 +181,9 @@ DEFECTS = (
         "P8",
         "last transition of an episode is dropped",
         "training/parts/rollout.py",
-        "store(_step_of(active, observation, result))",
-        "store(_step_of(active & ~(result.terminated | result.truncated), observation, result))",
+        "store(_step_of(active, transition, result.sparse_reward))",
+        "going_on = active & ~(result.terminated | result.truncated)\n"
+        "        store(_step_of(going_on, transition, result.sparse_reward))",
         (f"{PEARL}::test_p8_every_step_is_stored_and_each_trajectory_whole",),
     ),
     Defect(
@@ -215,26 +217,25 @@ DEFECTS = (
         "P11",
         "belief outlives its trial",
         _PEARL,
-        "        self.belief = GaussianBelief.prior(latent_size, (self._num_worlds,))\n"
-        "        self._prior = self.belief\n",
-        "        self._prior = GaussianBelief.prior(latent_size, (self._num_worlds,))\n"
-        "        self.belief = getattr(self, 'belief', self._prior)\n",
+        "self.belief = GaussianBelief.prior(latent_size, (self._num_worlds,))",
+        "prior = GaussianBelief.prior(latent_size, (self._num_worlds,))\n"
+        "        self.belief = getattr(self, 'belief', prior)",
         (f"{PEARL}::test_p11_trials_start_from_the_prior_and_do_not_influence_each_other",),
     ),
     Defect(
         "P11",
         "evaluation samples its actions",
         _PEARL,
-        "learner.policy.mode(state.to(learner.device)).cpu()",
-        "learner.policy(state.to(learner.device)).sample(learner.state.generator)[0].cpu()",
+        "choose(learner.policy, state.to(learner.device), self._generator)",
+        "choose(learner.policy, state.to(learner.device), learner.state.generator)",
         (f"{PEARL}::test_p11_evaluation_acts_by_the_mean_on_the_latent_it_holds",),
     ),
     Defect(
         "P11",
         "exploration acts on the posterior",
         _PEARL,
-        "explores = self._episode < self._learner.config.num_exploration_episodes",
-        "explores = False",
+        "explores = (self._episodes < self._learner.config.num_exploration_episodes)[:, None]",
+        "explores = np.zeros((self._num_worlds, 1), bool)",
         (f"{PEARL}::test_p11_exploration_is_from_the_prior_and_later_episodes_from_the_posterior",),
     ),
     Defect(
@@ -268,16 +269,16 @@ DEFECTS = (
     Defect(
         "P14",
         "the random generator is not restored",
-        _PEARL,
+        _STATE,
         'self.generator.set_state(tensors["generator"])',
         "pass",
         ("tests/runs/test_resume.py::test_p14_stopped_and_resumed_equals_uninterrupted[pearl]",),
     ),
     Defect(
         "P14",
-        "an optimiser is not restored",
-        _PEARL,
-        'self.actor_optimizer.load_state_dict(tensors["actor_optimizer"])',
+        "optimisers are not restored",
+        _STATE,
+        "optimizer.load_state_dict(tensors[name])",
         "pass",
         ("tests/runs/test_resume.py::test_p14_stopped_and_resumed_equals_uninterrupted[pearl]",),
     ),
@@ -292,11 +293,11 @@ DEFECTS = (
     Defect(
         "R1",
         "the reward that ends an episode is lost",
-        _RL2,
-        "        row = learner.context_layout.row(transition)\n",
-        "        ended = transition.terminated | transition.truncated\n"
-        "        reward = np.where(ended, np.float32(0.0), transition.reward)\n"
-        "        row = learner.context_layout.row(transition._replace(reward=reward))\n",
+        _TRIALS,
+        "    shape = transition.reward.shape\n",
+        "    shape = transition.reward.shape\n"
+        "    ended = transition.terminated | transition.truncated\n"
+        "    evidence = evidence._replace(reward=np.where(ended, 0.0, evidence.reward))\n",
         (
             f"{RL2}::test_r1_last_reward_of_the_first_episode_decides_the_second",
             f"{RL2}::test_last_reward_and_episode_end_reach_the_belief",
@@ -440,9 +441,9 @@ DEFECTS = (
     Defect(
         "XB3",
         "a step ends where the next episode starts",
-        _TRIALS,
-        "next_observation=result.final_observation",
-        "next_observation=result.observation",
+        "training/worlds/vector_world.py",
+        "next_observation=self.final_observation",
+        "next_observation=self.observation",
         (f"{PARTS}/test_trials.py::test_xb3_no_transition_joins_two_episodes",),
     ),
     Defect(

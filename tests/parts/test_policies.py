@@ -8,6 +8,7 @@ import torch
 
 from training.parts.policies import (
     DiagonalGaussian,
+    DiagonalGaussianPolicy,
     TanhGaussian,
     TanhGaussianPolicy,
     tanh_log_det,
@@ -77,3 +78,21 @@ def test_gaussian_samples_spread_as_their_deviation_says() -> None:
     drawn = gaussian.sample(torch.Generator().manual_seed(0)).numpy()
 
     assert abs(np.std(drawn) - 0.5) < 0.02
+
+
+@pytest.mark.parametrize("kind", ["tanh", "plain"])
+def test_noise_makes_of_the_mode_what_a_draw_is(kind: str) -> None:
+    generator, rows = torch.Generator().manual_seed(0), torch.randn(50, 4)
+    policy = (
+        TanhGaussianPolicy(4, (16,), 3, generator=generator)
+        if kind == "tanh"
+        else DiagonalGaussianPolicy(4, (16,), 3, initial_log_std=-0.5, generator=generator)
+    )
+    noise = torch.randn((50, 3), generator=torch.Generator().manual_seed(5))
+
+    drawn = policy(rows).sample(torch.Generator().manual_seed(5))
+    drawn = drawn[0] if kind == "tanh" else drawn
+
+    torch.testing.assert_close(policy.perturbed(rows, noise), drawn)
+    torch.testing.assert_close(policy.perturbed(rows, torch.zeros(50, 3)), policy.mode(rows))
+    assert (policy.perturbed(rows, noise) - policy.mode(rows)).abs().max() > 0.5

@@ -9,12 +9,10 @@ import pytest
 import torch
 
 from sim2real.contract.context import ContextLayout
-from training.algorithms.rl2 import Rl2, Rl2Config
-from training.families.registry import FAMILIES
 from training.parts.actor import Drawn
 from training.parts.running_stats import RunningStats
 from training.parts.trials import Trials, by_task, collect_trials
-from training.tasks.task import Task, draw_task_set
+from training.tasks.task import Task
 from training.worlds.vector_world import StepResult
 
 CPU = torch.device("cpu")
@@ -220,65 +218,6 @@ def test_trials_of_a_task_lie_side_by_side() -> None:
     assert tasks.shape == (2, 6, 2, 3)
     assert torch.equal(tasks[1], trials.observation[:, 2:])
     assert torch.equal(trials.of(torch.tensor([2, 3])).observation, tasks[1])
-
-
-@pytest.mark.parametrize("name", ["point_robot", "sparse_point_robot"])
-def test_collecting_equals_rl2_bit_for_bit(name: str) -> None:
-    """RL²'s own loop, with statistics, sparse context and the same random stream."""
-    config = Rl2Config(
-        hidden_size=8,
-        hidden_sizes=(16,),
-        num_trials=6,
-        num_trial_episodes=3,
-        num_minibatches=2,
-        normalizes_observations=True,
-        uses_sparse_context=name.startswith("sparse"),
-        reward_scale=0.1,
-    )
-    task_set = draw_task_set(FAMILIES[name], seed=0, num_train=6, num_test=4)
-    one, other = (Rl2(config, FAMILIES[name], task_set, seed=1, device=CPU) for _ in range(2))
-    for _ in range(2):  # the second time with statistics that are not the identity
-        expected, returns = one.collect()
-        trials, sums = collect_as_rl2(other)
-        for field, values in expected._asdict().items():
-            assert torch.equal(getattr(trials, field), values), field
-        np.testing.assert_array_equal(sums.numpy(), returns)
-        assert other.statistics.snapshot() == one.statistics.snapshot()
-
-
-def collect_as_rl2(learner: Rl2) -> tuple[Trials, torch.Tensor]:
-    config, layout = learner.config, learner.context_layout
-    chosen = learner.rng.integers(len(learner.tasks), size=config.num_trials)
-    raw = collect_trials(
-        learner.worlds,
-        [learner.tasks[index] for index in chosen],
-        _DrawingActor(learner),
-        num_episodes=config.num_trial_episodes,
-        seed=int(learner.rng.integers(2**31)),
-        device=CPU,
-        context_layout=layout,
-        uses_sparse_context=config.uses_sparse_context,
-    )
-    trials = raw.normalized(learner.statistics, layout)
-    trials = trials._replace(reward=config.reward_scale * trials.reward)
-    sums = raw.episode_sums(raw.reward, config.num_trial_episodes)
-    raw.update(learner.statistics)
-    return trials, sums
-
-
-class _DrawingActor:
-    """RL²'s actor behind the verbs of `Actor`."""
-
-    def __init__(self, learner: Rl2) -> None:
-        self._actor = learner.make_adapter([learner.tasks[0]] * learner.config.num_trials)
-        self.begin_trial, self.observe = self._actor.begin_trial, self._actor.observe
-        self.exchange_beliefs = self._actor.exchange_beliefs
-
-    def begin_episode(self, starts: np.ndarray) -> None:
-        self._actor.begin_episode()
-
-    def act(self, observation: np.ndarray) -> Drawn:
-        return Drawn(self._actor.draw(observation))
 
 
 def test_statistics_take_in_valid_steps_only() -> None:

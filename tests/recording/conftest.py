@@ -87,7 +87,7 @@ class Session:
 @pytest.fixture(scope="session")
 def recorded(exported_bundles, tmp_path_factory) -> Session:
     """Two trials of two episodes, the hand read five times a step; closed, not to be changed."""
-    bundle = read_bundle(exported_bundles("gaussian_belief"))
+    bundle = read_bundle(exported_bundles())
     made = _session(bundle, 5, tmp_path_factory.mktemp("recorded") / "a.mcap")
     for trial in range(2):
         made.begin_trial(seed=trial)
@@ -109,13 +109,13 @@ def rewrite(source: Path, target: Path, change: Callable[[list[Raw]], list[Raw]]
 
 @pytest.fixture
 def session(exported_bundles, tmp_path) -> Callable[..., Session]:
-    """A session by kind of adaptation; `readings_per_step` is how often the hand is read."""
+    """A session of a bundle; `readings_per_step` is how often the hand is read."""
     opened: list[Session] = []
 
     def open_session(
-        kind: str = "gaussian_belief", *, readings_per_step: int = 1, path: Path | None = None
+        folder: Path | None = None, *, readings_per_step: int = 1, path: Path | None = None
     ) -> Session:
-        bundle = read_bundle(exported_bundles(kind))
+        bundle = read_bundle(folder or exported_bundles())
         made = _session(bundle, readings_per_step, path or tmp_path / "session.mcap")
         opened.append(made)
         return made

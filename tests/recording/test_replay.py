@@ -19,13 +19,10 @@ from sim2real.runtime.bundle import read_bundle
 from sim2real.skills.goal import GoalSignal
 from tests.recording.conftest import SPEC, rewrite
 
-KINDS = ["none", "gaussian_belief", "recurrent_belief"]
 
-
-@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("readings_per_step", [1, 5])
-def test_every_vector_of_every_step_is_the_same(session, kind, readings_per_step):
-    one = session(kind, readings_per_step=readings_per_step)
+def test_every_vector_of_every_step_is_the_same(session, every_bundle, readings_per_step):
+    one = session(every_bundle, readings_per_step=readings_per_step)
     one.begin_trial()
     for seed in (1, 2):
         one.run_episode(seed)

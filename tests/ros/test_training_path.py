@@ -28,15 +28,13 @@ CLOSE = {"rtol": 1e-4, "atol": 2e-5}
 @pytest.fixture(scope="module")
 def parts():
     """In torch, what `exported_bundles` has exported."""
-    return untrained_parts(
-        SCENE, hidden_sizes=(32, 32), encoder_hidden_sizes=(32, 32), hidden_size=16
-    )
+    return untrained_parts(SCENE, hidden_sizes=(32, 32), encoder_hidden_sizes=(32, 32))
 
 
 @pytest.fixture
 def recorded(bench, exported_bundles, tmp_path) -> list[Episode]:
     """Two episodes of a policy node, from the file that they were recorded in."""
-    node = bench.start("policy", bundle=exported_bundles("gaussian_belief"))
+    node = bench.start("policy", bundle=exported_bundles())
     assert bench.change(node, "configure", "activate"), node.log
     said = (HAND_READING, JOINT_TARGETS, POLICY_STEP, BELIEF, EPISODE_START, TRIAL_RESULT)
     with bench.recording(tmp_path / "one.mcap", said) as counts:
@@ -75,7 +73,7 @@ def test_observations_rewards_rows_belief_and_actions_are_those_of_training(reco
         with torch.no_grad():
             wanted = parts.modules["policy"](
                 torch.from_numpy(seen[acted]),
-                torch.from_numpy(steps["latent"][acted].astype(np.float32)),
+                torch.from_numpy(beliefs["shown"][acted].astype(np.float32)),
             )
         np.testing.assert_allclose(steps["action"][acted], wanted, **CLOSE)
     assert len(factors) > 0.8 * sum(len(item.steps["tick"]) - 2 for item in recorded)

@@ -28,6 +28,8 @@ class ScriptedRobot:
     `breaks[verb]` is raised by that verb for as long as it is there; `lost_writes` go nowhere.
     """
 
+    placing = recovery = turning = None
+
     def __init__(self) -> None:
         self.spec, self.phase = SPEC, Phase.READY
         self.now_ns = 1_000_000_000
@@ -37,6 +39,7 @@ class ScriptedRobot:
         """when each was on the bus"""
         self.breaks: dict[str, BaseException] = {}
         self.lost_writes = 0
+        self.faults: dict[str, int] = {}
         self.read_ns = READ_NS
         self._sequence = 0
 

@@ -8,7 +8,7 @@ import io
 import json
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.runtime.bundle import CHECKSUM, GOLDEN, MANIFEST, read_bundle, write_bundle
 from sim2real.runtime.golden import require_golden
+from sim2real.runtime.kinds.registry import KINDS, record_of
 from sim2real.runtime.verify import load_bundle
 
 SPEC = load_robot_spec()
@@ -57,11 +58,9 @@ def refusal(folder: Path, **options: object) -> BadInput:
     return refused.value
 
 
-@pytest.mark.parametrize("kind", ["none", "gaussian_belief", "recurrent_belief"])
-def test_every_kind_of_bundle_loads_and_reproduces_its_golden_vectors(exported_bundles, kind):
-    bundle = load_bundle(exported_bundles(kind), SPEC)
+def test_every_kind_of_bundle_loads_and_reproduces_its_golden_vectors(every_bundle):
+    bundle = load_bundle(every_bundle, SPEC)
 
-    assert bundle.manifest.adaptation.kind == kind
     assert require_golden(bundle, SPEC) <= 1e-6
 
 
@@ -125,10 +124,18 @@ def _swap_joints(document: Document) -> None:
     names[0], names[1] = names[1], names[0]
 
 
+def _setting(document: Document, **settings: object) -> None:
+    document["adaptation"]["settings"].update(settings)
+
+
+def _still() -> Document:
+    return asdict(record_of(KINDS["none"].examples[0]))
+
+
 @pytest.mark.parametrize(
     ("edit", "field"),
     [
-        (lambda d: d.update(schema_version=2), "schema_version"),
+        (lambda d: d.update(schema_version=3), "schema_version"),
         (lambda d: d["robot"].update(name="allegro"), "robot.name"),
         (lambda d: d["robot"].update(fingerprint="0" * 64), "robot.fingerprint"),
         (_swap_joints, "robot.joint_names"),
@@ -142,9 +149,21 @@ def _swap_joints(document: Document) -> None:
         (lambda d: d["graphs"][0]["outputs"][0].update(name="actions"), "graphs[0].outputs"),
         (lambda d: d["graphs"].pop(), "graphs"),
         (lambda d: d["graphs"].append(d["graphs"][0]), "graphs"),
-        (lambda d: d["adaptation"].update(kind="none"), "graphs"),
-        (lambda d: d["adaptation"].update(kind="gradient"), "adaptation.kind"),
-        (lambda d: d["adaptation"].update(latent_size=6), "graphs[0].inputs"),
+        (lambda d: d["adaptation"].update(_still()), "graphs"),
+        (lambda d: d["adaptation"].update(kind="telepathy"), "adaptation.kind"),
+        (lambda d: _setting(d, latent_size=6), "graphs[0].inputs"),
+        (lambda d: _setting(d, latent_size="5"), "adaptation.settings.latent_size"),
+        (lambda d: _setting(d, latent_size=True), "adaptation.settings.latent_size"),
+        (lambda d: _setting(d, latent_size=0), "adaptation.settings"),
+        (lambda d: _setting(d, resample_every_ticks=3), "adaptation.settings"),
+        (lambda d: _setting(d, num_exploration_episodes=-1), "adaptation.settings"),
+        (lambda d: _setting(d, courage=1), "adaptation.settings.courage"),
+        (lambda d: _setting(d, takes_action_noise=True), "graphs[0].inputs"),
+        (
+            lambda d: d["adaptation"]["settings"].pop("latent_source"),
+            "adaptation.settings.latent_source",
+        ),
+        (lambda d: d.update(context=None), "context"),
         (lambda d: d["files"].pop(1), "files"),
         (lambda d: d["files"][0].update(name="../policy.onnx"), "files[0].name"),
         (lambda d: d["files"][0].update(name="/etc/hostname"), "files[0].name"),
@@ -172,12 +191,12 @@ def test_a_context_of_another_size_is_refused(bundle_copy):
 
 
 def test_a_kind_that_nobody_serves_is_refused_with_those_that_are(bundle_copy):
-    rewrite(bundle_copy, lambda document: document["adaptation"].update(kind="gradient"))
+    rewrite(bundle_copy, lambda document: document["adaptation"].update(kind="telepathy"))
 
     refused = refusal(bundle_copy)
 
-    assert refused.found == "gradient"
-    assert refused.expected == "one of none, gaussian_belief, recurrent_belief"
+    assert refused.found == "telepathy"
+    assert refused.expected == f"one of {', '.join(KINDS)}"
 
 
 def test_another_control_period_is_refused_wherever_it_comes_from(bundle_copy):
@@ -218,7 +237,7 @@ def test_golden_vectors_that_are_not_reproduced_are_refused_by_place(bundle_copy
 
 
 def test_other_weights_do_not_reproduce_the_golden_vectors(bundle_copy):
-    for name, column in (("policy.onnx", "action"), ("encoder.onnx", "condition")):
+    for name, column in (("policy.onnx", "action"), ("encoder.onnx", "shown")):
         content = (bundle_copy / name).read_bytes()
         model = onnx.load_model_from_string(content)
         weights = next(part for part in model.graph.initializer if len(part.dims) == 2)

@@ -530,6 +530,7 @@ def test_recovery_needs_servos_that_can(robot):
         loop.recover(["finger1_top"])
 
     robot.recover = lambda names: robot.calls.append(f"recover {names}")
+    robot.recovery = robot
     loop.recover(["finger1_top"])
 
     assert robot.calls[-1] == "recover ('finger1_top',)"

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 from sim2real.contract.belief import MIN_VARIANCE
 from sim2real.contract.joint_io import Reading
 from sim2real.contract.robot_spec import load_robot_spec
-from sim2real.runtime.adaptation import GaussianBeliefAdaptation, RecurrentBeliefAdaptation
 from sim2real.runtime.bundle import read_bundle
 from sim2real.runtime.controller import Controller, NoEpisode
 from sim2real.runtime.evidence import Rejection
 from sim2real.runtime.golden import READING_FIELDS, read_golden
+from sim2real.runtime.kinds.gaussian_belief import GaussianBeliefAdaptation
+from sim2real.runtime.kinds.recurrent_belief import RecurrentBeliefAdaptation
 
 SPEC = load_robot_spec()
 HOME = SPEC.joint_array("home_rad")
@@ -33,7 +34,7 @@ def goal(_elapsed_s: float) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def bundle(exported_bundles):
-    return read_bundle(exported_bundles("gaussian_belief"))
+    return read_bundle(exported_bundles())
 
 
 @pytest.fixture(scope="module")
@@ -313,7 +314,7 @@ def conditions(controller: Controller, readings, ticks: range) -> np.ndarray:
     seen = []
     for tick in ticks:
         controller.step(readings(tick))
-        seen.append(controller.latest.condition)
+        seen.append(controller.latest.shown)
     return np.array(seen)
 
 
@@ -338,10 +339,8 @@ def test_exploring_episodes_draw_from_the_prior_whatever_is_believed(bundle, rea
     }
 
     def latent(num_exploration_episodes: int) -> np.ndarray:
-        record = replace(
-            bundle.manifest.adaptation, num_exploration_episodes=num_exploration_episodes
-        )
-        controller = Controller(bundle, SPEC, adaptation=record)
+        settings = replace(bundle.settings(), num_exploration_episodes=num_exploration_episodes)
+        controller = Controller(bundle, SPEC, settings=settings)
         controller.begin_trial(seed=0, first_episode=1)
         controller.memory = sure
         controller.begin_episode(goal=goal, target_rad=HOME)
@@ -354,15 +353,15 @@ def test_exploring_episodes_draw_from_the_prior_whatever_is_believed(bundle, rea
 
 def test_other_sources_of_the_latent(bundle, readings):
     def with_source(**changes):
-        return replace(bundle.manifest.adaptation, **changes)
+        return replace(bundle.settings(), **changes)
 
-    mean = begun(bundle, adaptation=with_source(latent_source="mean"))
+    mean = begun(bundle, settings=with_source(latent_source="mean"))
     seen = conditions(mean, readings, range(5))
     np.testing.assert_array_equal(seen[0], np.zeros(5))
     np.testing.assert_allclose(seen[4], mean.belief.mean, atol=1e-6)
 
     periodic = with_source(latent_source="periodic_sample", resample_every_ticks=3)
-    seen = conditions(begun(bundle, adaptation=periodic), readings, range(7))
+    seen = conditions(begun(bundle, settings=periodic), readings, range(7))
     changed = (np.diff(seen, axis=0) != 0).any(axis=1)
     assert changed.tolist() == [False, False, True, False, False, True]
 
@@ -373,8 +372,8 @@ def test_a_resumed_trial_draws_the_latents_of_an_uninterrupted_one(
     bundle, readings, source, resumed_at
 ):
     length = bundle.manifest.episode_length
-    record = replace(
-        bundle.manifest.adaptation,
+    chosen = replace(
+        bundle.settings(),
         latent_source=source,
         resample_every_ticks=4 if source == "periodic_sample" else 0,
     )
@@ -386,11 +385,11 @@ def test_a_resumed_trial_draws_the_latents_of_an_uninterrupted_one(
         controller.end_episode(readings(first + length))
         return seen
 
-    whole = Controller(bundle, SPEC, adaptation=record)
+    whole = Controller(bundle, SPEC, settings=chosen)
     whole.begin_trial(seed=7)
     for number in range(resumed_at):
         episode(whole, number)
-    resumed = Controller(bundle, SPEC, adaptation=record)
+    resumed = Controller(bundle, SPEC, settings=chosen)
     resumed.begin_trial(seed=7, first_episode=resumed_at)
     resumed.memory = whole.memory
 
@@ -433,9 +432,8 @@ def test_a_frozen_belief_stays_and_a_new_trial_forgets(bundle, readings):
     np.testing.assert_array_equal(belief.variance, np.ones(5))
 
 
-@pytest.mark.parametrize("kind", ["none", "gaussian_belief", "recurrent_belief"])
-def test_a_memory_can_be_carried_to_another_controller(exported_bundles, readings, kind):
-    bundle = read_bundle(exported_bundles(kind))
+def test_a_memory_can_be_carried_to_another_controller(every_bundle, readings):
+    bundle = read_bundle(every_bundle)
     first = begun(bundle)
     for tick in range(8):
         first.step(readings(tick))

@@ -22,7 +22,7 @@ PERIOD_NS = 10 * MS
 @pytest.mark.realtime
 def test_an_episode_on_the_loops_own_thread(exported_bundles):
     runner, ticks, ended = (
-        Watched(read_bundle(exported_bundles("gaussian_belief"))),
+        Watched(read_bundle(exported_bundles())),
         list[ControlTick](),
         threading.Event(),
     )

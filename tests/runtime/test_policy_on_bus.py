@@ -92,7 +92,7 @@ class BusBench:
 
 @pytest.fixture(scope="module")
 def bundle(exported_bundles):
-    return read_bundle(exported_bundles("gaussian_belief"))
+    return read_bundle(exported_bundles())
 
 
 @pytest.fixture

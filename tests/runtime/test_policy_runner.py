@@ -28,7 +28,7 @@ LABELS = TrialLabels(robot="simulated", task="test/0", condition="adapted", tria
 
 @pytest.fixture(scope="module")
 def bundle(exported_bundles):
-    return read_bundle(exported_bundles("gaussian_belief"))
+    return read_bundle(exported_bundles())
 
 
 class Watched(PolicyRunner):
@@ -144,7 +144,7 @@ def on_the_loop(runner: PolicyRunner, seeds, *, first_episode: int = 0, memory=N
     return loop
 
 
-EXACT = ("observation", "condition", "action", "applied_rad", "desired_rad")
+EXACT = ("observation", "shown", "action", "applied_rad", "desired_rad")
 
 
 def test_an_episode_through_loop_and_runner_is_the_controllers_vector_for_vector(bundle, runner):
@@ -182,7 +182,7 @@ def test_a_trial_resumed_in_its_middle_repeats_exactly(bundle):
 
     assert resumed.outcomes[-1] == whole.outcomes[-1]
     for one, other in zip(resumed.steps, whole.steps[-len(resumed.steps) :], strict=True):
-        np.testing.assert_array_equal(one.tick.condition, other.tick.condition)
+        np.testing.assert_array_equal(one.tick.shown, other.tick.shown)
         np.testing.assert_array_equal(one.tick.action, other.tick.action)
         np.testing.assert_array_equal(one.belief.mean, other.belief.mean)
 
@@ -689,3 +689,79 @@ def test_an_episode_that_another_thread_ends_waits_for_nobody(bundle):
         assert ended.wait(10.0)
         ender.join(10.0)
     loop.stop()
+
+
+# ---- between episodes --------------------------------------------------------------------------
+
+
+class SlowLearner:
+    """What a kind does with a whole episode, for as long as a test wants it to."""
+
+    def __init__(self, runner: PolicyRunner, monkeypatch) -> None:
+        self.began, self.may_end, self.threads = threading.Event(), threading.Event(), []
+        monkeypatch.setattr(runner.controller._adaptation, "end_episode", self)
+
+    def __call__(self) -> None:
+        self.threads.append(threading.current_thread())
+        self.began.set()
+        assert self.may_end.wait(10.0)
+
+
+def run_whole_episode(feed: Feed) -> None:
+    while feed.runner.is_running:
+        feed.next()
+
+
+def test_what_is_learnt_from_an_episode_keeps_no_reading_waiting(runner, monkeypatch):
+    learner, feed = SlowLearner(runner, monkeypatch), Feed(runner)
+    runner.begin()
+    run_whole_episode(feed)
+    assert not learner.threads  # not in the tick that ended it
+
+    learning = threading.Thread(target=runner.adapt)
+    learning.start()
+    assert learner.began.wait(10.0)
+    for _ in range(5):
+        assert feed.next() is None  # answered at once, though somebody learns
+    runner.check(feed.now_ms * MS)
+    beginning = threading.Thread(target=lambda: runner.begin_episode(goal=GOAL, seed=12))
+    beginning.start()
+    beginning.join(0.2)
+    assert beginning.is_alive() and not runner.is_running  # the next one waits for it
+
+    learner.may_end.set()
+    beginning.join(10.0)
+    learning.join(10.0)
+    assert runner.is_running
+    assert feed.next() is not None
+    assert learner.threads == [learning]  # once
+
+
+@pytest.mark.parametrize("ask", ["begin_episode", "memory", "set_memory"])
+def test_whoever_goes_on_finds_it_learnt(runner, monkeypatch, ask):
+    learner, feed = SlowLearner(runner, monkeypatch), Feed(runner)
+    learner.may_end.set()
+    runner.begin()
+    memory = runner.memory
+    run_whole_episode(feed)
+
+    if ask == "begin_episode":
+        runner.begin_episode(goal=GOAL, seed=12)
+    elif ask == "memory":
+        assert runner.memory
+    else:
+        runner.memory = memory
+
+    assert len(learner.threads) == 1
+
+
+def test_nothing_is_learnt_from_an_episode_that_runs(runner, monkeypatch):
+    learner = SlowLearner(runner, monkeypatch)
+    runner.begin()
+    Feed(runner).next()
+
+    with pytest.raises(NotNow, match="an episode runs"):
+        runner.adapt()
+
+    assert runner.memory  # may be looked at meanwhile
+    assert not learner.threads

@@ -7,9 +7,9 @@ import pytest
 
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.transition import Transition
-from sim2real.runtime.adaptation import GaussianBeliefAdaptation
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.controller import Controller
+from sim2real.runtime.kinds.gaussian_belief import GaussianBeliefAdaptation
 from training.benches.arena import SimulatedArena
 from training.export.make_bundle import Draft
 from training.export.untrained import untrained_draft, untrained_parts

@@ -46,7 +46,7 @@ def test_a_bundle_is_verified_where_nothing_of_training_can_be_imported(
     exported_bundles, script, expected
 ):
     run = subprocess.run(
-        [sys.executable, "-c", BLOCKER + script, exported_bundles("gaussian_belief")],
+        [sys.executable, "-c", BLOCKER + script, exported_bundles()],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -75,7 +75,7 @@ def test_a_plain_installation_inspects_and_replays_a_bundle(exported_bundles, tm
     python = tmp_path / "venv" / "bin" / "python"
     pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, str(ROOT)], check=True, cwd=tmp_path)
-    bundle = exported_bundles("gaussian_belief")
+    bundle = exported_bundles()
 
     replayed = subprocess.run(
         [python, "-c", REPLAY, bundle], capture_output=True, text=True, check=False, cwd=tmp_path

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import nn
 
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.normalizer import FrozenNormalizer
+from sim2real.runtime.kinds.kind import Settings
+from sim2real.runtime.kinds.registry import kind_of
 from training.parts.actor import Actor
 from training.parts.learner_state import LearnerState
 from training.parts.running_stats import RunningStats
@@ -21,25 +23,33 @@ from training.worlds.vector_world import VectorWorld
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportParts:
-    """The networks of a learner and the sizes that an exporter needs to trace them."""
+class Deployed:
+    """What of a learner acts on a robot: the networks, and how they work together there."""
 
-    adaptation: Literal["none", "gaussian_belief", "recurrent_belief"]
+    settings: Settings
+    """how behaviour changes with context; their type says which kind of adaptation it is"""
     modules: Mapping[str, nn.Module]
-    """`policy`, and `encoder` or `recurrent` by kind of adaptation: see `training.parts.deployed`.
-    They take observations and context rows as measured, with the normaliser inside; they lie on
-    the host, and later training does not change them"""
+    """by role, those that the kind's signatures name: see `training.parts.deployed`. They take
+    observations and context rows as measured, with the normaliser inside; they lie on the host, and
+    later training does not change them"""
     normalizer: FrozenNormalizer
     """the statistics inside the modules"""
     observation_size: int
     action_size: int
     context_layout: ContextLayout | None = None
-    latent_size: int = 0
-    hidden_size: int = 0
+    """None where nothing adapts"""
     task_vector_size: int = 0
     """elements of the true task that the oracle's policy gets as its second input"""
-    num_exploration_episodes: int = 0
-    """episodes of a trial that act on a draw from the prior"""
+
+    @property
+    def kind(self) -> str:
+        """The kind of adaptation, as manifests name it."""
+        return kind_of(self.settings).name
+
+    @property
+    def adapts(self) -> bool:
+        """Whether anything is learnt about a task after training."""
+        return kind_of(self.settings).needs_context
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +116,7 @@ class Learner(Protocol):
         Deterministic as a meta-test and a robot run it; otherwise as it explores.
         """
 
-    def export_parts(self) -> ExportParts:
+    def deployed(self) -> Deployed:
         """What a bundle is made of. Only where nothing keeps it from a robot."""
 
 

@@ -35,7 +35,8 @@ from torch import Tensor, nn
 
 from sim2real.contract.belief import GaussianBelief
 from sim2real.contract.transition import Transition
-from training.algorithms.learner import ExportParts, TrainingSetup
+from sim2real.runtime.kinds.gaussian_belief import GaussianBeliefSettings
+from training.algorithms.learner import Deployed, TrainingSetup
 from training.algorithms.settings import (
     ContextSettings,
     ObservationSettings,
@@ -408,10 +409,13 @@ class Pearl:
     def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> OnlineActor:
         return OnlineActor(self, len(tasks), is_deterministic=is_deterministic)
 
-    def export_parts(self) -> ExportParts:
+    def deployed(self) -> Deployed:
         normalizer = self.state.statistics.frozen()
-        return ExportParts(
-            adaptation="gaussian_belief",
+        return Deployed(
+            settings=GaussianBeliefSettings(
+                latent_size=self.config.latent_size,
+                num_exploration_episodes=self.config.num_exploration_episodes,
+            ),
             modules={
                 "policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu()),
                 "encoder": DeployedEncoder(
@@ -422,8 +426,6 @@ class Pearl:
             observation_size=self.context_layout.observation_size,
             action_size=self.context_layout.action_size,
             context_layout=self.context_layout,
-            latent_size=self.config.latent_size,
-            num_exploration_episodes=self.config.num_exploration_episodes,
         )
 
 

@@ -24,7 +24,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from training.algorithms.learner import ExportParts, TrainingSetup
+from sim2real.runtime.kinds.recurrent_belief import RecurrentBeliefSettings
+from training.algorithms.learner import Deployed, TrainingSetup
 from training.algorithms.settings import ContextSettings, ObservationSettings, PpoSettings
 from training.parts import ppo
 from training.parts.advantage import trial_advantages
@@ -214,10 +215,10 @@ class Rl2:
             generator=None if is_deterministic else self.state.generator,
         )
 
-    def export_parts(self) -> ExportParts:
+    def deployed(self) -> Deployed:
         normalizer = self.state.statistics.frozen()
-        return ExportParts(
-            adaptation="recurrent_belief",
+        return Deployed(
+            settings=RecurrentBeliefSettings(hidden_size=self.config.hidden_size),
             modules={
                 "policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu()),
                 "recurrent": DeployedCell(
@@ -228,5 +229,4 @@ class Rl2:
             observation_size=self.context_layout.observation_size,
             action_size=self.context_layout.action_size,
             context_layout=self.context_layout,
-            hidden_size=self.config.hidden_size,
         )

@@ -21,7 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.algorithms.learner import ExportParts, TrainingSetup
+from sim2real.runtime.kinds.none import NoAdaptationSettings
+from training.algorithms.learner import Deployed, TrainingSetup
 from training.algorithms.settings import ObservationSettings, SoftActorCriticSettings
 from training.parts import sac
 from training.parts.actor import Drawn, Memoryless
@@ -238,10 +239,10 @@ class Sac:
     def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> _Actor:
         return _Actor(self, self.task_vectors(tasks), is_deterministic=is_deterministic)
 
-    def export_parts(self) -> ExportParts:
+    def deployed(self) -> Deployed:
         normalizer = self.state.statistics.frozen()
-        return ExportParts(
-            adaptation="none",
+        return Deployed(
+            settings=NoAdaptationSettings(),
             modules={"policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu())},
             normalizer=normalizer,
             observation_size=self.worlds.observation_size,

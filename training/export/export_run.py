@@ -10,9 +10,10 @@ from typing import Annotated, Any
 import tyro
 
 from sim2real.contract.errors import BadInput
-from sim2real.contract.manifest import LatentSource, Manifest, Provenance
+from sim2real.contract.manifest import Manifest, Provenance
 from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.bundle import MODEL_CARD, write_bundle
+from sim2real.runtime.kinds.registry import with_settings
 from sim2real.runtime.verify import load_bundle
 from training.benches.bench_tasks import claw_family
 from training.benches.measure import measure
@@ -29,8 +30,7 @@ from training.runs.start import load_learner, read_run
 def export_run(
     run: Annotated[Path, tyro.conf.Positional],
     bundle: Annotated[Path, tyro.conf.Positional],
-    latent_source: LatentSource = "episode_sample",
-    resample_every_ticks: int = 0,
+    adaptation: tuple[str, ...] = (),
     num_tasks: int | None = None,
     num_trials: int = 1,
 ) -> None:
@@ -39,30 +39,24 @@ def export_run(
     Args:
         run: the directory of a training run on a family of the claw.
         bundle: the folder to write; a bundle that is there already is replaced.
-        latent_source: what the policy is conditioned on where there is a latent.
-        resample_every_ticks: for `periodic_sample`.
+        adaptation: settings of how behaviour changes with context, NAME=VALUE as the manifest has
+            them, as in `latent_source=mean`.
         num_tasks: held-out tasks to measure on; all of them by default.
         num_trials: trials per task.
     """
     require_counts(num_tasks=num_tasks, num_trials=num_trials)
-    if (latent_source == "periodic_sample") != (resample_every_ticks > 0):
-        expected = "ticks above 0 for periodic_sample, and for nothing else"
-        found = resample_every_ticks
-        raise BadInput("command line", "--resample-every-ticks", found=found, expected=expected)
     recipe, _, _, task_set = read_run(run)
     family = claw_family(recipe.family, str(run))
     learner = load_learner(run)
     if learner.why_not_deployable:
         reason, expected = learner.why_not_deployable, "a policy that a robot can run"
         raise BadInput(str(run), recipe.algorithm, found=reason, expected=expected)
-    parts = learner.export_parts()
-    origin = Origin(
-        name=bundle.name,
-        provenance=_provenance(run, learner.state.num_environment_steps),
-        latent_source=latent_source,
-        resample_every_ticks=resample_every_ticks,
-    )
-    draft = make_draft(parts, family.scene, task_set, origin)
+    deployed = learner.deployed()
+    settings = with_settings(deployed.settings, adaptation, "command line", "--adaptation")
+    deployed = replace(deployed, settings=settings)
+    provenance = _provenance(run, learner.state.num_environment_steps)
+    origin = Origin(name=bundle.name, provenance=provenance)
+    draft = make_draft(deployed, family.scene, task_set, origin)
     protocol = TrialProtocol(num_episodes=recipe.num_trial_episodes, num_trials=num_trials)
     summary = measure(draft.as_bundle(), family, task_set.test[:num_tasks], protocol)
     manifest = replace(draft.manifest, results=flat_results(summary))

@@ -16,10 +16,8 @@ from torch import nn
 
 from sim2real.contract.manifest import (
     SCHEMA_VERSION,
-    Adaptation,
     ContextRecord,
     GraphRecord,
-    LatentSource,
     Manifest,
     NormalizerRecord,
     ObservationRecord,
@@ -27,12 +25,14 @@ from sim2real.contract.manifest import (
     RobotReference,
     SkillReference,
 )
-from sim2real.contract.transition import Transition
+from sim2real.contract.robot_spec import RobotSpec
 from sim2real.runtime.bundle import GOLDEN, TASKS, Bundle, graph_record
-from sim2real.runtime.golden import ENDS_EPISODE, write_golden
-from sim2real.runtime.graphs import Role, signatures
+from sim2real.runtime.golden import RecordedNoise, golden_controller, replay, write_golden
+from sim2real.runtime.kinds.kind import Role
+from sim2real.runtime.kinds.registry import record_of, signatures
+from sim2real.runtime.onnx_model import OnnxModel
 from sim2real.skills.skill import Skill
-from training.algorithms.learner import ExportParts
+from training.algorithms.learner import Deployed
 from training.benches.arena import SimulatedArena
 from training.export.parity import MAX_PARITY_ERROR, parity_error
 from training.export.record_golden import record_golden
@@ -55,9 +55,6 @@ class Origin:
 
     name: str
     provenance: Provenance
-    latent_source: LatentSource = "episode_sample"
-    """what the policy is conditioned on where there is a latent"""
-    resample_every_ticks: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -72,24 +69,23 @@ class Draft:
         return Bundle(folder=folder, manifest=self.manifest, digest="draft", files=self.files)
 
 
-def make_draft(parts: ExportParts, scene: ClawScene, task_set: TaskSet, origin: Origin) -> Draft:
+def make_draft(deployed: Deployed, scene: ClawScene, task_set: TaskSet, origin: Origin) -> Draft:
     """Graphs and golden vectors of a learner, with the measured parity in the manifest.
 
-    Raises `ParityError` where torch and ONNX Runtime differ by more than `MAX_PARITY_ERROR`.
+    Raises `ParityError` where torch and ONNX Runtime differ by more than `MAX_PARITY_ERROR`, or
+    where the golden sequence does not show whether they do.
     """
-    manifest = _manifest(parts, scene, origin)
-    modules = {role: parts.modules[role] for role in signatures(manifest)}
-    files = {
-        f"{role}.onnx": to_onnx(module, signatures(manifest)[role])
-        for role, module in modules.items()
-    }
+    manifest = _manifest(deployed, scene, origin)
+    wanted = signatures(manifest, deployed.settings)
+    modules = {role: deployed.modules[role] for role in wanted}
+    files = {f"{role}.onnx": to_onnx(module, wanted[role]) for role, module in modules.items()}
     manifest = dataclasses.replace(manifest, graphs=_graphs(manifest, dict.fromkeys(modules, 0.0)))
     draft = Draft(manifest=manifest, files=files)
     arena = SimulatedArena(scene, task_set.test[0], row=0)
     with arena.robot as robot:
         robot.activate()
         golden = record_golden(draft.as_bundle(), arena, seed=origin.provenance.seed)
-    errors = _parity(draft, modules, golden)
+    errors = _parity(draft, modules, golden, scene.spec)
     files = {**files, GOLDEN: write_golden(golden), TASKS: _saved(task_set)}
     manifest = dataclasses.replace(manifest, graphs=_graphs(manifest, errors))
     return Draft(manifest=manifest, files=files)
@@ -102,8 +98,8 @@ def _saved(task_set: TaskSet) -> bytes:
         return path.read_bytes()
 
 
-def _manifest(parts: ExportParts, scene: ClawScene, origin: Origin) -> Manifest:
-    spec, layout, context = scene.spec, scene.skill.layout, parts.context_layout
+def _manifest(deployed: Deployed, scene: ClawScene, origin: Origin) -> Manifest:
+    spec, layout, context = scene.spec, scene.skill.layout, deployed.context_layout
     return Manifest(
         schema_version=SCHEMA_VERSION,
         name=origin.name,
@@ -117,15 +113,8 @@ def _manifest(parts: ExportParts, scene: ClawScene, origin: Origin) -> Manifest:
         observation=ObservationRecord(layout=layout, digest=layout.digest),
         context=None if context is None else ContextRecord(layout=context, digest=context.digest),
         action=scene.action_map,
-        normalizer=NormalizerRecord.of(parts.normalizer),
-        adaptation=Adaptation(
-            kind=parts.adaptation,
-            latent_size=parts.latent_size,
-            hidden_size=parts.hidden_size,
-            latent_source=origin.latent_source,
-            resample_every_ticks=origin.resample_every_ticks,
-            num_exploration_episodes=parts.num_exploration_episodes,
-        ),
+        normalizer=NormalizerRecord.of(deployed.normalizer),
+        adaptation=record_of(deployed.settings),
         graphs=(),
         files=(),
         provenance=origin.provenance,
@@ -151,14 +140,20 @@ def _graphs(manifest: Manifest, errors: Mapping[Role, float]) -> tuple[GraphReco
 
 
 def _parity(
-    draft: Draft, modules: Mapping[Role, nn.Module], golden: Mapping[str, NDArray[Any]]
+    draft: Draft,
+    modules: Mapping[Role, nn.Module],
+    golden: Mapping[str, NDArray[Any]],
+    spec: RobotSpec,
 ) -> dict[Role, float]:
-    """Largest difference per graph over the golden sequence."""
-    models, errors = draft.as_bundle().models(), dict[Role, float]()
-    recorded = graph_inputs(draft.manifest, golden)
+    """Largest difference per graph over all that entered it during the golden sequence."""
+    bundle, errors = draft.as_bundle(), dict[Role, float]()
+    entered, models = graph_inputs(bundle, golden, spec), bundle.models()
+    wanted = signatures(draft.manifest, bundle.settings())
     for role, module in modules.items():
-        signature = signatures(draft.manifest)[role]
-        error = parity_error(module, models[role], signature, recorded[role])
+        for name, values in entered[role].items():
+            if not values.any():  # what a zero is multiplied by may be anything
+                raise ParityError(f"{role}: {name} is zero throughout the golden sequence")
+        error = parity_error(module, models[role], wanted[role], entered[role])
         if not error <= MAX_PARITY_ERROR or math.isnan(error):
             raise ParityError(f"{role}: torch and ONNX Runtime differ by {error:.3g}")
         errors[role] = error
@@ -166,29 +161,33 @@ def _parity(
 
 
 def graph_inputs(
-    manifest: Manifest, golden: Mapping[str, NDArray[Any]]
+    bundle: Bundle, golden: Mapping[str, NDArray[Any]], spec: RobotSpec
 ) -> dict[Role, dict[str, NDArray[np.float32]]]:
-    """What entered each graph during the golden sequence, (T, size) by input name."""
-    observation, condition = golden["observation"], golden["condition"]
-    adaptation = manifest.adaptation
-    name = {"gaussian_belief": "latent", "recurrent_belief": "hidden"}.get(adaptation.kind, "")
-    inputs: dict[Role, dict[str, NDArray[np.float32]]] = {
-        "policy": {"observation": observation, **({name: condition} if name else {})}
+    """What enters each graph when the golden sequence is replayed, (T, size) by input name."""
+    models = {
+        graph.role: _Overheard(bundle.files[graph.file], graph, graph.file)
+        for graph in bundle.manifest.graphs
     }
-    if manifest.context is None:
-        return inputs
-    after = np.flatnonzero(golden["is_evidence"])
-    ended = golden["event"][after] == ENDS_EPISODE
-    context_row = manifest.context.layout.row(
-        Transition(
-            observation=observation[after - 1],
-            action=golden["applied_action"][after - 1],
-            reward=golden["reward"][after].astype(np.float32),
-            next_observation=observation[after],
-            terminated=np.zeros_like(ended),
-            truncated=ended,
-        )
-    )
-    inputs["encoder"] = {"context_row": context_row}
-    inputs["recurrent"] = {"context_row": context_row, "hidden": condition[after - 1]}
-    return inputs
+    for model in models.values():
+        model.entered.clear()  # what it was warmed up with
+    replay(golden_controller(bundle, spec, RecordedNoise(golden), models), golden)
+    return {role: model.columns() for role, model in models.items()}
+
+
+class _Overheard(OnnxModel):
+    """A graph that remembers what entered it."""
+
+    def __init__(self, content: bytes, record: GraphRecord, where: str) -> None:
+        self.entered: list[dict[str, NDArray[np.float32]]] = []
+        super().__init__(content, record, where)
+
+    def run(self) -> None:
+        self.entered.append({name: array[0].copy() for name, array in self.inputs.items()})
+        super().run()
+
+    def columns(self) -> dict[str, NDArray[np.float32]]:
+        """(T, size) by input name."""
+        return {
+            name: np.array([row[name] for row in self.entered]).reshape(-1, array.shape[1])
+            for name, array in self.inputs.items()
+        }

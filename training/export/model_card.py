@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sim2real.contract.manifest import Manifest
+from sim2real.runtime.kinds.registry import kind_of, settings_of
 from training.export.adaptation_curve import CURVE
 
 CONDITIONS = {
@@ -19,18 +20,12 @@ _PURPOSE = {
     "valve_screw": "Turns a valve at a target velocity",
     "pose": "Brings nine joints to a pose that may move",
 }
-_ADAPTS = {
-    "none": "It does not adapt: a baseline.",
-    "gaussian_belief": "It adapts: a context encoder turns every transition into a Gaussian factor "
-    "of a belief about the task, and the policy acts on a draw from it (PEARL).",
-    "recurrent_belief": "It adapts: a recurrent cell takes in every transition, and the policy "
-    "acts on its hidden state (RL²).",
-}
 
 
 def model_card(manifest: Manifest, summary: Mapping[str, Any] | None) -> str:
     """Markdown; `summary` is an evaluation's `conditions` and `adapted_by_episode`."""
     skill, origin = manifest.skill, manifest.provenance
+    settings = settings_of(manifest.adaptation, manifest.name)
     goal = (
         "The target is visible to the policy."
         if skill.target_visible
@@ -39,7 +34,7 @@ def model_card(manifest: Manifest, summary: Mapping[str, Any] | None) -> str:
     parts = [
         f"# {manifest.name}",
         f"{_PURPOSE.get(skill.name, skill.name)} on a {manifest.robot.name}. {goal} "
-        f"{_ADAPTS[manifest.adaptation.kind]}",
+        f"{kind_of(settings).words(settings).card}",
         "Numbers below were measured in simulation through the controller that runs on the robot. "
         "Nothing here was measured on hardware.",
     ]

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from sim2real.runtime.graphs import Signature
+from sim2real.runtime.kinds.kind import Signature
 from sim2real.runtime.onnx_model import OnnxModel
 
 MAX_PARITY_ERROR = 1e-5

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from sim2real.contract.joint_io import Reading
 from sim2real.runtime.bundle import Bundle
-from sim2real.runtime.controller import Controller
 from sim2real.runtime.golden import (
     BEGINS_EPISODE,
     BEGINS_TRIAL,
@@ -18,7 +17,9 @@ from sim2real.runtime.golden import (
     ENDS_EPISODE,
     NUM_TICKS,
     READING_FIELDS,
-    deterministic,
+    RecordedNoise,
+    golden_controller,
+    noise_sizes,
     replay,
 )
 from training.benches.arena import SimulatedArena
@@ -32,11 +33,17 @@ def record_golden(bundle: Bundle, arena: SimulatedArena, *, seed: int) -> dict[s
 
     `arena.robot` must be active. The bundle need not have golden vectors yet.
     """
-    spec, adaptation = arena.spec, deterministic(bundle.manifest)
-    driver = Controller(bundle, spec, adaptation=adaptation)
+    rng = np.random.default_rng(seed)
+    noise: dict[str, NDArray[Any]] = {
+        name: rng.standard_normal((NUM_TICKS, size), np.float32)
+        for name, size in noise_sizes(bundle.manifest).items()
+    }
+    drawn = RecordedNoise(noise)
+    driver = golden_controller(bundle, arena.spec, drawn)
     rows: dict[str, list[Any]] = {name: [] for name in ("event", "goal", "held_rad")}
     readings: list[Reading] = []
     for row, (event, elapsed) in enumerate(_timeline(bundle.manifest.episode_length)):
+        drawn.row = row
         if event == BEGINS_TRIAL:
             driver.begin_trial(seed=0)
         if event in (BEGINS_TRIAL, BEGINS_EPISODE):
@@ -54,10 +61,12 @@ def record_golden(bundle: Bundle, arena: SimulatedArena, *, seed: int) -> dict[s
         "event": np.array(rows["event"], np.int8),
         "goal": np.array(rows["goal"], np.float64),
         "held_rad": np.array(rows["held_rad"], np.float64),
+        **noise,
     }
     for name in READING_FIELDS:
         inputs[name] = np.array([getattr(reading, name) for reading in readings])
-    return {**inputs, **replay(Controller(bundle, spec, adaptation=adaptation), inputs)}
+    replayer = golden_controller(bundle, arena.spec, RecordedNoise(inputs))
+    return {**inputs, **replay(replayer, inputs)}
 
 
 def _timeline(episode_length: int) -> Iterator[tuple[int, int]]:

@@ -11,7 +11,7 @@ import onnx
 import torch
 from torch import nn
 
-from sim2real.runtime.graphs import Signature
+from sim2real.runtime.kinds.kind import Signature
 
 OPSET = 20
 """the operator set that torch's exporter writes by itself; ONNX Runtime knows it since 1.17"""
@@ -22,7 +22,7 @@ def to_onnx(module: nn.Module, signature: Signature) -> bytes:
 
     Tensors have a leading axis of 1 and no free dimension: a robot is one robot.
 
-    Raises `ValueError` when the exported graph has others.
+    Raises `ValueError` when the exported graph has others, or GRUs that compute something else.
     """
     module = module.eval().cpu()
     inputs = tuple(torch.zeros(tensor.shape) for tensor in signature.inputs)
@@ -42,6 +42,7 @@ def to_onnx(module: nn.Module, signature: Signature) -> bytes:
     onnx.checker.check_model(model, full_check=True)
     _require_shapes("inputs", model.graph.input, signature)
     _require_shapes("outputs", model.graph.output, signature)
+    require_torch_gru(model.graph)
     content: bytes = model.SerializeToString(deterministic=True)
     return content
 
@@ -65,6 +66,21 @@ def _require_shapes(kind: str, found: Sequence[onnx.ValueInfoProto], signature: 
     wanted = [(tensor.name, tensor.shape) for tensor in expected]
     if shapes != wanted:
         raise ValueError(f"the graph has {kind} {shapes}, expected {wanted}")
+
+
+def require_torch_gru(graph: onnx.GraphProto) -> None:
+    """Raise `ValueError` for a GRU that applies its reset gate before the hidden state's weights.
+
+    Torch multiplies first (`linear_before_reset` 1), ONNX's default is the other way round, and
+    exporters of torch have written the default without a word. With a hidden state of zero the two
+    are equal.
+    """
+    for node in graph.node:
+        if node.op_type == "GRU":
+            given = {attribute.name: attribute.i for attribute in node.attribute}
+            if given.get("linear_before_reset", 0) != 1:
+                expected = "linear_before_reset 1, as torch computes it"
+                raise ValueError(f"GRU {node.name}: found 0, expected {expected}")
 
 
 def _shape(item: onnx.ValueInfoProto) -> tuple[int, ...]:

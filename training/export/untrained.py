@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -14,7 +13,10 @@ from sim2real.contract.context import ContextLayout
 from sim2real.contract.manifest import Provenance
 from sim2real.contract.normalizer import FrozenNormalizer
 from sim2real.runtime.bundle import write_bundle
-from training.algorithms.learner import ExportParts
+from sim2real.runtime.kinds.kind import Role, Settings, Signature, Sizes
+from sim2real.runtime.kinds.registry import REHEARSED, kind_of
+from sim2real.runtime.noise import ACTION_NOISE, CELL_NOISE
+from training.algorithms.learner import Deployed
 from training.export.make_bundle import Draft, Origin, make_draft
 from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES
@@ -24,60 +26,94 @@ from training.parts.policies import TanhGaussianPolicy
 from training.tasks.task_set import draw_task_set
 from training.worlds.claw import ClawScene
 
-Kind = Literal["none", "gaussian_belief", "recurrent_belief"]
+_LOG_STD = -2.0
+"""of actions where a policy explores by noise: so little that no hand is stopped for it"""
 
 
 def untrained_parts(
     scene: ClawScene,
     *,
-    kind: Kind = "gaussian_belief",
+    settings: Settings = REHEARSED,
     hidden_sizes: Sequence[int] = (300, 300, 300),
     encoder_hidden_sizes: Sequence[int] = (200, 200, 200),
-    latent_size: int = 5,
-    hidden_size: int = 64,
     action_scale: float = 300.0,
     seed: int = 0,
-) -> ExportParts:
-    """What a learner that has learnt nothing would export; the defaults have PEARL's sizes.
+) -> Deployed:
+    """What a learner that has learnt nothing would deploy; the defaults have PEARL's sizes.
 
     Learners begin with tiny actions, which would show nothing: `action_scale` makes them larger.
     """
-    generator, rng = torch.Generator().manual_seed(seed), np.random.default_rng(seed)
+    kind, rng = kind_of(settings), np.random.default_rng(seed)
     size, action_size = scene.observation_size, scene.action_size
-    normalizer = _normalizer(size, rng)
     layout = ContextLayout(
         observation_size=size,
         action_size=action_size,
         uses_next_observation=True,
-        marks_episode_end=kind == "recurrent_belief",
+        marks_episode_end="recurrent" in kind.signatures(settings, Sizes(size, action_size, 0)),
     )
-    condition_size = {"none": 0, "gaussian_belief": latent_size, "recurrent_belief": hidden_size}
-    policy = TanhGaussianPolicy(
-        size + condition_size[kind], hidden_sizes, action_size, generator=generator
-    )
-    with torch.no_grad():
-        *_, weight, _bias = policy.network.layers.parameters()
-        weight.mul_(action_scale)
-    modules: dict[str, nn.Module] = {"policy": DeployedPolicy(normalizer, policy)}
-    if kind == "gaussian_belief":
-        encoder = ContextEncoder(
-            layout.size, encoder_hidden_sizes, latent_size, generator=generator
-        )
-        modules["encoder"] = DeployedEncoder(normalizer, layout, encoder)
-    elif kind == "recurrent_belief":
-        cell = RecurrentBelief(layout.size, hidden_size, generator=generator)
-        modules["recurrent"] = DeployedCell(normalizer, layout, cell)
-    return ExportParts(
-        adaptation=kind,
-        modules=modules,
+    normalizer = _normalizer(size, rng)
+    make = _Networks(normalizer, layout, hidden_sizes, encoder_hidden_sizes, action_scale, seed)
+    wanted = kind.signatures(settings, Sizes(size, action_size, layout.size))
+    return Deployed(
+        settings=settings,
+        modules={role: make.role(role, signature) for role, signature in wanted.items()},
         normalizer=normalizer,
         observation_size=size,
         action_size=action_size,
-        context_layout=None if kind == "none" else layout,
-        latent_size=latent_size if kind == "gaussian_belief" else 0,
-        hidden_size=hidden_size if kind == "recurrent_belief" else 0,
-        num_exploration_episodes=1 if kind == "gaussian_belief" else 0,
+        context_layout=layout if kind.needs_context else None,
     )
+
+
+class _Networks:
+    """Random networks with the inputs and outputs of a signature, role by role."""
+
+    def __init__(
+        self,
+        normalizer: FrozenNormalizer,
+        layout: ContextLayout,
+        hidden_sizes: Sequence[int],
+        encoder_hidden_sizes: Sequence[int],
+        action_scale: float,
+        seed: int,
+    ) -> None:
+        self._normalizer, self._layout, self._scale = normalizer, layout, action_scale
+        self._hidden_sizes, self._encoder_sizes = hidden_sizes, encoder_hidden_sizes
+        self._generator = torch.Generator().manual_seed(seed)
+
+    def role(self, role: Role, signature: Signature) -> nn.Module:
+        """The module that is exported as this role."""
+        inputs = {tensor.name: tensor.shape[-1] for tensor in signature.inputs}
+        outputs = {tensor.name: tensor.shape[-1] for tensor in signature.outputs}
+        make = {"policy": self._policy, "encoder": self._encoder, "recurrent": self._cell}[role]
+        return make(inputs, outputs)
+
+    def _policy(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:
+        seen = sum(size for name, size in inputs.items() if name != ACTION_NOISE)
+        policy = TanhGaussianPolicy(
+            seen, self._hidden_sizes, outputs["action"], generator=self._generator
+        )
+        with torch.no_grad():
+            *_, weight, bias = policy.network.layers.parameters()
+            weight[: policy.action_size].mul_(self._scale)  # the means; what follows is log std
+            bias[policy.action_size :] = _LOG_STD
+        return DeployedPolicy(self._normalizer, policy, takes_noise=ACTION_NOISE in inputs)
+
+    def _encoder(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:
+        encoder = ContextEncoder(
+            inputs["context_row"], self._encoder_sizes, outputs["mean"], generator=self._generator
+        )
+        return DeployedEncoder(self._normalizer, self._layout, encoder)
+
+    def _cell(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:
+        hidden, noise = inputs["hidden"], inputs.get(CELL_NOISE, 0)
+        cell = RecurrentBelief(inputs["context_row"] + noise, hidden, generator=self._generator)
+        read_out = None
+        if "mean" in outputs:
+            read_out = nn.Linear(hidden, 2 * outputs["mean"])
+            with torch.no_grad():
+                for parameter in read_out.parameters():
+                    parameter.uniform_(-1.0, 1.0, generator=self._generator)
+        return DeployedCell(self._normalizer, self._layout, cell, read_out)
 
 
 def _normalizer(size: int, rng: np.random.Generator) -> FrozenNormalizer:
@@ -89,7 +125,7 @@ def _normalizer(size: int, rng: np.random.Generator) -> FrozenNormalizer:
 
 
 def untrained_draft(
-    parts: ExportParts,
+    deployed: Deployed,
     family_name: str = "valve_turn",
     *,
     num_tasks: int = 2,
@@ -110,10 +146,10 @@ def untrained_draft(
         packages={},
     )
     scene = family.scene if scene is None else scene
-    return make_draft(parts, scene, task_set, Origin(name=family_name, provenance=provenance))
+    return make_draft(deployed, scene, task_set, Origin(name=family_name, provenance=provenance))
 
 
-def write_untrained_bundle(folder: Path, parts: ExportParts, family: str = "valve_turn") -> str:
+def write_untrained_bundle(folder: Path, deployed: Deployed, family: str = "valve_turn") -> str:
     """Write such a bundle; its digest."""
-    draft = untrained_draft(parts, family)
+    draft = untrained_draft(deployed, family)
     return write_bundle(folder, draft.manifest, draft.files)

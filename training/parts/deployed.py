@@ -29,25 +29,36 @@ class _Normalize(nn.Module):
         return ((observation - self.mean) / self.std).clamp(-self.clip, self.clip)
 
 
-class Deterministic(Protocol):
-    """A policy that knows its most likely action."""
+class Explores(Protocol):
+    """A policy that knows its most likely action, and how it explores around it."""
 
-    def mode(self, rows: Tensor) -> Tensor: ...
+    def mode(self, rows: Tensor) -> Tensor:
+        """(B, A) the most likely action."""
+
+    def perturbed(self, rows: Tensor, noise: Tensor) -> Tensor:
+        """(B, A) the action that standard normal `noise` (B, A) makes of it; the mode for zeros."""
 
 
 class DeployedPolicy(nn.Module):
-    """Observation (B, O) and, where there is one, condition (B, ·) to action (B, A) in [-1, 1]."""
+    """Observation (B, O) and, where there are some, conditions (B, ·) to action (B, A).
 
-    def __init__(self, normalizer: FrozenNormalizer, policy: nn.Module) -> None:
-        """`policy` is a `Deterministic` module that takes both side by side."""
+    The action lies in [-1, 1]; with noise, which is the last input, a policy without a tanh at its
+    end may leave that, and the action map clips as training's worlds do.
+    """
+
+    def __init__(
+        self, normalizer: FrozenNormalizer, policy: nn.Module, *, takes_noise: bool = False
+    ) -> None:
+        """`policy` is an `Explores` module that takes observation and conditions side by side."""
         super().__init__()
-        self.normalize = _Normalize(normalizer)
+        self.normalize, self.takes_noise = _Normalize(normalizer), takes_noise
         self.policy = policy
 
-    def forward(self, observation: Tensor, *condition: Tensor) -> Tensor:
-        rows = torch.cat([self.normalize(observation), *condition], dim=-1)
-        mode: Deterministic = self.policy  # type: ignore[assignment]
-        return mode.mode(rows)
+    def forward(self, observation: Tensor, *others: Tensor) -> Tensor:
+        conditions, noise = (others[:-1], others[-1:]) if self.takes_noise else (others, ())
+        rows = torch.cat([self.normalize(observation), *conditions], dim=-1)
+        policy: Explores = self.policy  # type: ignore[assignment]
+        return policy.perturbed(rows, *noise) if noise else policy.mode(rows)
 
 
 class DeployedEncoder(nn.Module):
@@ -66,14 +77,29 @@ class DeployedEncoder(nn.Module):
 
 
 class DeployedCell(nn.Module):
-    """Context row (B, C) and hidden (B, H) to the next hidden (B, H)."""
+    """Context row (B, C) and hidden (B, H) to the next hidden (B, H).
+
+    Noise, where the cell takes some, enters beside the context row; a read-out gives mean and
+    log-variance, (B, D) each, of the next hidden.
+    """
 
     def __init__(
-        self, normalizer: FrozenNormalizer, layout: ContextLayout, cell: RecurrentBelief
+        self,
+        normalizer: FrozenNormalizer,
+        layout: ContextLayout,
+        cell: RecurrentBelief,
+        read_out: nn.Module | None = None,
     ) -> None:
+        """`read_out` maps hidden (B, H) to mean and log-variance side by side, (B, 2 D)."""
         super().__init__()
         self.normalize = _Normalize(normalizer)
-        self.layout, self.cell = layout, cell
+        self.layout, self.cell, self.read_out = layout, cell, read_out
 
-    def forward(self, context_row: Tensor, hidden: Tensor) -> Tensor:
-        return self.cell.step(normalize_rows(context_row, self.layout, self.normalize), hidden)
+    def forward(
+        self, context_row: Tensor, hidden: Tensor, *noise: Tensor
+    ) -> Tensor | tuple[Tensor, ...]:
+        rows = normalize_rows(context_row, self.layout, self.normalize)
+        hidden = self.cell.step(torch.cat([rows, *noise], dim=-1) if noise else rows, hidden)
+        if self.read_out is None:
+            return hidden
+        return hidden, *self.read_out(hidden).chunk(2, dim=-1)

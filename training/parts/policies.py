@@ -77,6 +77,11 @@ class TanhGaussianPolicy(nn.Module):
         """(..., A) the deterministic action: tanh of the mean."""
         return torch.tanh(self(rows).mean)
 
+    def perturbed(self, rows: Tensor, noise: Tensor) -> Tensor:
+        """(..., A) the action that standard normal noise (..., A) makes; the mode for zeros."""
+        distribution = self(rows)
+        return torch.tanh(distribution.mean + distribution.log_std.exp() * noise)
+
 
 class DiagonalGaussianPolicy(nn.Module):
     """(..., I) to a Gaussian over actions whose deviation does not depend on the input."""
@@ -119,6 +124,11 @@ class DiagonalGaussianPolicy(nn.Module):
         """(..., A) the deterministic action: the mean."""
         mean: Tensor = self.network(rows)
         return torch.tanh(mean) if self.bounds_mean else mean
+
+    def perturbed(self, rows: Tensor, noise: Tensor) -> Tensor:
+        """(..., A) the action that standard normal noise (..., A) makes; the mode for zeros."""
+        distribution: DiagonalGaussian = self(rows)
+        return distribution.mean + distribution.log_std.exp() * noise
 
 
 class CategoricalPolicy(nn.Module):

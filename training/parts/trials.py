@@ -15,7 +15,7 @@ from sim2real.contract.transition import Transition
 from training.parts.actor import Actor, Drawn
 from training.parts.running_stats import RunningStats
 from training.tasks.task import Task
-from training.worlds.vector_world import Bool, Float, StepResult, VectorWorld
+from training.worlds.vector_world import Bool, Float, VectorWorld
 
 
 class Trials(NamedTuple):
@@ -152,7 +152,7 @@ def collect_trials(
             actor.begin_episode(starts)
         drawn = actor.act(observation)
         result = world.step(drawn.action)
-        transition = _transition(observation, result)
+        transition = result.transition(observation)
         actor.observe(transition, result.sparse_reward, running)
         steps.append(
             _Recorded(drawn, transition, result.sparse_reward, starts, running, episode.copy())
@@ -162,17 +162,6 @@ def collect_trials(
         starts = ended & (episode < num_episodes)
         observation = result.observation
     return _stacked(steps, device, context_layout, uses_sparse_context=uses_sparse_context)
-
-
-def _transition(observation: Float, result: StepResult) -> Transition:
-    return Transition(
-        observation=observation,
-        action=result.applied_action,
-        reward=result.reward,
-        next_observation=result.final_observation,
-        terminated=result.terminated,
-        truncated=result.truncated,
-    )
 
 
 def _stacked(

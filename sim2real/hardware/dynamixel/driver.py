@@ -29,7 +29,7 @@ from sim2real.hardware.dynamixel.measurement import Measurement
 from sim2real.hardware.dynamixel.object_servo import ObjectServo, TurnConfig
 from sim2real.hardware.dynamixel.port import Port, SerialPort, require_low_latency
 from sim2real.hardware.dynamixel.servo_group import ServoGroup
-from sim2real.hardware.robot import Health, Phase, RobotFault
+from sim2real.hardware.robot import Health, Phase, Recovery, RobotFault, Turning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +107,18 @@ class DynamixelRobot:
         if self._group is None or self.phase is Phase.SILENT:
             raise RobotFault("not_connected", f"the robot is {self.phase.value}")
         return self._group
+
+    @property
+    def placing(self) -> None:
+        return None
+
+    @property
+    def recovery(self) -> Recovery:
+        return self
+
+    @property
+    def turning(self) -> Turning | None:
+        return self if self.spec.objects else None
 
     @property
     def faults(self) -> Counter[str]:
@@ -247,6 +259,10 @@ class DynamixelRobot:
         return ObjectServo(
             self, self.servos, frame, clock_ns=self._clock_ns, sleep=self._sleep, config=config
         )
+
+    def turn_at(self, speed_rad_s: float) -> ObjectServo:
+        """The same at this speed: whoever waits for it sees to tolerance and time."""
+        return self.object_servo(TurnConfig(speed_rad_s=speed_rad_s))
 
     def quarantine(self) -> None:
         """Nothing is sent until `close`: traffic to others might feed a lost servo's watchdog."""

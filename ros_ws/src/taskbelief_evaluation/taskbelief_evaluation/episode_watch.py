@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from sim2real.evaluation.records import BeliefSummary
 from sim2real.evaluation.session import Tally
 from sim2real.evaluation.tally import TallyKeeper
+from sim2real.runtime.kinds.kind import BeliefSummary
 from taskbelief_evaluation.tap import decoded
 
 REASON_S = 0.5

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from sim2real.evaluation.session import EpisodeFault, EpisodePlan, Tally
-from sim2real.runtime.adaptation import Memory
 from sim2real.runtime.bundle import Bundle
+from sim2real.runtime.kinds.kind import Memory
 from sim2real.runtime.policy_runner import EpisodeOutcome, TrialLabels
 from taskbelief_evaluation.calls import POLL_S, Caller, CallFailed
 from taskbelief_evaluation.episode_watch import EpisodeWatch

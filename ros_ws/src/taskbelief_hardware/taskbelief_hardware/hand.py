@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,11 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from std_srvs.srv import Trigger
 from taskbelief_interfaces.srv import PlaceHand, RecoverServos
 
-from sim2real.contract.joint_io import Command, Reading
+from sim2real.contract.joint_io import Command
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.hardware.placing import HandPlacer, load_reset_config
 from sim2real.hardware.registry import RobotPlace, open_robot
-from sim2real.hardware.robot import Health, RobotFault
+from sim2real.hardware.robot import Health, Placing, RobotFault
 from sim2real.recording.messages import diagnostics_message
 from sim2real.runtime.control_loop import Answer, ControlLoop, ControlTick, LoopStopped
 from sim2real.runtime.diagnosis import HandDiagnosis, Level, Status
@@ -65,14 +65,6 @@ class Commander(Protocol):
     @property
     def refusals(self) -> Mapping[str, int]:
         """Commands by what became of them; empty where none is refused."""
-
-
-class _Placeable(Protocol):
-    """A simulated robot. Not imported, since that needs MuJoCo."""
-
-    def read(self) -> Reading: ...
-
-    def place(self, joint_rad: Joints, valve_rad: float, rng: np.random.Generator) -> None: ...
 
 
 def robot_spec(parameters: Mapping[str, Value]) -> RobotSpec:
@@ -263,8 +255,9 @@ class Hand:
             loop = self._idle_loop()
             joint_rad = np.array(request.joint_rad, np.float64)
             object_rad = request.object_rad if request.moves_object else None
-            if hasattr(loop.robot, "place"):
-                reached = self._put(loop, cast(_Placeable, loop.robot), joint_rad, object_rad)
+            placing = loop.robot.placing
+            if placing is not None:
+                reached = self._put(loop, placing, joint_rad, object_rad)
             else:
                 reached = self._placer.place(loop, joint_rad, object_rad).object_rad
             response.joint_rad, response.object_rad = joint_rad.tolist(), reached
@@ -275,7 +268,7 @@ class Hand:
     def _put(
         self,
         loop: ControlLoop,
-        robot: _Placeable,
+        placing: Placing,
         joint_rad: Joints,
         object_rad: float | None,
     ) -> float:
@@ -284,9 +277,9 @@ class Hand:
             raise RobotFault("bad_goal", f"not {len(self._spec.joints)} finite angles")
 
         def put() -> float:
-            before = float(robot.read().object_position_rad)
+            before = float(loop.robot.read().object_position_rad)
             angle = before if object_rad is None else object_rad
-            robot.place(joint_rad, angle, np.random.default_rng(0))
+            placing.place(joint_rad, angle, np.random.default_rng(0))
             return angle
 
         return loop.call(put)

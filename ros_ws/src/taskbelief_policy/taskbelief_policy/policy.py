@@ -36,10 +36,10 @@ from sim2real.recording.messages import (
 )
 from sim2real.recording.received import goal_of, memory_of
 from sim2real.recording.ros_message import fill
-from sim2real.runtime.adaptation import Memory
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.diagnosis import Level, Status, policy_statuses
 from sim2real.runtime.hand_state import HandState
+from sim2real.runtime.kinds.kind import Memory
 from sim2real.runtime.pacing import Histogram
 from sim2real.runtime.policy_runner import (
     EpisodeOutcome,

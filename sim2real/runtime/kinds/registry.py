@@ -1,0 +1,82 @@
+"""All kinds of adaptation, and what is asked about the one that a manifest or its settings name."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
+
+from sim2real.contract.errors import BadInput
+from sim2real.contract.manifest import Adaptation as AdaptationRecord
+from sim2real.contract.manifest import Manifest
+from sim2real.contract.strict import build
+from sim2real.runtime.kinds import gaussian_belief, none, recurrent_belief
+from sim2real.runtime.kinds.kind import BeliefSummary, Kind, Role, Settings, Signature, Sizes
+
+S = TypeVar("S", bound=Settings)
+
+KINDS: Mapping[str, Kind[Any]] = {
+    kind.name: kind for kind in (none.KIND, gaussian_belief.KIND, recurrent_belief.KIND)
+}
+"""by the manifest's `adaptation.kind`"""
+REHEARSED: Settings = gaussian_belief.KIND.examples[0]
+"""what is measured and rehearsed where nothing has been trained"""
+
+
+def kind_of(settings: Settings) -> Kind[Any]:
+    """The kind that has such settings."""
+    return next(kind for kind in KINDS.values() if isinstance(settings, kind.settings_type))
+
+
+def record_of(settings: Settings) -> AdaptationRecord:
+    """As a manifest holds them."""
+    plain = json.loads(json.dumps(dataclasses.asdict(settings)))  # type: ignore[call-overload]
+    return AdaptationRecord(kind=kind_of(settings).name, settings=plain)
+
+
+def settings_of(record: AdaptationRecord, where: str) -> Settings:
+    """The settings in a manifest; `where` names its file.
+
+    Raises `BadInput` for a kind that no controller serves, and for settings that do not fit it.
+    """
+    if record.kind not in KINDS:
+        expected = f"one of {', '.join(KINDS)}"
+        raise BadInput(where, "adaptation.kind", found=record.kind, expected=expected)
+    settings: Settings = build(
+        KINDS[record.kind].settings_type, dict(record.settings), where, "adaptation.settings"
+    )
+    return settings
+
+
+def with_settings(settings: S, assignments: Sequence[str], where: str, field: str) -> S:
+    """The same with NAME=VALUE assignments; values are JSON, or text where they are not.
+
+    Raises `BadInput` naming `where` and `field` for what is no assignment or does not fit.
+    """
+    plain = dict(record_of(settings).settings)
+    for assignment in assignments:
+        name, equals, text = assignment.partition("=")
+        if not equals:
+            raise BadInput(where, field, found=assignment, expected="NAME=VALUE")
+        try:
+            plain[name] = json.loads(text)
+        except json.JSONDecodeError:
+            plain[name] = text
+    return build(type(settings), plain, where, field)
+
+
+def signatures(manifest: Manifest, settings: Settings) -> Mapping[Role, Signature]:
+    """The graphs that a bundle of this manifest holds."""
+    sizes = Sizes(
+        observation=manifest.observation.layout.size,
+        action=manifest.action.size,
+        context=0 if manifest.context is None else manifest.context.layout.size,
+    )
+    return kind_of(settings).signatures(settings, sizes)
+
+
+def belief_of(memory: Mapping[str, Sequence[float]]) -> BeliefSummary | None:
+    """The belief in a memory of whatever kind; None where what is remembered is no Gaussian."""
+    found = (kind.belief_of(memory) for kind in KINDS.values())
+    return next((belief for belief in found if belief is not None), None)
