@@ -10,6 +10,8 @@ from training.algorithms import pearl, rl2, sac
 ALGORITHMS: Mapping[str, type[Any]] = {
     "pearl": pearl.Pearl,
     "rl2": rl2.Rl2,
+    "e_rl2": rl2.ERl2,
+    "rl2_hypernetwork": rl2.Rl2Hypernetwork,
     "sac": sac.Sac,
 }
 """classes that fulfil `training.algorithms.learner.Learner`"""
