@@ -24,6 +24,7 @@ CHOICES = pytest.mark.parametrize("family", [BernoulliBanditFamily(), GridworldF
 class CostlyLookWorld:
     """Episodes of one step: choose an arm, or look, which costs 1 and shows which arm is right.
 
+    Looking costs 1 on average, and how much exactly is what it shows.
     In the first episode arms pay nothing and show nothing; later the right one pays 0.8, the wrong
     one costs as much.
     """
@@ -42,7 +43,7 @@ class CostlyLookWorld:
     def step(self, action: np.ndarray) -> StepResult:
         choice, applied = choice_made(action, (self.num_worlds, 3))
         paid = 0.8 * (self.episode > 0) * self.arm * np.where(choice == 1, 1.0, -1.0)
-        reward = np.where(choice == 0, -1.0 + 0.1 * self.arm, paid).astype(np.float32)
+        reward = np.where(choice == 0, -1.0 + 0.7 * self.arm, paid).astype(np.float32)
         self.episode += 1
         nothing = np.zeros(self.num_worlds, bool)
         return StepResult(
@@ -121,7 +122,8 @@ def test_e3_where_looking_costs_more_than_it_pays_only_free_episodes_look() -> N
             num_trials=64,
             learning_rate=2e-2,
             final_learning_rate=2e-2,
-            entropy_weight=0.01,
+            hidden_size=16,
+            entropy_weight=0.02,
             discount=1.0,
         )
         for _ in range(40):

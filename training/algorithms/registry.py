@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from training.algorithms import pearl, rl2, sac
+from training.algorithms import pearl, rl2, sac, task_inference, varibad
 
 ALGORITHMS: Mapping[str, type[Any]] = {
     "pearl": pearl.Pearl,
@@ -13,5 +13,7 @@ ALGORITHMS: Mapping[str, type[Any]] = {
     "e_rl2": rl2.ERl2,
     "rl2_hypernetwork": rl2.Rl2Hypernetwork,
     "sac": sac.Sac,
+    "task_inference": task_inference.TaskInference,
+    "varibad": varibad.VariBad,
 }
 """classes that fulfil `training.algorithms.learner.Learner`"""

@@ -12,6 +12,7 @@ from typing import Any
 
 from sim2real.contract.errors import BadInput
 from training.parts.checked import expectation, hints_of, read_setting
+from training.recipes.beliefs import BELIEF_RECIPES
 from training.recipes.claw import CLAW_RECIPES
 from training.recipes.locomotion import LOCOMOTION_RECIPES
 from training.recipes.paper import PAPER_RECIPES
@@ -26,6 +27,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     **CLAW_RECIPES,
     **LOCOMOTION_RECIPES,
     **PAPER_RECIPES,
+    **BELIEF_RECIPES,
 }
 
 
