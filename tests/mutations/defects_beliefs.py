@@ -7,6 +7,9 @@ from tests.mutations.defects import Defect
 _WORLDS = "tests/worlds/test_worlds_of_choices.py"
 _FORMS = "tests/algorithms/test_rl2_forms.py"
 _HYPER = "tests/parts/test_hypernetwork.py"
+_VARIBAD, _INFERENCE = (f"tests/algorithms/test_{n}.py" for n in ("varibad", "task_inference"))
+_BELIEF_POLICY, _ELBO = "training/algorithms/belief_policy.py", "training/parts/elbo.py"
+_LEARNER, _TOLD = (f"training/algorithms/{n}.py" for n in ("varibad", "task_inference"))
 _PPO, _HYPERNETWORK = "training/parts/trial_ppo.py", "training/parts/hypernetwork.py"
 
 DEFECTS = (
@@ -104,5 +107,144 @@ DEFECTS = (
             f"{_HYPER}::"
             "test_h2_the_condition_can_be_learnt_from_at_once_though_its_weights_are_zero",
         ),
+    ),
+    Defect(
+        "V1",
+        "a new trial goes on with the belief of the one before",
+        "training/parts/recurrent_actor.py",
+        "        device = self._evidence.statistics.device\n",
+        "        device = self._evidence.statistics.device\n"
+        '        if seed == 0 and hasattr(self, "hidden"):\n'
+        "            return\n",
+        (
+            f"{_VARIBAD}::test_v1_the_belief_at_a_trials_start_is_the_learnt_first_one_whatever_"
+            "came_before",
+        ),
+    ),
+    Defect(
+        "V1",
+        "learning sees beliefs a step late",
+        _BELIEF_POLICY,
+        "self.encoder.beliefs(trials.context[:-1])",
+        "self.encoder.beliefs(trials.context)[1:]",
+        (f"{_VARIBAD}::test_v1_acting_and_learning_see_the_same_beliefs",),
+    ),
+    Defect(
+        "V2",
+        "a belief explains the past alone",
+        _LEARNER,
+        "        explained = over_beliefs(",
+        "        error = error * (decoded.place[None] < moments.place[:, None])\n"
+        "        explained = over_beliefs(",
+        (f"{_VARIBAD}::test_v2_the_first_belief_has_to_explain_rewards_still_to_come",),
+    ),
+    Defect(
+        "V3",
+        "losses are summed over trials",
+        _ELBO,
+        "(values * beliefs.weight).sum(0).mean()",
+        "(values * beliefs.weight).sum(0).sum()",
+        (
+            "tests/parts/test_elbo.py::test_v3_a_batch_seen_twice_has_the_same_loss",
+            f"{_VARIBAD}::test_v3_trials_seen_twice_have_the_same_loss",
+        ),
+    ),
+    Defect(
+        "V4",
+        "every belief is measured from the standard normal",
+        _ELBO,
+        "belief.mean[:-1]]),",
+        "0.0 * belief.mean[:-1]]),",
+        ("tests/parts/test_elbo.py::test_v4_every_belief_is_measured_from_the_one_before_it",),
+    ),
+    Defect(
+        "V4",
+        "the first belief is free",
+        _ELBO,
+        "torch.zeros_like(belief.mean[:1]), ",
+        "belief.mean[:1], ",
+        (
+            "tests/parts/test_elbo.py::test_v4_the_first_belief_is_measured_from_the_standard_normal",
+        ),
+    ),
+    Defect(
+        "V5",
+        "what the policy learns reaches the belief",
+        _BELIEF_POLICY,
+        "    @torch.no_grad()\n    def with_beliefs",
+        "    def with_beliefs",
+        (f"{_VARIBAD}::test_v5_what_the_policy_learns_does_not_reach_the_belief",),
+    ),
+    Defect(
+        "I1",
+        "what the policy learns reaches the belief",
+        _BELIEF_POLICY,
+        "    @torch.no_grad()\n    def with_beliefs",
+        "    def with_beliefs",
+        (f"{_INFERENCE}::test_i1_what_the_policy_learns_does_not_reach_the_belief",),
+    ),
+    Defect(
+        "V6",
+        "whether a step paid does not reach the decoder",
+        _ELBO,
+        "paid = (steps.reward > 0).float()",
+        "paid = (steps.reward > 2).float()",
+        (f"{_VARIBAD}::test_v6_what_was_visited_and_did_not_pay_is_decoded_as_unpaid",),
+    ),
+    Defect(
+        "V7",
+        "the divergence outweighs what is explained",
+        _LEARNER,
+        "explained + config.kl_weight * divergence",
+        "explained + 100.0 * divergence",
+        (f"{_VARIBAD}::test_v7_decoded_posterior_is_close_to_bayes",),
+    ),
+    Defect(
+        "I2",
+        "labels are those of another trial",
+        _TOLD,
+        "np.stack([task_vector(self.family, task) for task in collected.tasks])",
+        "np.stack([task_vector(self.family, task) for task in collected.tasks[::-1]])",
+        (
+            f"{_INFERENCE}::test_i2_the_error_of_the_belief_falls_with_evidence",
+            f"{_INFERENCE}::test_labels_are_those_of_the_trials_task_and_padding_weighs_nothing",
+        ),
+    ),
+    Defect(
+        "I3",
+        "what is known without evidence is not judged",
+        _TOLD,
+        "counts = (moment <= batch.length).float()",
+        "counts = ((moment <= batch.length) & (moment > 0)).float()",
+        (f"{_INFERENCE}::test_i3_without_evidence_the_belief_is_no_worse_than_the_prior",),
+    ),
+    Defect(
+        "I4",
+        "the policy is shown the truth",
+        _TOLD,
+        "return self.on_belief.make_actor(tasks, is_deterministic=is_deterministic)",
+        "actor = self.on_belief.make_actor(tasks, is_deterministic=is_deterministic)\n"
+        "        told = np.stack([task_vector(self.family, task) for task in tasks])\n"
+        "        truth = torch.from_numpy(told)\n"
+        "        actor._read_out = lambda _: torch.cat([truth, truth], -1)\n"
+        "        return actor",
+        (f"{_INFERENCE}::test_i4_the_truth_is_in_nothing_that_acts",),
+    ),
+    Defect(
+        "I5",
+        "the belief is taught by squared errors alone",
+        _TOLD,
+        'surprise = -belief.log_density(batch.others["truth"][0])  # (T + 1, B)',
+        'surprise = (belief.mean - batch.others["truth"][0]).square().sum(-1)',
+        (f"{_INFERENCE}::test_i5_the_belief_is_as_wide_as_it_is_wrong",),
+    ),
+    Defect(
+        "I7",
+        "variances are half of what errors are",
+        _TOLD,
+        'surprise = -belief.log_density(batch.others["truth"][0])  # (T + 1, B)',
+        "wider = belief._replace(log_std=belief.log_std + 0.35)\n"
+        '        surprise = -wider.log_density(batch.others["truth"][0])',
+        (f"{_INFERENCE}::test_i7_a_parameter_that_shows_in_nothing_keeps_the_width_of_the_prior",),
     ),
 )

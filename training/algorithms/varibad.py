@@ -49,6 +49,8 @@ class VariBadConfig(BeliefPolicySettings):
     """steps of a trial, drawn anew, that they are judged by; 0: all"""
     has_binary_rewards: bool = False
     """a step is paid or not: the decoder says how likely; otherwise how much"""
+    pays_for_outcome: bool = False
+    """what a step is paid depends on where it ended alone: the decoder is shown no more"""
 
     @classmethod
     def smallest(cls) -> Self:
@@ -89,6 +91,7 @@ class VariBad:
             action_size=self.layout.action_size,
             hidden_sizes=config.decoder_hidden_sizes,
             has_binary_rewards=config.has_binary_rewards,
+            pays_for_outcome=config.pays_for_outcome,
             decodes_state=dynamics_vary(setup.family),
             generator=self.state.initial,
         ).to(setup.device)

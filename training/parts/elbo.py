@@ -81,14 +81,19 @@ class Decoder(nn.Module):
         action_size: int,
         hidden_sizes: tuple[int, ...],
         has_binary_rewards: bool,
+        pays_for_outcome: bool,
         decodes_state: bool,
         generator: torch.Generator,
     ) -> None:
-        """Binary rewards are told apart by their sign: paid or not paid."""
+        """Binary rewards are told apart by their sign: paid or not paid.
+
+        With `pays_for_outcome` the reward decoder sees where a step ended and no more.
+        """
         super().__init__()
-        self.has_binary_rewards = has_binary_rewards
+        self.has_binary_rewards, self.pays_for_outcome = has_binary_rewards, pays_for_outcome
         size = latent_size + observation_size + action_size
-        self.reward = Mlp(size + observation_size, hidden_sizes, 1, generator=generator)
+        reward_size = latent_size if pays_for_outcome else size
+        self.reward = Mlp(reward_size + observation_size, hidden_sizes, 1, generator=generator)
         self.state = (
             Mlp(size, hidden_sizes, observation_size, generator=generator)
             if decodes_state
@@ -97,8 +102,9 @@ class Decoder(nn.Module):
 
     def predicted_reward(self, latent: Tensor, steps: Steps) -> Tensor:
         """(...) of latents (..., L) and steps (..., ·): expected, or the logit of being paid."""
-        rows = [latent, steps.observation, steps.action, steps.next_observation]
-        predicted: Tensor = self.reward(torch.cat(rows, dim=-1)).squeeze(-1)
+        before = [] if self.pays_for_outcome else [steps.observation, steps.action]
+        rows = torch.cat([latent, *before, steps.next_observation], dim=-1)
+        predicted: Tensor = self.reward(rows).squeeze(-1)
         return predicted
 
     def error(self, latent: Tensor, steps: Steps) -> Tensor:

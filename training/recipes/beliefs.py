@@ -63,6 +63,7 @@ _PROBLEMS: Mapping[str, _Problem] = {
         },
         varibad={
             "has_binary_rewards": True,
+            "pays_for_outcome": True,
             "kl_weight": 0.01,
             "decoder_hidden_sizes": (32, 32),
         },
@@ -70,12 +71,12 @@ _PROBLEMS: Mapping[str, _Problem] = {
     "point_robot": _Problem(
         run={"num_train_tasks": 200, "num_iterations": 400, "evaluation_interval": 25},
         settings={"reward_scale": 0.1},
-        varibad={"kl_weight": 0.01},
+        varibad={"kl_weight": 0.01, "pays_for_outcome": True},
     ),
     "sparse_point_robot": _Problem(
         run={"num_trial_episodes": 10, "num_iterations": 400, "evaluation_interval": 25},
         settings={"uses_sparse_context": True, "num_trials": 128, "entropy_weight": 0.01},
-        varibad={"kl_weight": 0.01},
+        varibad={"kl_weight": 0.01, "pays_for_outcome": True},
     ),
     "valve_turn": _Problem(
         run={"num_train_tasks": 160, "num_iterations": 400, "evaluation_interval": 50},
