@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from training.algorithms import pearl, rl2, sac, task_inference, varibad
+from training.algorithms import pearl, recurrent_sac, rl2, sac, task_inference, varibad
 
 ALGORITHMS: Mapping[str, type[Any]] = {
     "pearl": pearl.Pearl,
     "rl2": rl2.Rl2,
     "e_rl2": rl2.ERl2,
     "rl2_hypernetwork": rl2.Rl2Hypernetwork,
+    "rdpg": recurrent_sac.Rdpg,
+    "recurrent_sac": recurrent_sac.RecurrentSac,
     "sac": sac.Sac,
     "task_inference": task_inference.TaskInference,
     "varibad": varibad.VariBad,
