@@ -10,6 +10,8 @@ _HYPER = "tests/parts/test_hypernetwork.py"
 _VARIBAD, _INFERENCE = (f"tests/algorithms/test_{n}.py" for n in ("varibad", "task_inference"))
 _BELIEF_POLICY, _ELBO = "training/algorithms/belief_policy.py", "training/parts/elbo.py"
 _LEARNER, _TOLD = (f"training/algorithms/{n}.py" for n in ("varibad", "task_inference"))
+_RECURRENT = "tests/algorithms/test_recurrent_sac.py"
+_OFF_POLICY = "training/algorithms/recurrent_sac.py"
 _PPO, _HYPERNETWORK = "training/parts/trial_ppo.py", "training/parts/hypernetwork.py"
 
 DEFECTS = (
@@ -246,5 +248,69 @@ DEFECTS = (
         "wider = belief._replace(log_std=belief.log_std + 0.35)\n"
         '        surprise = -wider.log_density(batch.others["truth"][0])',
         (f"{_INFERENCE}::test_i7_a_parameter_that_shows_in_nothing_keeps_the_width_of_the_prior",),
+    ),
+    Defect(
+        "D1",
+        "updates see transitions a step early",
+        _OFF_POLICY,
+        "self.cell.sequence(batch.context[:-1], start)",
+        "self.cell.sequence(batch.context[1:], start)",
+        (f"{_RECURRENT}::test_d1_acting_step_by_step_sees_what_the_update_sees",),
+    ),
+    Defect(
+        "D2",
+        "the actor learns from padding",
+        _OFF_POLICY,
+        "loss = ppo.masked_mean(temperature.detach() * log_density - value, is_valid)",
+        "loss = (temperature.detach() * log_density - value).mean()",
+        (f"{_RECURRENT}::test_d2_padding_changes_no_update",),
+    ),
+    Defect(
+        "D4",
+        "the critic's cell has seen the action that it judges",
+        _OFF_POLICY,
+        "torch.cat([start[None], following])], dim=-1)",
+        "self.cell.sequence(batch.context, start)], dim=-1)",
+        (f"{_RECURRENT}::test_d4_an_action_reaches_its_own_value_beside_the_cell_only",),
+    ),
+    Defect(
+        "D5",
+        "one critic counts",
+        _OFF_POLICY,
+        'both if self.config.form == "soft" else both[:1]',
+        "both[:1]",
+        (f"{_RECURRENT}::test_d5_trials_of_one_step_are_plain_soft_actor_critic",),
+    ),
+    Defect(
+        "D6",
+        "targets come from what is being learnt",
+        _OFF_POLICY,
+        "self.values(self.target, batch, action)",
+        "self.values(self.critic, batch, action)",
+        (f"{_RECURRENT}::test_d6_targets_come_from_the_target_critics_own_cell",),
+    ),
+    Defect(
+        "D7",
+        "the actor's loss teaches the critic",
+        _OFF_POLICY,
+        "with without_weight_gradients(self.critic):",
+        "if True:",
+        (f"{_RECURRENT}::test_d7_actor_and_critic_learn_nothing_through_each_other",),
+    ),
+    Defect(
+        "D8",
+        "trials are sampled from their middle",
+        _OFF_POLICY,
+        "self.replay.sample(self.config.batch_size, self.state.generator)",
+        "self.replay.sample(self.config.batch_size, self.state.generator, window=4)",
+        (f"{_RECURRENT}::test_d8_trials_are_sampled_whole_from_their_first_step",),
+    ),
+    Defect(
+        "XB4",
+        "value lies beyond the end of a trial",
+        _OFF_POLICY,
+        "torch.cat([following, torch.zeros_like(value[:1])])",
+        "torch.cat([following, value[-1:]])",
+        (f"{_RECURRENT}::test_xb4_value_is_cut_where_the_trial_ends_and_nowhere_else",),
     ),
 )

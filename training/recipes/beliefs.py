@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from training.algorithms.belief_policy import BeliefPolicySettings
+from training.algorithms.recurrent_sac import RdpgConfig, RecurrentSacConfig
 from training.algorithms.rl2 import ERl2Config, Rl2Config, Rl2HypernetworkConfig
 from training.algorithms.settings import TrialPpoSettings
 from training.algorithms.task_inference import TaskInferenceConfig
@@ -105,6 +106,13 @@ _PROBLEMS: Mapping[str, _Problem] = {
     ),
 }
 
+_OFF_POLICY: Mapping[str, Mapping[str, Any]] = {
+    "point_robot": {"discount": 0.9},
+    # Discount and batch (the default) as published for a half circle by Ni et al. 2022.
+    "sparse_point_robot": {"discount": 0.9, "uses_sparse_context": True},
+}
+"""settings of recurrent off-policy learners by family"""
+
 _CONFIGS: Mapping[str, type[TrialPpoSettings]] = {
     "rl2": Rl2Config,
     "e_rl2": ERl2Config,
@@ -139,6 +147,16 @@ def _is_there(algorithm: str, family: str) -> bool:
     return family not in _CLAW or issubclass(_CONFIGS[algorithm], BeliefPolicySettings)
 
 
+def off_policy_recipe(config_type: type[RecurrentSacConfig], family: str) -> Recipe:
+    """Recurrent soft actor-critic or RDPG on a family."""
+    return Recipe(
+        algorithm="rdpg" if config_type is RdpgConfig else "recurrent_sac",
+        family=family,
+        config=config_type(initial_temperature=0.1, **_OFF_POLICY[family]),
+        **{**_PROBLEMS[family].run, "num_iterations": 500},
+    )
+
+
 def _named(algorithm: str, family: str) -> str:
     return f"{algorithm}-{family}".replace("_", "-")
 
@@ -148,4 +166,9 @@ BELIEF_RECIPES: dict[str, Callable[[], Recipe]] = {
     for family in _PROBLEMS
     for algorithm in _CONFIGS
     if _is_there(algorithm, family)
+}
+BELIEF_RECIPES |= {
+    _named(algorithm, family): partial(off_policy_recipe, config_type, family)
+    for family in _OFF_POLICY
+    for algorithm, config_type in (("recurrent_sac", RecurrentSacConfig), ("rdpg", RdpgConfig))
 }
