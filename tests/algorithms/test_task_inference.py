@@ -14,7 +14,7 @@ from torch import Tensor
 from tests.algorithms.conftest import NoisyLevelFamily, NoisyLevelWorld, build
 from training.algorithms.task_inference import TaskInference, units_of
 from training.families.pose_dynamics import POSE_DYNAMICS
-from training.parts.gaussian_belief import gaussian_of, normal_quantile_of
+from training.parts.read_out import gaussian_of, normal_quantile_of
 from training.parts.schedule import set_learning_rate
 from training.tasks.task import Parameter, Task, TaskFamily, task_vector
 

@@ -17,14 +17,14 @@ from training.parts.elbo import (
     reconstruction,
 )
 from training.parts.encoders import RecurrentBelief
-from training.parts.gaussian_belief import (
+from training.parts.policies import DiagonalGaussianPolicy
+from training.parts.read_out import (
     InUnits,
     OnUnits,
     RecurrentGaussian,
     gaussian_of,
     normal_quantile_of,
 )
-from training.parts.policies import DiagonalGaussianPolicy
 
 
 def generator(seed: int = 0) -> torch.Generator:

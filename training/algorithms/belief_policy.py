@@ -23,8 +23,8 @@ from training.algorithms.settings import TrialPpoSettings
 from training.parts.checked import Count, Positive
 from training.parts.deployed import DeployedCell, DeployedPolicy
 from training.parts.encoders import RecurrentBelief
-from training.parts.gaussian_belief import InUnits, OnUnits, RecurrentGaussian
 from training.parts.networks import Mlp, frozen_copy
+from training.parts.read_out import InUnits, OnUnits, RecurrentGaussian
 from training.parts.recurrent_actor import Evidence, RecurrentActor
 from training.parts.sequence_replay import Column, SequenceReplay
 from training.parts.trial_collector import Collected, TrialCollector

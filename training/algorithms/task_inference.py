@@ -30,7 +30,7 @@ from training.algorithms.belief_policy import (
 )
 from training.algorithms.learner import Deployed, TrainingSetup
 from training.algorithms.settings import why_choices_not_deployable
-from training.parts.gaussian_belief import gaussian_of
+from training.parts.read_out import gaussian_of
 from training.parts.recurrent_actor import RecurrentActor
 from training.parts.sequence_replay import Column
 from training.parts.trial_collector import Collected

@@ -28,7 +28,7 @@ from training.algorithms.learner import Deployed, TrainingSetup
 from training.algorithms.settings import why_choices_not_deployable
 from training.parts.checked import Count, CountOrNone, NonNegative, Sizes
 from training.parts.elbo import Decoder, Steps, chained_kl, over_beliefs, pick, reconstruction
-from training.parts.gaussian_belief import gaussian_of
+from training.parts.read_out import gaussian_of
 from training.parts.recurrent_actor import RecurrentActor
 from training.tasks.task import Task, dynamics_vary
 

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.parts.distributions import DiagonalGaussian
-from training.parts.gaussian_belief import gaussian_of
 from training.parts.networks import Mlp
+from training.parts.read_out import gaussian_of
 
 
 class Picked(NamedTuple):
