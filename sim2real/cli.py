@@ -2,18 +2,20 @@
 
 Only what a verb needs is imported, so that a robot's computer without torch or MuJoCo still
 inspects bundles and serves the bus. Exit codes: 0 done, 1 the work failed, 2 bad input,
-130 interrupted with everything saved, 141 nobody reads the output any more.
+130 interrupted with everything saved, 141 done, but nobody read the output any more: printing
+ends no work.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sim2real.contract.errors import BadInput
+from sim2real.contract.errors import BadInput, WorkFailed
+from sim2real.contract.output_file import what_failed
+from sim2real.printing import patient_output
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +159,17 @@ VERBS: dict[str, Verb] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; the process's exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    with patient_output() as failures:
+        code = _main(arguments)
+    if code or not failures:
+        return code
+    if isinstance(failures[0], BrokenPipeError):  # as in `taskbelief inspect FILE | head`
+        return 141
+    print(f"taskbelief: what was printed is not whole: {failures[0].strerror}", file=sys.stderr)
+    return 1
+
+
+def _main(arguments: list[str]) -> int:
     name = _verb_of(arguments)
     if name is None:
         asked = not arguments or arguments[0] in ("-h", "--help")
@@ -166,10 +179,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(name, arguments[len(name.split()) :])
     except BadInput as error:
         print(f"taskbelief {name}: {error}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # the reader has had enough, as in `taskbelief inspect FILE | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still buffered
-        return 141
+        return error.exit_code
+    except WorkFailed as error:
+        print(f"taskbelief {name}: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:  # a disk that is full by now, a folder that was taken away
+        print(f"taskbelief {name}: {what_failed(error)}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print(f"taskbelief {name}: interrupted", file=sys.stderr)
         return 130

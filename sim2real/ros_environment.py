@@ -19,6 +19,11 @@ from sim2real.contract.errors import BadInput
 
 INSTALL = Path(__file__).resolve().parents[1] / "ros_ws" / "install"
 INTERFACES = "taskbelief_interfaces"
+WHERE = "environment"
+MAX_DOMAIN = 232
+"""beyond it a domain's ports would not be any"""
+DISCOVERY_RANGES = ("LOCALHOST", "SUBNET", "SYSTEM_DEFAULT")
+MIDDLEWARE_INDEX = Path("share/ament_index/resource_index/rmw_typesupport")
 
 
 def ros_environment(install: Path = INSTALL) -> dict[str, str]:
@@ -29,6 +34,7 @@ def ros_environment(install: Path = INSTALL) -> dict[str, str]:
     """
     environment = dict(os.environ)
     if _is_sourced(environment):
+        require_variables(environment)
         return environment
     if not (install / "share" / INTERFACES).exists():
         raise _not_usable(install, INTERFACES, "a built ROS 2 workspace")
@@ -37,7 +43,48 @@ def ros_environment(install: Path = INSTALL) -> dict[str, str]:
     _prepend(environment, "AMENT_PREFIX_PATH", install, Path(sys.prefix))
     _prepend(environment, "LD_LIBRARY_PATH", install / "lib")
     environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    require_variables(environment)
     return environment
+
+
+def require_variables(environment: Mapping[str, str]) -> None:
+    """Raise `BadInput` for a variable with which ROS 2 cannot start, or no node hears another."""
+    domain = environment.get("ROS_DOMAIN_ID", "")
+    is_number = domain.isascii() and domain.isdecimal()
+    if domain and not (is_number and int(domain) <= MAX_DOMAIN):
+        expected = f"a number, 0 to {MAX_DOMAIN}"
+        raise BadInput(WHERE, "ROS_DOMAIN_ID", found=domain, expected=expected)
+    reach = environment.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "")
+    if reach and reach not in DISCOVERY_RANGES:
+        expected = f"one of {', '.join(DISCOVERY_RANGES)}, so that a hand's nodes hear each other"
+        raise BadInput(WHERE, "ROS_AUTOMATIC_DISCOVERY_RANGE", found=reach, expected=expected)
+    _require_middleware(environment)
+    _require_keystore(environment)
+
+
+def _require_middleware(environment: Mapping[str, str]) -> None:
+    """Those that are installed are listed in the index of packages, where there is one."""
+    name = environment.get("RMW_IMPLEMENTATION", "")
+    prefixes = filter(None, environment.get("AMENT_PREFIX_PATH", "").split(os.pathsep))
+    folders = [Path(prefix) / MIDDLEWARE_INDEX for prefix in prefixes]
+    found = {path.name for folder in folders if folder.is_dir() for path in folder.iterdir()}
+    installed = sorted(found - {"rmw_implementation"})
+    if name and installed and name not in installed:
+        expected = f"one that is installed: {', '.join(installed)}"
+        raise BadInput(WHERE, "RMW_IMPLEMENTATION", found=name, expected=expected)
+
+
+def _require_keystore(environment: Mapping[str, str]) -> None:
+    if environment.get("ROS_SECURITY_ENABLE") != "true":
+        return
+    keystore = environment.get("ROS_SECURITY_KEYSTORE", "")
+    is_strict = environment.get("ROS_SECURITY_STRATEGY") == "Enforce"
+    if is_strict and not (Path(keystore) / "enclaves").is_dir():
+        expected = "a keystore, since ROS_SECURITY_STRATEGY is Enforce"
+        remedy = "see docs/security.md"
+        raise BadInput(
+            WHERE, "ROS_SECURITY_KEYSTORE", found=keystore, expected=expected, remedy=remedy
+        )
 
 
 def in_own_domain(environment: Mapping[str, str]) -> dict[str, str]:
@@ -46,7 +93,8 @@ def in_own_domain(environment: Mapping[str, str]) -> dict[str, str]:
     Nodes of the same names may run beside it, and neither hears the other. Domains above 101 would
     need ports that Linux hands out by itself.
     """
-    return {"ROS_DOMAIN_ID": str(1 + os.getpid() % 100), **environment}
+    own = str(1 + os.getpid() % 100)
+    return {**environment, "ROS_DOMAIN_ID": environment.get("ROS_DOMAIN_ID") or own}
 
 
 def _is_sourced(environment: dict[str, str]) -> bool:

@@ -20,6 +20,8 @@ from rich.console import Console
 from sim2real.bringup.graph import dclaw_graph, evaluation_graph
 from sim2real.bringup.verb import supervisor_command
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import require_folder
+from sim2real.contract.require import require_counts, require_positive, require_seeds
 from sim2real.report.write import write_report
 from sim2real.ros_environment import in_own_domain, ros_environment
 from sim2real.runtime.realtime import may_use_realtime
@@ -56,6 +58,10 @@ def demo(
         rate: readings per second, Hz; a whole multiple of the policy's rate.
         without_ros: in one process instead of driver and policy as two ROS 2 processes.
     """
+    require_counts(num_tasks=num_tasks, num_episodes=num_episodes)
+    require_seeds(seed=seed)
+    require_positive(rate=rate)
+    require_folder(out, "--out")
     environment = None if without_ros else _ros_environment()
     folder = (out or Path("runs/demo") / datetime.now().strftime("%Y-%m-%dT%H-%M-%S")).resolve()
     results = folder / "evaluation"

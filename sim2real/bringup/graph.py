@@ -30,8 +30,6 @@ Topology = Literal["two_processes", "one_process"]
 Value = bool | int | float | str
 HERE = "command line"
 EMULATED_UNIT = "emulated"
-EMULATED_PATIENCE_S = 0.05
-"""how much later than real servos emulated ones may answer: they wait for the same processor"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -302,10 +300,15 @@ def require_rate(bundle: Bundle, rate_hz: float) -> None:
 
 
 def default_link(namespace: str = "") -> str:
-    """Where the emulated hand's port is found if nobody says otherwise: one place per robot."""
+    """Where the emulated hand's port is found if nobody says otherwise.
+
+    One place per domain and namespace, as nodes of the same names may run in each.
+    """
     runtime = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    folder = Path(runtime) / f"taskbelief-{os.getuid()}" / (namespace.strip("/") or "dclaw")
-    return str(folder / "port")
+    domain = os.environ.get("ROS_DOMAIN_ID") or "0"
+    folder = Path(runtime) / f"taskbelief-{os.getuid()}" / f"domain-{domain}"
+    words = namespace.strip("/").split("/") if namespace else []
+    return str(folder / ".".join([*words, "port"]))  # no name has a dot in it
 
 
 def _control_nodes(
@@ -383,8 +386,7 @@ def _place(
             raise BadInput(HERE, "--port", found=port, expected="a serial port that is there")
     unit = unit or EMULATED_UNIT
     load_calibration(spec, unit)
-    bus: dict[str, Value] = {"unit": unit, "port": port or default_link(namespace)}
-    return bus | ({"patience_s": EMULATED_PATIENCE_S} if robot == "emulated" else {})
+    return {"unit": unit, "port": port or default_link(namespace)}
 
 
 def _absolute(namespace: str) -> str:

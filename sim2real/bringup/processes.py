@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import IO, Any, Self
 
 from sim2real.bringup.graph import EmulatorSpec, NodeSpec
-from sim2real.contract.errors import BadInput
+from sim2real.contract.errors import BadInput, WorkFailed
 from sim2real.tether import tethered
 
 STOP_S = 8.0
@@ -25,7 +25,7 @@ EMULATOR_S = 30.0
 POLL_S = 0.02
 
 
-class Died(RuntimeError):
+class Died(WorkFailed):
     """A process of the graph ended when it should not have."""
 
 

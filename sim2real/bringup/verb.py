@@ -10,7 +10,12 @@ from typing import Literal
 from sim2real.bringup.graph import Graph, RobotKind, Topology, dclaw_graph, evaluation_graph
 from sim2real.bringup.processes import executable_path
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import require_folder
+from sim2real.contract.require import require_not_negative, require_positive
+from sim2real.emulator.port_link import require_free
 from sim2real.ros_environment import ros_environment
+
+DOMAIN = "ROS_DOMAIN_ID"
 
 
 def bringup(
@@ -53,6 +58,11 @@ def bringup(
         show: also print what the policy believes, as it forms.
         logs: a folder for what the nodes say; they say it here by default.
     """
+    require_positive(rate=rate)
+    require_not_negative(realtime_priority=realtime_priority)
+    for option, folder in (("--record", record), ("--out", out), ("--logs", logs)):
+        require_folder(folder, option)
+    environment = ros_environment()
     graph = dclaw_graph(
         robot=robot,
         bundle=str(bundle.resolve()),
@@ -66,13 +76,21 @@ def bringup(
         task=task,
         faults=faults,
     )
+    if graph.emulator is not None:
+        _require_free(graph.emulator.link, port)
     if plan is not None or out is not None:
         if plan is None or out is None:
             expected = "both, for an evaluation"
             raise BadInput("command line", "--plan, --out", found="one", expected=expected)
         graph = evaluation_graph(graph, plan=str(plan.resolve()), out=str(out.resolve()))
     options = ["--show", show, *([] if logs is None else ["--logs", str(logs)])]
-    become_supervisor(graph, options)
+    become_supervisor(graph, environment, options)
+
+
+def _require_free(link: str, port: str) -> None:
+    """Raise `BadInput` where another emulated hand serves already, in words of this verb."""
+    remedy = "choose another --port" if port else f"choose another --namespace, --port or {DOMAIN}"
+    require_free(Path(link), "--port" if port else "the emulated hand's port", remedy)
 
 
 def supervisor_command(
@@ -84,8 +102,7 @@ def supervisor_command(
     return [supervise, graph.to_json(), *options, "--ros-args", "--enclave", enclave]
 
 
-def become_supervisor(graph: Graph, options: Sequence[str]) -> None:
-    """This process becomes the graph's supervisor. Raises `BadInput` where ROS 2 is missing."""
-    environment = ros_environment()
+def become_supervisor(graph: Graph, environment: Mapping[str, str], options: Sequence[str]) -> None:
+    """This process becomes the graph's supervisor. Raises `BadInput` where it is not built."""
     command = supervisor_command(graph, environment, options)
     os.execve(command[0], command, environment)

@@ -22,6 +22,7 @@ from sim2real.contract.errors import BadInput
 from sim2real.contract.normalizer import FrozenNormalizer
 from sim2real.contract.observation import ObservationLayout
 from sim2real.contract.strict import build
+from sim2real.contract.text_file import parse_json
 
 SCHEMA_VERSION = 2
 
@@ -178,11 +179,8 @@ def parse_manifest(text: str, where: str) -> Manifest:
 
     Raises `BadInput` when it is not JSON, has another schema version, or a field does not fit.
     """
-    try:
-        document: Any = json.loads(text, object_pairs_hook=_without_repeats)
-    except (json.JSONDecodeError, _RepeatedKey) as error:
-        raise BadInput(where, "file", found=str(error), expected="JSON") from None
-    version = document.get("schema_version") if isinstance(document, dict) else None
+    document = parse_json(text, where, "a manifest")
+    version = document.get("schema_version")
     if version != SCHEMA_VERSION:  # first: other versions may have other fields
         raise BadInput(
             where,
@@ -198,18 +196,6 @@ def parse_manifest(text: str, where: str) -> Manifest:
 
 _UPGRADE = "convert the bundle: taskbelief upgrade OLD NEW"
 _EXPORT_AGAIN = "export the run again with this version of taskbelief"
-
-
-class _RepeatedKey(ValueError):
-    pass
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
-        repeated = sorted({name for name in names if names.count(name) > 1})
-        raise _RepeatedKey(f"repeated keys {repeated}")
-    return dict(pairs)
 
 
 _PLAIN_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")

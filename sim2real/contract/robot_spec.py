@@ -1,7 +1,8 @@
 """What a robot is, read from `robot.yaml`: joints in order, motor ids, limits, gains, period.
 
-The only file of the contract that reads YAML. Every number that bounds a motion lives here and
-nowhere else; the simulated claw and the servos' registers are both checked against it.
+Every number that bounds a motion lives here and nowhere else; the simulated claw and the servos'
+registers are both checked against it. What no register holds, and what the driver would not heed,
+is refused when it is read.
 """
 
 from __future__ import annotations
@@ -11,15 +12,16 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
+from sim2real.contract import servo_facts
 from sim2real.contract.errors import BadInput
-from sim2real.contract.strict import build
+from sim2real.contract.strict import NOT_IN_FILE, build
+from sim2real.contract.text_file import read_yaml
 
 SCHEMA_VERSION = 1
 HARDWARE_CONFIGS = Path(__file__).resolve().parents[2] / "hardware_configs"
@@ -121,7 +123,7 @@ class RobotSpec:
     control_period_s: float
     """the period at which a policy for this robot is trained unless its recipe says otherwise"""
     physics_model: str
-    """MJCF file beside robot.yaml"""
+    """MJCF file, relative to robot.yaml"""
     physics_joint_map: Mapping[str, str]
     """joint and object names as that file calls them, where it calls them otherwise"""
     joints: tuple[JointSpec, ...]
@@ -129,6 +131,14 @@ class RobotSpec:
     servo: ServoSpec
     bus: BusSpec
     safety: SafetySpec
+    source: Path = field(default=DCLAW, compare=False, metadata=NOT_IN_FILE)
+    """the robot.yaml itself, beside which its other files lie; no part of what the robot is"""
+
+    def file_of(self, *names: str) -> Path:
+        """A file of this robot: the one beside its robot.yaml, or else the shipped one."""
+        own = self.source.parent.joinpath(*names)
+        shipped = HARDWARE_CONFIGS.joinpath(self.name, *names)
+        return own if own.exists() or not shipped.exists() else shipped
 
     @property
     def joint_names(self) -> tuple[str, ...]:
@@ -150,8 +160,10 @@ class RobotSpec:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 of all fields: a bundle names it and refuses another robot."""
-        content = json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
+        """SHA-256 of all that robot.yaml says: a bundle names it and refuses another robot."""
+        fields = dataclasses.asdict(self)
+        del fields["source"]
+        content = json.dumps(fields, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -162,16 +174,9 @@ def load_robot_spec(path: Path = DCLAW) -> RobotSpec:
     inconsistent.
     """
     where = str(path)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(where, "file", found="nothing", expected="a robot.yaml") from None
-    except yaml.YAMLError as error:
-        line = " ".join(str(error).split())
-        raise BadInput(where, "file", found=line, expected="YAML") from None
-    if isinstance(document, dict):
-        document.pop("anchors", None)  # YAML anchors, repeated where they are used
-    spec = build(RobotSpec, document, where)
+    document = read_yaml(path, "a robot.yaml")
+    document.pop("anchors", None)  # YAML anchors, repeated where they are used
+    spec = dataclasses.replace(build(RobotSpec, document, where), source=path)
     _validate(spec, where)
     return spec
 
@@ -193,11 +198,11 @@ def _validate(spec: RobotSpec, where: str) -> None:
         _validate_joint(joint, where, f"joints[{index}]")
     ids: list[int] = [*spec.motor_ids, *(item.motor_id for item in spec.objects)]
     names = [*spec.joint_names, *(item.name for item in spec.objects)]
-    for field, values in (("motor_id", ids), ("name", names)):
+    for kind, values in (("motor_id", ids), ("name", names)):
         texts = [str(value) for value in values]
         repeated = sorted({text for text in texts if texts.count(text) > 1})
         if repeated:
-            raise BadInput(where, field, found=", ".join(repeated), expected="each one once")
+            raise BadInput(where, kind, found=", ".join(repeated), expected="each one once")
     for motor_id in ids:
         if not 0 <= motor_id <= 252:
             raise BadInput(where, "motor_id", found=motor_id, expected="0 to 252")
@@ -205,13 +210,17 @@ def _validate(spec: RobotSpec, where: str) -> None:
         for name, value in dataclasses.asdict(getattr(spec, section)).items():
             if isinstance(value, float) and name != "return_delay_us":
                 _require_positive(where, f"{section}.{name}", value)
-    if spec.safety.min_voltage_v >= spec.safety.max_voltage_v:
-        raise BadInput(
-            where,
-            "safety.min_voltage_v",
-            found=spec.safety.min_voltage_v,
-            expected=f"below max_voltage_v {spec.safety.max_voltage_v}",
-        )
+    safety = spec.safety
+    for low, high in (("min_voltage_v", "max_voltage_v"), ("stale_after_s", "limp_after_s")):
+        if getattr(safety, low) >= getattr(safety, high):
+            raise BadInput(
+                where,
+                f"safety.{low}",
+                found=getattr(safety, low),
+                expected=f"below {high} {getattr(safety, high)}",
+            )
+    for at, found, problem in servo_facts.problems(spec):
+        raise BadInput(where, at, found=found, expected=problem)
 
 
 def _validate_joint(joint: JointSpec, where: str, at: str) -> None:
@@ -240,16 +249,6 @@ def _validate_joint(joint: JointSpec, where: str, at: str) -> None:
             expected=f"within [{joint.lower_rad}, {joint.upper_rad}]",
         )
     _require_positive(where, f"{at}.max_velocity_rad_s", joint.max_velocity_rad_s)
-    if not 0 < joint.current_limit_ma <= 1193 * 2.69:
-        raise BadInput(
-            where,
-            f"{at}.current_limit_ma",
-            found=joint.current_limit_ma,
-            expected="milliamperes, above 0 and at most 3209 (register 38)",
-        )
-    for name in ("position_p_gain", "position_i_gain", "position_d_gain"):
-        if not 0 <= getattr(joint, name) <= 16383:
-            raise BadInput(where, f"{at}.{name}", found=getattr(joint, name), expected="0 to 16383")
 
 
 def _require_positive(where: str, field: str, value: float) -> None:

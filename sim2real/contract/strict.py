@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 import types
 import typing
 from collections.abc import Mapping
@@ -16,21 +17,30 @@ from typing import Any, TypeVar
 from sim2real.contract.errors import BadInput
 
 T = TypeVar("T")
+NOT_IN_FILE: Mapping[str, bool] = {"is_in_file": False}
+"""metadata of a field that is not read, and has a default"""
 _PLAIN = {float: "a finite number", int: "a whole number", str: "text", bool: "true or false"}
 
 
-def build(cls: type[T], value: Any, where: str, at: str = "") -> T:
+def build(
+    cls: type[T], value: Any, where: str, at: str = "", *, types: Mapping[str, type] | None = None
+) -> T:
     """An instance of the dataclass `cls` from a mapping read from the file `where`.
 
-    `at` is the place inside the file, for messages. Fields may be numbers, text, booleans,
+    `at` is the place inside the file, for messages. `types` are those of fields that the class does
+    not say, as of settings that depend on another field. Fields may be numbers, text, booleans,
     `Literal`s, optional values, one of several plain types, tuples, string-keyed mappings, further
     dataclasses and `Any`, which is left as it is for whoever knows its type.
     Raises `BadInput` naming the field for anything missing, unknown or ill-typed.
     """
     if not isinstance(value, dict):
         raise BadInput(where, at or "file", found=value, expected="a mapping")
-    hints = typing.get_type_hints(cls)
-    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    hints = {**typing.get_type_hints(cls), **(types or {})}
+    names = [
+        field.name
+        for field in dataclasses.fields(cls)  # type: ignore[arg-type]
+        if field.metadata.get("is_in_file", True)
+    ]
     prefix = f"{at}." if at else ""
     for name in value:
         if name not in names:
@@ -71,13 +81,15 @@ def _coerce(hint: Any, value: Any, where: str, at: str) -> Any:
             choices = ", ".join(map(str, arguments))
             raise BadInput(where, at, found=value, expected=f"one of {choices}")
         return value
+    if hint is Any:
+        return value
     if dataclasses.is_dataclass(hint):
         return build(typing.cast(type, hint), value, where, at)
     return _plain(hint, value, where, at)
 
 
 def _plain(hint: type, value: Any, where: str, at: str) -> Any:
-    if hint is float and type(value) is int:
+    if hint is float and type(value) is int and abs(value) <= sys.float_info.max:
         return float(value)
     if type(value) is not hint or (isinstance(value, float) and not math.isfinite(value)):
         raise BadInput(where, at, found=value, expected=_PLAIN[hint])

@@ -29,6 +29,7 @@ from sim2real.contract.robot_spec import RobotSpec
 from sim2real.emulator.faults import ArmedFault, Fault, FaultPlan
 from sim2real.emulator.line import Line, LineOptions, TraceEntry
 from sim2real.emulator.plant import Plant, TaskDynamics
+from sim2real.emulator.port_link import PORT_FOLDER
 from sim2real.emulator.servo import Servo
 
 MAX_LAG_S = 0.25
@@ -36,8 +37,6 @@ MAX_LAG_S = 0.25
 LONGEST_WAIT_S = 0.05
 READ_SIZE = 4096
 STOP_S = 5.0
-PORT_FOLDER = "taskbelief-bus-"
-"""how the name of the folder of a port begins"""
 _SPEEDS = {
     getattr(termios, name): int(name[1:]) for name in dir(termios) if re.fullmatch(r"B\d+", name)
 }

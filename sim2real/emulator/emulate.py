@@ -12,11 +12,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import PART, naming, require_folder
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
-from sim2real.emulator.bus_server import PORT_FOLDER, EmulatedBus
+from sim2real.emulator.bus_server import EmulatedBus
 from sim2real.emulator.faults import FaultPlan, load_fault_plan
 from sim2real.emulator.plant import TaskDynamics
+from sim2real.emulator.port_link import require_free
+from sim2real.hardware.physics_model import default_mjcf
 from sim2real.stop_signal import POLL_S, stop_signal
 
 LINGER_S = 2.0
@@ -37,7 +39,8 @@ def emulate(
 ) -> None:
     """Serve an emulated bus in real time until SIGINT or SIGTERM, and shortly until torque is off.
 
-    Once it serves it prints one line, `{"port": path, "baud": bits per second, "ids": [...]}`.
+    Once it serves it prints one line, `{"port": path, "baud": bits per second, "ids": [...],
+    "robot": its robot.yaml, "model": its MJCF}`.
     `link` is a path that leads to the port as long as it is there: one emulator after the other
     can be found at the same place.
     Raises `BadInput` for a fault plan or a model that does not fit, or a link that is taken.
@@ -49,6 +52,7 @@ def emulate(
         _linked(link, bus.port) as port,
     ):
         place = {"port": port, "baud": bus.line.options.baud, "ids": list(bus.ids)}
+        place |= {"robot": str(spec.source), "model": str(default_mjcf(spec))}
         print(json.dumps(place), file=output, flush=True)
         stop.wait(lambda: bus.has_failed)
         bus.check()
@@ -71,14 +75,14 @@ def _linked(link: Path | None, port: str) -> Iterator[str]:
     if link is None:
         yield port
         return
-    if _is_taken(link):
-        expected = "a path where nothing is, or what a dead emulator left"
-        raise BadInput("command line", "--link", found=str(link), expected=expected)
-    link.parent.mkdir(parents=True, exist_ok=True)
-    beside = link.with_name(link.name + ".part")
-    beside.unlink(missing_ok=True)
-    beside.symlink_to(port)
-    beside.rename(link)
+    require_free(link, "--link")
+    require_folder(link.parent, "--link")
+    beside = link.with_name(link.name + PART)
+    with naming(link):
+        link.parent.mkdir(parents=True, exist_ok=True)
+        beside.unlink(missing_ok=True)
+        beside.symlink_to(port)
+        beside.rename(link)
     alive = os.open(Path(port).parent, os.O_RDONLY)
     try:
         fcntl.flock(alive, fcntl.LOCK_EX)
@@ -87,29 +91,6 @@ def _linked(link: Path | None, port: str) -> Iterator[str]:
         os.close(alive)
         if link.is_symlink() and str(link.readlink()) == port:
             link.unlink()
-
-
-def _is_taken(link: Path) -> bool:
-    """Whether something is there that is not the link of an emulator that has died.
-
-    Whether it leads anywhere says nothing: the terminal's number may be another one's by now. But
-    a dead process holds no lock.
-    """
-    if not link.is_symlink():
-        return link.exists()
-    folder = link.readlink().parent
-    if not folder.name.startswith(PORT_FOLDER):
-        return True
-    if not folder.is_dir():
-        return False
-    looked_at = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(looked_at, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(looked_at)
-    return False
 
 
 if __name__ == "__main__":

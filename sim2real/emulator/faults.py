@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from sim2real.contract import strict
-from sim2real.contract.errors import BadInput
+from sim2real.contract.text_file import read_yaml
 from sim2real.emulator import servo_faults, wire_faults
 from sim2real.emulator.registers import REGISTERS
 
@@ -83,15 +82,7 @@ def load_fault_plan(path: Path) -> FaultPlan:
     Raises `BadInput` naming file and field.
     """
     where = str(path)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(where, "file", found="nothing", expected="a fault plan") from None
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise BadInput(where, "file", found=problem, expected="YAML") from None
-    if not isinstance(document, dict):
-        raise BadInput(where, "file", found=document, expected="a mapping with `faults`")
+    document = read_yaml(path, "a fault plan, with `faults`")
     entries = document.get("faults", [])
     if isinstance(entries, list):
         entries = [_with_defaults(entry) for entry in entries]

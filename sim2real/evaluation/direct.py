@@ -17,8 +17,8 @@ from sim2real.contract.robot_spec import RobotSpec
 from sim2real.evaluation.hand import Hand
 from sim2real.evaluation.recorder import RecordingPlace, SessionRecorder
 from sim2real.evaluation.session import EpisodeFault, EpisodePlan, Tally
-from sim2real.hardware.placing import HandPlacer, load_reset_config
 from sim2real.hardware.robot import RobotFault
+from sim2real.placing import HandPlacer, load_reset_config
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.control_loop import ControlLoop, ControlTick, LoopStopped
 from sim2real.runtime.diagnosis import HandDiagnosis

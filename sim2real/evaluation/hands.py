@@ -52,7 +52,7 @@ def emulated_hand(
     `realtime_priority` is that of the process, 0: none. It ends with this one. Called from the main
     thread. Raises `EpisodeFault` when the emulator does not come up.
     """
-    command = [sys.executable, "-m", "sim2real.cli", "emulate"]
+    command = [sys.executable, "-m", "sim2real.cli", "emulate", "--robot", str(spec.source)]
     command += ["--task", task.reference] if task.reference else []
     command += ["--faults", str(faults)] if faults is not None else []
     tied = tethered(command, os.getpid(), realtime_priority)

@@ -6,11 +6,12 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.contract.strict import build
+from sim2real.contract.text_file import parse_json
 from sim2real.evaluation.protocol import Condition
 from sim2real.recording.metadata import git_commit
 from sim2real.runtime.bundle import Bundle
@@ -86,11 +87,7 @@ class Header:
     @classmethod
     def from_json(cls, text: str, where: str) -> Self:
         """Raises `BadInput` for anything else."""
-        try:
-            document: Any = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise BadInput(where, "header", found=error.msg, expected="JSON") from None
-        return build(cls, document, where, "header")
+        return build(cls, parse_json(text, where, "a header"), where, "header")
 
     def require_same(self, begun: Header, where: str) -> None:
         """Raise `BadInput`, naming what differs, unless `begun` is the same evaluation."""

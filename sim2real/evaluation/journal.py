@@ -10,10 +10,11 @@ import dataclasses
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import naming
 from sim2real.contract.strict import build
+from sim2real.contract.text_file import parse_json, read_text
 from sim2real.evaluation.header import Header
 from sim2real.evaluation.records import EpisodeRecord
 
@@ -68,7 +69,7 @@ class Journal:
     def _write(self, line: str) -> None:
         if self.path is None:
             return
-        with self.path.open("a", encoding="utf-8") as file:
+        with naming(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
             file.flush()
             os.fsync(file.fileno())
@@ -79,16 +80,13 @@ def read_journal(path: Path) -> tuple[Header, list[EpisodeRecord]]:
 
     Raises `BadInput` naming the line that does not fit.
     """
-    whole, _, _ = path.read_text(encoding="utf-8").rpartition("\n")
+    whole, _, _ = read_text(path, "a journal").rpartition("\n")
     first, *others = whole.splitlines() or [""]
     header = Header.from_json(first, f"{path} line 1")
     records = []
     for number, text in enumerate(others, start=2):
         where = f"{path} line {number}"
-        try:
-            line: Any = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise BadInput(where, "episode", found=error.msg, expected="JSON") from None
+        line = parse_json(text, where, "an episode")
         records.append(build(EpisodeRecord, line, where))
     return header, records
 

@@ -2,7 +2,9 @@
 
 * `lateness`: from the deadline to the beginning of a tick;
 * `read`: from there until all servos had answered;
-* `answer`: from there until the goals were on the bus, the policy's answer and judging it included;
+* `answer`: from there until the goals that answer it were on the bus, the policy's computation and
+  judging it included; of the readings that were answered in their own tick, since a hand is read
+  more often than its policy acts;
 * `age`: from the measurement until the goals that answer it were on the bus;
 * `reading_age`: from the measurement until the policy's step began;
 * `compute`: from there until the targets were known.
@@ -49,9 +51,8 @@ def note_tick(latency_ns: dict[str, list[int]], tick: TickTimes) -> None:
     _add(latency_ns, "lateness", tick.started_ns - tick.deadline_ns)
     if tick.reading_ns:
         _add(latency_ns, "read", tick.read_done_ns - tick.started_ns)
-    if tick.reading_ns and tick.written_ns:
-        _add(latency_ns, "answer", tick.written_ns - tick.read_done_ns)
     if tick.written_ns and tick.reading_ns and tick.answers_ns == tick.reading_ns:
+        _add(latency_ns, "answer", tick.written_ns - tick.read_done_ns)
         _add(latency_ns, "age", tick.written_ns - tick.answers_ns)
 
 

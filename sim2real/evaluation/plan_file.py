@@ -11,12 +11,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import write_file
 from sim2real.contract.strict import build
+from sim2real.contract.text_file import read_json
 from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.evaluation.session import BenchTask, EpisodePlan
 from sim2real.skills.goal import GoalSignal
@@ -95,24 +96,13 @@ def make_plan(
 
 def write_plan(path: Path, plan: EvaluationPlan) -> None:
     """Written beside, then renamed; lossless."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(
-        json.dumps(dataclasses.asdict(plan), indent=1, allow_nan=False) + "\n", encoding="utf-8"
-    )
-    beside.replace(path)
+    write_file(path, json.dumps(dataclasses.asdict(plan), indent=1, allow_nan=False) + "\n")
 
 
 def read_plan(path: Path) -> EvaluationPlan:
     """Raises `BadInput` for a file that is no plan."""
     where = str(path)
-    try:
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(where, "file", found="nothing", expected="a plan") from None
-    except json.JSONDecodeError as error:
-        raise BadInput(where, f"line {error.lineno}", found=error.msg, expected="JSON") from None
-    plan = build(EvaluationPlan, document, where)
+    plan = build(EvaluationPlan, read_json(path, "a plan"), where)
     if plan.schema_version != SCHEMA_VERSION:
         found = plan.schema_version
         raise BadInput(where, "schema_version", found=found, expected=str(SCHEMA_VERSION))

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.output_file import write_file
 from sim2real.evaluation.coverage import coverage_note
 from sim2real.evaluation.header import Header
 from sim2real.evaluation.metrics import difference_interval, interval_of
@@ -230,9 +231,7 @@ def write_results(folder: Path, header: Header, records: Sequence[EpisodeRecord]
     document = results_document(header, records)
     text = json.dumps(document, indent=1, allow_nan=False) + "\n"
     for name, content in ((EPISODES, episodes_csv(header, records)), (RESULTS, text)):
-        beside = folder / f"{name}.part"
-        beside.write_text(content, encoding="utf-8")
-        beside.replace(folder / name)
+        write_file(folder / name, content)
     return document
 
 

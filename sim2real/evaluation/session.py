@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.errors import WorkFailed
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.kinds.kind import Memory
 from sim2real.runtime.policy_runner import EpisodeOutcome, TrialLabels
@@ -64,7 +65,7 @@ class Tally:
     """of the episode's ticks and steps, by stage; see `latency`"""
 
 
-class EpisodeFault(RuntimeError):
+class EpisodeFault(WorkFailed):
     """An episode ended otherwise than completed. Torque is off, or the hand is on its way there.
 
     `cause` is one word for counters, `reason` is for a person, `outcome` what was done until then.

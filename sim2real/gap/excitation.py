@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sim2real.contract.require import require_not_negative, require_positive, require_some
 from sim2real.contract.robot_spec import RobotSpec
+from sim2real.contract.text_file import parse_json
 from sim2real.gap.motion import Float
 from sim2real.recording.metadata import SCRIPT
 from sim2real.recording.reader import RecordingData
@@ -42,10 +44,17 @@ class Script:
     """at home before the first joint moves"""
 
     def __post_init__(self) -> None:
-        if not (self.amplitude_rad > 0.0 and self.num_steps >= 0 and self.hold_s > 0.0):
-            raise ValueError("a script needs an amplitude and a time to hold, both above zero")
-        if min((self.approach_s, self.rest_s, *self.swing_hz)) <= 0.0:
-            raise ValueError("times and frequencies of a script must be above zero")
+        require_positive(
+            amplitude_rad=self.amplitude_rad,
+            hold_s=self.hold_s,
+            approach_s=self.approach_s,
+            rest_s=self.rest_s,
+        )
+        for hz in self.swing_hz:
+            require_positive(swing_hz=hz)
+        require_not_negative(num_steps=self.num_steps)
+        if self.num_steps == 0:
+            require_some(swing_hz=self.swing_hz)  # or no joint would move
 
     @property
     def joint_s(self) -> float:
@@ -104,7 +113,7 @@ def excitation_record(task: str, parameters: Mapping[str, tuple[float, ...]]) ->
 def excited_task(recording: RecordingData) -> tuple[str, dict[str, tuple[float, ...]]]:
     """The task on the bench, and what was known of its parameters."""
     record = recording.more[RECORD]
-    known = json.loads(record["parameters"])
+    known = parse_json(record["parameters"], RECORD, "parameters of a task")
     return record["task"], {name: tuple(map(float, value)) for name, value in known.items()}
 
 

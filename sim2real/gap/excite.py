@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 
+from sim2real.contract.errors import WorkFailed
 from sim2real.contract.joint_io import Command
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.evaluation.hand import Hand
 from sim2real.evaluation.session import EpisodePlan
 from sim2real.gap.excitation import Excitation, Script
-from sim2real.hardware.placing import HandPlacer, load_reset_config
+from sim2real.placing import HandPlacer, load_reset_config
 from sim2real.recording import messages
 from sim2real.recording.background import BackgroundRecording
 from sim2real.runtime.control_loop import ControlLoop, ControlTick
@@ -21,7 +22,7 @@ SLACK_S = 5.0
 POLL_S = 0.05
 
 
-class ExcitationStopped(RuntimeError):
+class ExcitationStopped(WorkFailed):
     """The script did not come to its end; torque is off."""
 
 

@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sim2real.contract.output_file import write_file
+
 Row = dict[str, Any]
 Tables = Mapping[str, Sequence[Row]]
 SIDES = ("a", "b")
@@ -35,7 +37,6 @@ def gap_tables(document: Mapping[str, Any]) -> Tables:
 
 def write_tables(folder: Path, tables: Tables) -> list[Path]:
     """`folder`/NAME.csv each, written beside and renamed."""
-    folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, rows in tables.items():
         text = io.StringIO()
@@ -43,9 +44,7 @@ def write_tables(folder: Path, tables: Tables) -> list[Path]:
         writer.writeheader()
         writer.writerows(rows)
         path = folder / f"{name}.csv"
-        beside = path.with_name(path.name + ".part")
-        beside.write_text(text.getvalue(), encoding="utf-8")
-        beside.replace(path)
+        write_file(path, text.getvalue())
         paths.append(path)
     return paths
 

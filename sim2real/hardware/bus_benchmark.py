@@ -24,8 +24,11 @@ from typing import Any
 
 import numpy as np
 
+from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Command
+from sim2real.contract.require import require_counts, require_positive
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
+from sim2real.contract.servo_facts import BAUD_RATES
 from sim2real.hardware.dynamixel import control_table as table
 from sim2real.hardware.dynamixel import frame
 from sim2real.hardware.dynamixel import instructions as build
@@ -64,6 +67,13 @@ def print_bench_bus(
         cycles: cycles per run; there are five runs of each case.
         soak_s: how long the driver then keeps 100 Hz; 600 for the acceptance run.
     """
+    for baud in bauds:
+        if baud not in BAUD_RATES:
+            expected = f"some of {', '.join(map(str, BAUD_RATES))}"
+            raise BadInput("command line", "--bauds", found=baud, expected=expected)
+    require_counts(cycles=cycles)
+    if soak_s != 0.0:
+        require_positive(soak_s=soak_s)
     for record in bench_bus(load_robot_spec(), bauds=bauds, cycles=cycles, soak_s=soak_s):
         print(json.dumps(record), flush=True)
 

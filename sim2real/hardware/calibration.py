@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from sim2real.contract import strict
 from sim2real.contract.errors import BadInput
-from sim2real.contract.robot_spec import HARDWARE_CONFIGS, RobotSpec
+from sim2real.contract.robot_spec import RobotSpec
+from sim2real.contract.text_file import read_yaml
 from sim2real.hardware.dynamixel.control_table import POSITION_UNIT_RAD
 
 SCHEMA_VERSION = 1
@@ -73,7 +73,8 @@ class JointFrame:
 
 
 def unit_path(spec: RobotSpec, unit: str) -> Path:
-    return HARDWARE_CONFIGS / spec.name / "units" / f"{unit}.yaml"
+    """units/UNIT.yaml beside the robot.yaml, or else the shipped one of this kind of robot."""
+    return spec.file_of("units", f"{unit}.yaml")
 
 
 def load_calibration(spec: RobotSpec, unit: str, path: Path | None = None) -> Calibration:
@@ -84,16 +85,8 @@ def load_calibration(spec: RobotSpec, unit: str, path: Path | None = None) -> Ca
     """
     path = path or unit_path(spec, unit)
     where = str(path)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "none"
-        raise BadInput(
-            where, "file", found="nothing", expected="a unit's calibration", remedy=f"have {known}"
-        ) from None
-    except yaml.YAMLError as error:
-        line = " ".join(str(error).split())
-        raise BadInput(where, "file", found=line, expected="YAML") from None
+    known = ", ".join(sorted(file.stem for file in path.parent.glob("*.yaml"))) or "none"
+    document = read_yaml(path, "a unit's calibration", remedy=f"have {known}")
     calibration = strict.build(Calibration, document, where)
     _validate(calibration, spec, unit, where)
     return calibration

@@ -5,31 +5,41 @@ It only reads. Every check is one row; a failed one says what to do.
 
 from __future__ import annotations
 
+import dataclasses
 import enum
-import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
-from sim2real.hardware.calibration import Calibration, load_calibration
+from sim2real.hardware.calibration import Calibration, load_calibration, unit_path
 from sim2real.hardware.dynamixel import control_table as table
 from sim2real.hardware.dynamixel import provisioning
 from sim2real.hardware.dynamixel.bus import Bus, BusFault, BusTiming, Identity
-from sim2real.hardware.dynamixel.control_table import BAUD_RATES, HardwareError, Register
+from sim2real.hardware.dynamixel.control_table import BAUD_RATES, Register
 from sim2real.hardware.dynamixel.port import (
     MAX_LATENCY_TIMER_MS,
     PortLost,
     SerialPort,
     latency_timer_ms,
     require_low_latency,
+    require_serial_port,
 )
+from sim2real.hardware.robot import error_names
 
 TIMING = BusTiming(return_delay_s=500e-6)
 """patient enough for servos that still have the factory's return delay"""
 SCAN_S = 0.3
 """how long answers to a broadcast ping are waited for"""
+SILENT = "silent"
+ADVICE = {
+    SILENT: "it answers at no baud rate: check its power, its cable and its id",
+    "damaged": "bytes come and make no packet: has another servo its id? check plugs and ground",
+    "refused": "it answers with an error: reboot it, then look again",
+    "not_kept": "it does not keep what is written: reboot it, then look again",
+}
+"""what to do about a servo, by the cause of its `BusFault`"""
 WARM_SHARE = 0.9
 """of the temperature limit: worth a warning"""
 
@@ -80,16 +90,14 @@ def doctor(
     try:
         bus = open_bus(port, spec.bus.baud)
     except BadInput as error:
-        return [*checks, _failed(port, "open", str(error.found), "close the other program")]
+        return [*checks, _failed(port, "open", str(error.found), error.remedy)]
     try:
         checks += _servo_checks(bus, spec, calibration)
     except PortLost as error:
-        checks.append(_failed(port, "open", str(error), "plug it in again"))
+        return [*checks, _failed(port, "open", str(error), "plug it in again")]
     finally:
         bus.port.close()
-    if all(row.verdict is Verdict.FAILED for row in checks if row.name == "answers"):
-        checks.append(_baud_check(port, spec, open_bus))
-    return checks
+    return _with_baud_rates(checks, port, spec, open_bus)
 
 
 def print_doctor(port: str, unit: str, robot: Path = DCLAW) -> int:
@@ -138,17 +146,12 @@ def _failed(subject: str, name: str, found: str, advice: str) -> Check:
 
 
 def _port_checks(port: str) -> Iterator[Check]:
-    path = Path(port)
-    if not path.exists():
-        ports = sorted(str(item) for item in Path("/dev").glob("tty[UA][SC][BM]*"))
-        advice = f"have {', '.join(ports)}" if ports else "plug in the adapter"
-        yield _failed(port, "port", "does not exist", advice)
+    try:
+        require_serial_port(port)
+    except BadInput as error:
+        yield _failed(port, "port", str(error.found), error.remedy)
         return
-    if not os.access(path, os.R_OK | os.W_OK):
-        advice = 'sudo usermod -aG dialout "$USER", then log in again'
-        yield _failed(port, "port", "no permission", advice)
-        return
-    yield _ok(port, "port", str(path.resolve()))
+    yield _ok(port, "port", str(Path(port).resolve()))
     found = latency_timer_ms(port)
     try:
         require_low_latency(port)
@@ -161,7 +164,8 @@ def _port_checks(port: str) -> Iterator[Check]:
 
 def _calibration_check(spec: RobotSpec, unit: str) -> tuple[Calibration | None, Check]:
     try:
-        return load_calibration(spec, unit), _ok(unit, "calibration", "fits robot.yaml")
+        found = f"{unit_path(spec, unit)} fits {spec.source}"
+        return load_calibration(spec, unit), _ok(unit, "calibration", found)
     except BadInput as error:
         return None, _failed(unit, "calibration", str(error), "correct the unit's file")
 
@@ -177,8 +181,7 @@ def _servo_checks(bus: Bus, spec: RobotSpec, calibration: Calibration | None) ->
             if calibration is not None:
                 yield _eeprom_check(bus, name, motor_id, spec, calibration)
         except BusFault as fault:
-            advice = "check its cable, id and baud rate"
-            yield _failed(name, "answers", f"id {motor_id}: {fault.cause}", advice)
+            yield _failed(name, "answers", f"id {motor_id}: {fault.cause}", ADVICE[fault.cause])
     strangers = sorted(set(bus.scan(SCAN_S)) - set(expected.values()))
     if strangers:
         found = f"ids {', '.join(map(str, strangers))}"
@@ -202,9 +205,8 @@ def _condition_checks(bus: Bus, name: str, motor_id: int, spec: RobotSpec) -> It
         start = register.address - table.EEPROM_SIZE
         return register.decode(data[start : start + register.size])
 
-    errors = HardwareError(shown(table.HARDWARE_ERROR))
-    if errors:
-        latched = ", ".join(str(item.name).lower() for item in HardwareError if item in errors)
+    latched = error_names(shown(table.HARDWARE_ERROR))
+    if latched:
         yield _failed(name, "errors", latched, "find the cause, let it cool, then reboot it")
     else:
         yield _ok(name, "errors", "none")
@@ -241,21 +243,49 @@ def _eeprom_check(
     return _failed(name, "EEPROM", text, "taskbelief provision, or correct the files")
 
 
-def _baud_check(port: str, spec: RobotSpec, open_bus: OpenBus) -> Check:
-    """No servo answered: perhaps they do at another baud rate."""
+def _with_baud_rates(
+    checks: list[Check], port: str, spec: RobotSpec, open_bus: OpenBus
+) -> list[Check]:
+    """Servos that are silent may answer at another baud rate; new ones do, by another id."""
+    ids = provisioning.motor_ids(spec)
+    silent = {row.subject for row in checks if row.found.endswith(f": {SILENT}")}
+    if not silent:
+        return checks
+    found = _at_other_rates(port, spec, open_bus)
+    rate_of = {motor_id: baud for baud, motor_ids in found.items() for motor_id in motor_ids}
+    rows = [
+        dataclasses.replace(row, advice=f"it answers at {rate_of[ids[row.subject]]} baud")
+        if row.subject in silent and row.found.endswith(SILENT) and ids[row.subject] in rate_of
+        else row
+        for row in checks
+    ]
+    for baud, motor_ids in found.items():
+        shown = ", ".join(map(str, sorted(motor_ids)))
+        advice = f"set register 8 of each to {BAUD_RATES.index(spec.bus.baud)}"
+        if not motor_ids & set(ids.values()):
+            advice += ", and give each its id: are they new?"
+        rows.append(_failed("bus", "baud rate", f"ids {shown} answer at {baud} baud", advice))
+    if not found and silent == set(ids):
+        rows.append(_failed("bus", "baud rate", "nobody answers at any", "is the power on?"))
+    return rows
+
+
+def _at_other_rates(port: str, spec: RobotSpec, open_bus: OpenBus) -> dict[int, set[int]]:
+    """Ids that answer, by baud rate; those at which nobody does are left out."""
+    found: dict[int, set[int]] = {}
     for baud in BAUD_RATES:
         if baud == spec.bus.baud:
             continue
         try:
             bus = open_bus(port, baud)
-        except BadInput:
+        except BadInput:  # not every adapter can do every rate
             continue
         try:
-            found = sorted(bus.scan(SCAN_S))
+            answered = set(bus.scan(SCAN_S))
+        except PortLost:
+            return found
         finally:
             bus.port.close()
-        if found:
-            ids = ", ".join(map(str, found))
-            advice = f"set register 8 of each to {BAUD_RATES.index(spec.bus.baud)}"
-            return _failed("bus", "baud rate", f"ids {ids} answer at {baud} baud", advice)
-    return _failed("bus", "baud rate", "nobody answers at any", "is the power on?")
+        if answered:
+            found[baud] = answered
+    return found

@@ -39,23 +39,21 @@ def open_robot(spec: RobotSpec, place: RobotPlace) -> Robot:
 
 
 def _on_a_bus(spec: RobotSpec, place: RobotPlace) -> Robot:
-    from sim2real.hardware.dynamixel.bus import BusTiming
-    from sim2real.hardware.dynamixel.driver import DriverConfig, DynamixelRobot
+    from sim2real.hardware.dynamixel.driver import DynamixelRobot, patient
 
     if not place.port:
         raise BadInput(WHERE, "port", found="", expected=f"a serial port: {place.kind} needs one")
     if not place.unit:
         raise BadInput(WHERE, "unit", found="", expected="the name of a calibration")
-    usual = DriverConfig()
-    config = DriverConfig(
-        timing=BusTiming(turnaround_s=usual.timing.turnaround_s + place.patience_s),
-        tick_tolerance_s=usual.tick_tolerance_s + place.patience_s,
-    )
+    config = patient(place.patience_s) if place.patience_s else None
     return DynamixelRobot.on_serial(place.port, spec, place.unit, config)
 
 
 def _on_a_real_bus(spec: RobotSpec, place: RobotPlace) -> Robot:
-    if place.unit == "emulated":
+    """Rehearsed on an emulated hand's port it has the emulated calibration."""
+    from sim2real.hardware.dynamixel.port import is_emulated
+
+    if place.unit == "emulated" and not is_emulated(place.port):
         expected = "the unit's own calibration: the emulated one's zeros are not a real hand's"
         raise BadInput(WHERE, "unit", found=place.unit, expected=expected)
     return _on_a_bus(spec, place)

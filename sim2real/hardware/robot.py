@@ -11,11 +11,12 @@ from typing import Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.errors import WorkFailed
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec
 
 
-class RobotFault(RuntimeError):
+class RobotFault(WorkFailed):
     """The robot could not do what was asked. Nothing old is ever returned instead.
 
     `cause` is one word for a counter, `joints` names those concerned, in joint order.
@@ -38,6 +39,23 @@ class Phase(enum.Enum):
     """nothing is sent any more, so that the servos' own watchdogs act"""
 
 
+class HardwareError(enum.IntFlag):
+    """Bits of register 70, latched until a reboot; also of the shutdown mask, register 63."""
+
+    INPUT_VOLTAGE = 1 << 0
+    OVERHEATING = 1 << 2
+    ENCODER = 1 << 3
+    ELECTRICAL_SHOCK = 1 << 4
+    OVERLOAD = 1 << 5
+
+
+def error_names(bits: int) -> str:
+    """Latched errors by name, for a person; empty where there are none."""
+    named = [str(item.name).lower() for item in HardwareError if bits & item]
+    unknown = bits & ~sum(HardwareError)
+    return ", ".join([*named, *([f"unknown bits 0x{unknown:02x}"] if unknown else [])])
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Health:
     """What the servos say about themselves, from the same exchange as a reading. (J,) arrays."""
@@ -47,7 +65,7 @@ class Health:
     temperature_c: NDArray[np.float64]
     voltage_v: NDArray[np.float64]
     hardware_error: NDArray[np.int64]
-    """latched error bits, register 70"""
+    """latched bits of `HardwareError`, register 70"""
     torque_enabled: NDArray[np.bool_]
     watchdog_tripped: NDArray[np.bool_]
     """the servo stopped by itself and ignores goals"""

@@ -6,11 +6,14 @@ their origins on their joints' axes. There are no meshes: what URDF has no shape
 together from shapes that it has, or stands as the box around it.
 
     python -m sim2real.hardware.urdf > hardware_configs/dclaw/robot.urdf
+
+Another robot.yaml than the shipped one may be named behind it.
 """
 
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from xml.etree import ElementTree as Xml
 
 import mujoco
@@ -240,4 +243,4 @@ def _numbers(values: Vector) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(robot_description(load_robot_spec()))
+    sys.stdout.write(robot_description(load_robot_spec(*map(Path, sys.argv[1:2]))))

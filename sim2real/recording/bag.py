@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.text_file import read_text
 from sim2real.recording.contents import TopicKey
 
 METADATA = "metadata.yaml"
@@ -77,10 +78,8 @@ def read_bag(folder: Path) -> Bag:
 
 def _information(path: Path) -> Mapping[str, Any]:
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(str(path), "file", found=error.strerror, expected="a bag's YAML") from None
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+        document = yaml.safe_load(read_text(path, "a bag's YAML"))
+    except yaml.YAMLError as error:
         found = " ".join(str(error).split())
         raise BadInput(str(path), "file", found=found, expected="YAML") from None
     information = document.get(_ROOT) if isinstance(document, dict) else None

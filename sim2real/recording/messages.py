@@ -28,11 +28,17 @@ from sim2real.runtime.safety import Rung
 FRAME = "dclaw_base"
 """the frame that joints and their readings belong to"""
 _NOTHING = np.zeros(0)
+_FIRST_NS, _LAST_NS = -(2**31) * 1_000_000_000, 2**31 * 1_000_000_000 - 1
+"""what 32 bits of seconds hold"""
 
 
 def stamp(ns: int) -> Values:
-    """builtin_interfaces/Time of ns since the epoch."""
-    seconds, nanoseconds = divmod(ns, 1_000_000_000)
+    """builtin_interfaces/Time of ns since the epoch.
+
+    It counts from 1901 to 2038. A clock that is set beyond stays at its end: a hand goes on, since
+    ages are counted on the host's monotonic clock.
+    """
+    seconds, nanoseconds = divmod(min(max(ns, _FIRST_NS), _LAST_NS), 1_000_000_000)
     return {"sec": seconds, "nanosec": nanoseconds}
 
 
@@ -80,14 +86,23 @@ def joint_states_message(reading: Reading, spec: RobotSpec, stamp_ns: int) -> Va
 
 
 def joint_targets_message(
-    command: Command, spec: RobotSpec, stamp_ns: int, *, lifespan_s: float | None = None
+    command: Command,
+    spec: RobotSpec,
+    stamp_ns: int,
+    *,
+    lifespan_s: float | None = None,
+    period_s: float = 0.0,
 ) -> Values:
-    """JointTargets; the command's own lifespan, `lifespan_s` or the robot's limit for it."""
+    """JointTargets; the command's own lifespan, `lifespan_s` or the robot's limit for it.
+
+    `period_s` is the time between the readings that are answered; 0: all are.
+    """
     chosen = (command.lifespan_s, lifespan_s, spec.safety.stale_after_s)
     return {
         "header": header(stamp_ns, FRAME),
         "reading_ns": command.stamp_ns,
         "lifespan_s": next(value for value in chosen if value is not None),
+        "period_s": period_s,
         "names": spec.joint_names,
         "position_rad": command.position_rad,
     }

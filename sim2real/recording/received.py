@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Reading
 from sim2real.runtime.hand_state import HandState
 from sim2real.runtime.kinds.kind import Memory
@@ -67,6 +68,7 @@ def targets_of(message: Any) -> Targets:
     return Targets(
         reading_ns=message.reading_ns,
         lifespan_s=message.lifespan_s,
+        period_s=message.period_s,
         names=tuple(message.names),
         position_rad=_array(message.position_rad),
     )
@@ -88,8 +90,9 @@ def memory_of(message: Any, prefix: str = "") -> Memory:
     """
     names, sizes, values = (getattr(message, f"{prefix}{n}") for n in ("names", "sizes", "values"))
     if len(names) != len(sizes) or sum(sizes) != len(values):
-        found = f"{len(names)} names, sizes {list(sizes)}, {len(values)} values"
-        raise ValueError(f"memory: {found}")
+        found = f"{len(names)} names, {len(sizes)} sizes of {sum(sizes)}, {len(values)} values"
+        expected = "a size for every name, and as many values as they add up to"
+        raise BadInput("memory", f"{prefix}sizes", found=found, expected=expected)
     parts = np.split(_array(values), np.cumsum(sizes, dtype=np.int64)[:-1]) if len(names) else []
     return dict(zip(names, parts))
 

@@ -140,7 +140,7 @@ class _Policy:
         for state in episode.states:
             stamp_ns, is_new = state.reading.stamp_ns, turns.defect(state.reading) is None
             if stamp_ns in acted_on:
-                turns.acted(state.reading)
+                turns.acted(state.reading.stamp_ns)
             elif is_new and turns.is_due(state.reading):
                 continue
             self._runner.is_frozen = frozen.get(stamp_ns, self._runner.is_frozen)

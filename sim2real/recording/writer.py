@@ -20,7 +20,7 @@ from typing import Self
 from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
 
-from sim2real.contract.errors import BadInput
+from sim2real.contract.errors import BadInput, OutputFailed
 from sim2real.recording.cdr import Values, encode
 from sim2real.recording.metadata import GAPS, RECORD, RecordingMetadata
 from sim2real.recording.schemas import full_name, schema
@@ -36,8 +36,9 @@ class Recording:
     """One file that is being written. Any thread may write; a context manager closes it.
 
     Raises `BadInput` when the file cannot be written, or is there already: a recording of a robot
-    is never written over. After an exception in the `with` block it is closed all the same: what
-    led to a failure is what people want to see.
+    is never written over; `OutputFailed`, which is one, when it cannot be written any more. After
+    an exception in the `with` block it is closed all the same: what led to a failure is what people
+    want to see.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Recording:
         self._prefix = f"/{namespace.strip('/')}/" if namespace.strip("/") else "/"
         self._clock_s, self._lock = clock_s, threading.Lock()
         self._failure: OSError | None = None
+        self._is_begun = False
         self._channels: dict[str, int] = {}
         self._sequences: dict[str, int] = {}
         if path.suffix != SUFFIX:
@@ -83,6 +85,7 @@ class Recording:
             except OSError:
                 self._abandon()
                 raise
+        self._is_begun = True
 
     def write(self, topic: str, message: Values, log_ns: int) -> None:
         """Record values, as `recording.messages` makes them, at `log_ns` since the epoch.
@@ -191,6 +194,7 @@ class Recording:
             yield
         except OSError as error:
             self._failure = error
-            raise BadInput(
+            refusal = OutputFailed if self._is_begun else BadInput
+            raise refusal(
                 str(self.path), "file", found=error.strerror, expected="a place to write to"
             ) from None

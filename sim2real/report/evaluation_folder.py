@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.text_file import read_json
 
 RESULTS, EPISODES, GAP, RECORDINGS = "results.json", "episodes.csv", "gap.json", "recordings"
 _NEEDED: Mapping[str, type] = {
@@ -62,7 +62,8 @@ class EvaluationFolder:
 def read_evaluation(path: Path) -> EvaluationFolder:
     """Raises `BadInput` for a folder without results, or with results that a report cannot use."""
     file = path / RESULTS
-    results = read_json(file, remedy="`taskbelief evaluate … --out FOLDER` writes it")
+    remedy = "`taskbelief evaluate … --out FOLDER` writes it"
+    results = read_json(file, "results of an evaluation", remedy)
     for field, kind in _NEEDED.items():
         _require(results.get(field), field, kind, file)
     _require_intervals(results, file)
@@ -76,24 +77,6 @@ def read_evaluation(path: Path) -> EvaluationFolder:
         recordings=tuple(found for found in there.values() if found is not None),
         missing=tuple(name for name, found in there.items() if found is None),
     )
-
-
-def read_json(file: Path, remedy: str = "") -> dict[str, Any]:
-    """A JSON object. Raises `BadInput` for anything else."""
-    where = str(file)
-    try:
-        document = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(where, "file", found="nothing", expected="JSON", remedy=remedy) from None
-    except OSError as error:
-        raise BadInput(where, "file", found=error.strerror, expected="JSON") from None
-    except json.JSONDecodeError as error:
-        raise BadInput(where, f"line {error.lineno}", found=error.msg, expected="JSON") from None
-    except UnicodeDecodeError as error:
-        raise BadInput(where, "file", found=str(error), expected="UTF-8") from None
-    if not isinstance(document, dict):
-        raise BadInput(where, "file", found=type(document).__name__, expected="a mapping")
-    return document
 
 
 def _require(value: Any, field: str, kind: type, file: Path) -> None:

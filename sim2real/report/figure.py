@@ -10,6 +10,8 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from sim2real.contract.output_file import write_file
+
 Cell = str | int | float
 
 
@@ -51,9 +53,6 @@ class Figure:
 
 def write_csv(folder: Path, name: str, table: Table) -> Path:
     """`folder`/NAME.csv, written beside and renamed."""
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.csv"
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(table.csv(), encoding="utf-8")
-    beside.replace(path)
+    write_file(path, table.csv())
     return path

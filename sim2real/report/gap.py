@@ -10,8 +10,8 @@ from typing import Any
 from markupsafe import Markup
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.text_file import read_json
 from sim2real.gap.tables import gap_tables
-from sim2real.report.evaluation_folder import read_json
 from sim2real.report.figure import Figure, Table
 from sim2real.report.gap_figures import (
     belief_agreement_figure,
@@ -43,7 +43,7 @@ class Gap:
 
 def read_gap(path: Path) -> Gap:
     """Raises `BadInput` for anything but a gap of this schema."""
-    document = read_json(path, remedy="`taskbelief gap A B` writes it")
+    document = read_json(path, "a gap.json", remedy="`taskbelief gap A B --out FOLDER` writes it")
     version = document.get("schema_version")
     if version != SCHEMA_VERSION:
         raise BadInput(str(path), "schema_version", found=version, expected=str(SCHEMA_VERSION))

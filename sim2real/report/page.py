@@ -23,7 +23,7 @@ from sim2real.report.tasks_table import TaskTable
 STAGES: Mapping[str, str] = {
     "lateness": "from the deadline of a tick to its beginning",
     "read": "from the beginning of a tick until all servos had answered",
-    "answer": "from the servos’ answers until the goals were on the bus",
+    "answer": "from the servos’ answers until the goals that answer them were on the bus",
     "age": "from a measurement until the goals that answer it were on the bus",
     "reading_age": "from a measurement until the policy’s step began",
     "compute": "from the start of the policy’s step until its targets were known",

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import tyro
 
+from sim2real.contract.output_file import require_folder, write_file
 from sim2real.report.content import Sources, page_content
 from sim2real.report.evaluation_folder import GAP, read_evaluation
 from sim2real.report.figure import write_csv
@@ -45,6 +46,7 @@ def write_report(
 
     Returns the page's path. Raises `BadInput` for results, recordings or a gap that cannot be used.
     """
+    require_folder(folder, "FOLDER")
     if gap is None and (folder / GAP).exists():
         gap = folder / GAP
     evaluation = read_evaluation(folder)
@@ -59,7 +61,5 @@ def write_report(
     for name, table in content.tables.items():
         write_csv(folder / FIGURES, name, table)
     page = folder / REPORT
-    beside = page.with_name(page.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(page)
+    write_file(page, text)
     return page

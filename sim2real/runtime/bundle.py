@@ -26,7 +26,9 @@ from sim2real.contract.manifest import (
     TensorRecord,
     parse_manifest,
 )
+from sim2real.contract.output_file import naming
 from sim2real.contract.robot_spec import RobotSpec
+from sim2real.contract.text_file import decoded
 from sim2real.runtime.kinds.kind import Role, Settings
 from sim2real.runtime.kinds.registry import kind_of, settings_of, signatures
 from sim2real.runtime.onnx_model import OnnxModel
@@ -97,11 +99,7 @@ def read_manifest(folder: Path) -> tuple[str, str]:
     content = _read(folder, MANIFEST)
     digest = hashlib.sha256(content).hexdigest()
     _require_checksum(_read(folder, CHECKSUM), digest, folder)
-    try:
-        return content.decode(), digest
-    except UnicodeDecodeError as error:
-        where = str(folder / MANIFEST)
-        raise BadInput(where, "file", found=str(error), expected="UTF-8") from None
+    return decoded(content, str(folder / MANIFEST)), digest
 
 
 def read_files(folder: Path, manifest: Manifest) -> dict[str, bytes]:
@@ -117,8 +115,7 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -
     `manifest.files` is worked out from `files`. An older bundle at this place is replaced; any
     other folder that holds something is refused with `BadInput`.
     """
-    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
-        raise BadInput(str(folder), "folder", found="other files", expected="a bundle or nothing")
+    require_bundle_or_nothing(folder)
     records = tuple(
         FileRecord(name=name, sha256=hashlib.sha256(content).hexdigest(), num_bytes=len(content))
         for name, content in sorted(files.items())
@@ -128,13 +125,24 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -
     digest = hashlib.sha256(text.encode()).hexdigest()
     beside = folder.with_name(f".{folder.name}.part")
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    for name, content in files.items():
-        (beside / name).write_bytes(content)
-    (beside / MANIFEST).write_text(text, encoding="utf-8")
-    (beside / CHECKSUM).write_bytes(_checksum_line(digest))
-    _put_in_place(beside, folder)
+    written = {**files, MANIFEST: text.encode(), CHECKSUM: _checksum_line(digest)}
+    try:
+        with naming(folder):
+            beside.mkdir(parents=True)
+            for name, content in written.items():
+                (beside / name).write_bytes(content)
+            _put_in_place(beside, folder)
+    except OSError:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise
     return digest[:16]
+
+
+def require_bundle_or_nothing(folder: Path) -> None:
+    """Raise `BadInput` for a place that holds something else: only a bundle is replaced."""
+    is_empty = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    if not is_empty and not (folder / MANIFEST).is_file():
+        raise BadInput(str(folder), "folder", found="other files", expected="a bundle or nothing")
 
 
 def require_robot(bundle: Bundle, spec: RobotSpec, control_period_s: float | None = None) -> None:

@@ -21,6 +21,7 @@ from typing import NamedTuple, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.errors import WorkFailed
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.hardware.robot import Health, Phase, Robot, RobotFault
 from sim2real.runtime.hand_state import HandState
@@ -39,8 +40,8 @@ from sim2real.runtime.safety import (
 T = TypeVar("T")
 
 STAGES = ("period", "lateness", "read", "answer", "age", "tick")
-"""begin to begin · deadline to begin · begin to reading · reading to answer · measured to written,
-of new commands · begin to end"""
+"""begin to begin · deadline to begin · begin to reading · reading to its own answer, where one came
+in this tick · measured to written, of new commands · begin to end"""
 STOP_TIMEOUT_S = 15.0
 """longer than any job takes; whoever hangs for longer has lost the servos to their watchdogs"""
 
@@ -91,7 +92,7 @@ class ControlTick:
     """why reading, or else doing what was decided, failed"""
 
 
-class LoopStopped(RuntimeError):
+class LoopStopped(WorkFailed):
     """The loop does not run any more, or ended before it could do what was asked."""
 
 
@@ -263,7 +264,8 @@ class ControlLoop:
             state = self._state(reading, health)
             command = self._ask(state, self._cutoff_ns(beat.started_ns, read_done_ns))
             self.latency.add("read", read_done_ns - beat.started_ns)
-            self.latency.add("answer", self._clock_ns() - read_done_ns)
+            if command is not None and command.stamp_ns == reading.stamp_ns:
+                self.latency.add("answer", self._clock_ns() - read_done_ns)
         if self._stands_by:
             self._stands_by = False
             self.ladder.stand_by()

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.contract.transition import Transition
@@ -336,7 +337,13 @@ class Controller:
 
     @memory.setter
     def memory(self, memory: Memory) -> None:
-        """Go on from a memory, of another trial or another robot of the same bundle."""
+        """Go on from a memory, of another trial or another robot of the same bundle.
+
+        Raises `BadInput` for one of another kind or size; nothing has changed then.
+        """
+        known = list(self._adaptation.memory)
+        if set(memory) != set(known):
+            raise BadInput("memory", "names", found=list(memory), expected=f"{known}")
         self._adaptation.memory = memory
 
     @property

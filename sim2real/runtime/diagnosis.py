@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from sim2real.contract.robot_spec import RobotSpec
-from sim2real.hardware.robot import Health
+from sim2real.hardware.robot import Health, error_names
 from sim2real.runtime.control_loop import ControlLoop, ControlTick
 from sim2real.runtime.pacing import Histogram
 from sim2real.runtime.policy_runner import PolicyRunner
@@ -116,6 +116,15 @@ class HandDiagnosis:
         return grown
 
 
+def requests_status(mishaps: Mapping[str, int]) -> Status:
+    """What was asked of a node and not done, since it started."""
+    num_failed = mishaps.get("failed", 0)
+    message = f"{num_failed} failed by an error of ours" if num_failed else "well"
+    values = {name: str(count) for name, count in sorted(dict(mishaps).items())}
+    level = Level.WARN if num_failed else Level.OK
+    return Status(name="requests", level=level, message=message, values=values)
+
+
 def _ladder_status(loop: ControlLoop) -> Status:
     ladder, reason = loop.ladder, loop.ladder.reason
     values = {name: str(count) for name, count in sorted(dict(ladder.events).items())}
@@ -141,7 +150,7 @@ def _servo_statuses(health: Health, spec: RobotSpec) -> Iterator[Status]:
         if health.watchdog_tripped[index]:
             level, message = Level.ERROR, "stopped by its own watchdog"
         if bits:
-            level, message = Level.ERROR, f"latched error bits 0x{bits:02x}"
+            level, message = Level.ERROR, f"latched: {error_names(bits)}"
         values = {
             "temperature_c": f"{temperature_c:.0f}",
             "voltage_v": f"{float(health.voltage_v[index]):.1f}",

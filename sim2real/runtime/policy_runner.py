@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.errors import WorkFailed
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.runtime.applied import AppliedGoals
@@ -25,7 +26,7 @@ from sim2real.runtime.evidence import Rejection
 from sim2real.runtime.hand_state import HandState
 from sim2real.runtime.kinds.kind import Belief, Memory
 from sim2real.runtime.turns import Turns
-from sim2real.skills.goal import GoalSignal
+from sim2real.skills.goal import GoalSignal, require_goal
 
 LIFESPAN_PERIODS = 2
 """a command that is two control periods old answers a hand that has moved on"""
@@ -33,7 +34,7 @@ SILENT_PERIODS = 2
 """without a reading for so long something is wrong"""
 
 
-class NotNow(RuntimeError):
+class NotNow(WorkFailed):
     """Asked for at a moment at which it cannot be done; nothing has changed."""
 
 
@@ -227,15 +228,13 @@ class PolicyRunner:
         still to be learnt from the episode before is learnt first, see `adapt`.
 
         `seed` goes into records only. What is returned lacks `target_rad`: see `on_episode_start`.
-        Raises `NotNow` while an episode runs or before a trial, `ValueError` for a goal that is not
+        Raises `NotNow` while an episode runs or before a trial, `BadInput` for a goal that is not
         one of this skill.
         """
         with self._after_adapting("another one begins"), self._lock:
             if self._labels is None:
                 raise NotNow("no trial has begun")
-            expected = self.controller.skill.goal_size
-            if goal.size != expected:
-                raise ValueError(f"goal: {goal.size} elements, the skill expects {expected}")
+            require_goal(goal, self.controller.skill, self._period_s)
             start = EpisodeStart(
                 bundle_name=self.bundle.manifest.name,
                 bundle_digest=self.bundle.digest,
@@ -421,7 +420,7 @@ class PolicyRunner:
             return None  # the reading was unusable: the command is an old one, and not sent again
         compute_s = (time.perf_counter_ns() - began_ns) * 1e-9
         command = replace(command, lifespan_s=LIFESPAN_PERIODS * self._period_s)
-        self._turns.acted(reading)
+        self._turns.acted(reading.stamp_ns)
         self._applied.expect(command)
         episode.num_steps += 1
         episode.note(tick)

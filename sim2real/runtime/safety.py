@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec
-from sim2real.hardware.robot import Health, Phase, Robot, RobotFault
+from sim2real.hardware.robot import Health, Phase, Robot, RobotFault, error_names
 
 Array = NDArray[np.float64]
 
@@ -154,13 +154,19 @@ def health_problem(health: Health, limits: SafetyLimits) -> Reason | None:
     low, high = limits.min_voltage_v, limits.max_voltage_v
     is_unpowered = ~((health.voltage_v >= low) & (health.voltage_v <= high))
     checks = (
-        ("hardware_error", health.hardware_error != 0, f"bits {health.hardware_error.tolist()}"),
+        ("hardware_error", health.hardware_error != 0, _latched(health, limits)),
         ("watchdog_tripped", health.watchdog_tripped, "the servo stopped by itself"),
         ("torque_lost", ~health.torque_enabled, "torque went off by itself"),
         _above("temperature", health.temperature_c, limits.max_temperature_c, "°C"),
         ("voltage", is_unpowered, f"{health.voltage_v.tolist()} V, allowed {low} to {high}"),
     )
     return _first(checks, limits)
+
+
+def _latched(health: Health, limits: SafetyLimits) -> str:
+    """Whose servos have latched which errors."""
+    errors = zip(limits.joint_names, health.hardware_error.tolist())
+    return "; ".join(f"{name}: {error_names(bits)}" for name, bits in errors if bits)
 
 
 def goal_was_taken(health: Health, applied_rad: Array) -> bool:

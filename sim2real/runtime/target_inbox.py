@@ -14,7 +14,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real.contract.joint_io import Command
+from sim2real.contract.joint_io import Command, Reading
+from sim2real.runtime.turns import Turns
+
+LONGEST_PERIOD_S = 10.0
+"""slower than any policy acts"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,6 +29,8 @@ class Targets:
     """the measurement that it answers, on the host's monotonic clock"""
     lifespan_s: float
     """how old it may become, counted from the measurement"""
+    period_s: float
+    """from that measurement to the next one that is answered; 0: every one is"""
     names: Sequence[str]
     """joints in any order"""
     position_rad: NDArray[np.float64]
@@ -63,12 +69,16 @@ class TargetInbox:
         self._order = {name: index for index, name in enumerate(joint_names)}
         self._latest_ns = self._opened_ns = 0
         self._command: Command | None = None
+        self._turns: Turns | None = None
+        """of whoever commands, since he said what his rhythm is"""
+        self._period_s = 0.0
         self._lock = threading.Lock()
 
     def open(self) -> None:
         """From now on commands are followed that answer what is measured from now on."""
         with self._lock:
             self._command, self._opened_ns, self.is_open = None, self._clock_ns(), True
+            self._turns, self._period_s = None, 0.0
 
     def close(self) -> None:
         with self._lock:
@@ -85,7 +95,27 @@ class TargetInbox:
             self.counts["overwritten"] += self._command is not None
             self._latest_ns = targets.reading_ns
             self._command = self._in_order(targets)
+            self._note_rhythm(targets)
             return None
+
+    def _note_rhythm(self, targets: Targets) -> None:
+        if targets.period_s != self._period_s:
+            self._period_s = targets.period_s
+            self._turns = Turns(targets.period_s) if targets.period_s else None
+        if self._turns is not None:
+            self._turns.acted(targets.reading_ns)
+
+    def is_due(self, reading: Reading) -> bool:
+        """Whether this reading, the latest, may be answered before the next one is there.
+
+        All may until the first command; then those that lie its `period_s` apart. To be asked of
+        every reading.
+        """
+        with self._lock:
+            turns = self._turns
+            if turns is not None:
+                turns.defect(reading)  # how often the hand is read is seen from all of them
+            return self.is_open and (turns is None or turns.is_due(reading))
 
     def is_answered(self, reading_ns: int) -> bool:
         """Whether nothing better can come than what `take` returns now."""
@@ -112,6 +142,9 @@ class TargetInbox:
             return Refusal(cause="wrong_size", detail=detail)
         if not np.isfinite(targets.position_rad).all():
             return Refusal(cause="not_finite", detail=f"{targets.position_rad.tolist()} rad")
+        if not 0.0 <= targets.period_s <= LONGEST_PERIOD_S:
+            detail = f"period {targets.period_s} s, expected 0 to {LONGEST_PERIOD_S}"
+            return Refusal(cause="bad_period", detail=detail)
         if not 0.0 < targets.lifespan_s < np.inf:
             detail = f"lifespan {targets.lifespan_s} s, expected more than 0"
             return Refusal(cause="bad_lifespan", detail=detail)

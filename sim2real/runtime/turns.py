@@ -44,9 +44,9 @@ class Turns:
         self._latest = reading
         return None
 
-    def acted(self, reading: Reading) -> None:
-        """The policy has acted on this reading."""
-        self._acted_ns = reading.stamp_ns
+    def acted(self, stamp_ns: int) -> None:
+        """The policy has acted on the reading of this stamp."""
+        self._acted_ns = stamp_ns
 
     def is_due(self, reading: Reading) -> bool:
         """Whether it is the policy's turn."""

@@ -18,6 +18,7 @@ import tyro
 from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import SCHEMA_VERSION, parse_manifest
 from sim2real.contract.robot_spec import DCLAW, load_robot_spec
+from sim2real.contract.text_file import parse_json
 from sim2real.runtime.bundle import (
     GOLDEN,
     MANIFEST,
@@ -63,11 +64,8 @@ def upgrade(
 
 def _upgraded(text: str, where: str) -> str:
     """The manifest's text in schema 2. Raises `BadInput` where it is not of schema 1."""
-    try:
-        document = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise BadInput(where, "file", found=str(error), expected="JSON") from None
-    version = document.get("schema_version") if isinstance(document, dict) else None
+    document = parse_json(text, where, "a manifest")
+    version = document.get("schema_version")
     if version != 1:
         remedy = "it needs no upgrade" if version == SCHEMA_VERSION else ""
         raise BadInput(where, "schema_version", found=version, expected="1", remedy=remedy)

@@ -8,7 +8,8 @@ from typing import Self
 import numpy as np
 from numpy.typing import ArrayLike
 
-from sim2real.skills.skill import Array
+from sim2real.contract.errors import BadInput
+from sim2real.skills.skill import Array, Skill
 
 
 def _nothing() -> Array:
@@ -19,7 +20,7 @@ def _nothing() -> Array:
 class GoalSignal:
     """goal(t) = centre + amplitude * sin(frequency * t), in the skill's own unit, G elements.
 
-    Raises `ValueError` for fields of different sizes and for numbers that are not finite.
+    Raises `BadInput` for fields of different sizes and for numbers that are not finite.
     """
 
     centre: Array
@@ -40,10 +41,14 @@ class GoalSignal:
             # Copies: a goal that somebody writes to is another goal.
             given = np.array(getattr(self, name), np.float64)
             value = np.zeros(size) if given.size == 0 else given
-            if value.shape != (size,) or size == 0:
-                raise ValueError(f"goal: {name}: shape {given.shape}, expected ({size},) above 0")
+            if value.ndim != 1 or size == 0:
+                found = "nothing" if value.size == 0 else f"shape {given.shape}"
+                raise BadInput("goal", name, found=found, expected="a list of numbers")
+            if value.shape != (size,):
+                expected = f"{size} numbers, as centre has, or none"
+                raise BadInput("goal", name, found=f"{given.size} numbers", expected=expected)
             if not np.isfinite(value).all():
-                raise ValueError(f"goal: {name}: {value.tolist()}, expected finite numbers")
+                raise BadInput("goal", name, found=value.tolist(), expected="finite numbers")
             value.flags.writeable = False
             object.__setattr__(self, name, value)
 
@@ -55,3 +60,20 @@ class GoalSignal:
     def __call__(self, elapsed_s: float) -> Array:
         """(G,) the goal so many seconds into the episode."""
         return np.asarray(self.centre + self.amplitude * np.sin(self.frequency_rad_s * elapsed_s))
+
+
+def require_goal(goal: GoalSignal, skill: Skill, control_period_s: float) -> None:
+    """Raise `BadInput` for a goal that this skill cannot be asked for at this rhythm."""
+    where = f"goal of {skill.name}"
+    if goal.size != skill.goal_size:
+        expected = f"{skill.goal_size}"
+        raise BadInput(where, "centre", found=f"{goal.size} numbers", expected=expected)
+    farthest = float(np.max(np.abs(goal.centre) + np.abs(goal.amplitude)))
+    if farthest > skill.goal_limit:
+        expected = f"{-skill.goal_limit:.4g} to {skill.goal_limit:.4g}, the swing included"
+        remedy = "were these degrees?"
+        raise BadInput(where, "centre", found=farthest, expected=expected, remedy=remedy)
+    fastest, most = float(np.max(np.abs(goal.frequency_rad_s))), np.pi / control_period_s
+    if fastest > most:
+        expected = f"at most {most:.4g} rad/s: half a swing in a control period"
+        raise BadInput(where, "frequency_rad_s", found=fastest, expected=expected)

@@ -29,6 +29,10 @@ class Pose:
     def goal_size(self) -> int:
         return self.num_joints
 
+    @property
+    def goal_limit(self) -> float:
+        return np.pi  # what a servo's turn allows either way, rad
+
     @cached_property
     def layout(self) -> ObservationLayout:
         # Not how far each servo is behind its target: from that a policy could read the load of

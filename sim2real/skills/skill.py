@@ -52,6 +52,10 @@ class Skill(Protocol):
         """G, elements of a goal."""
 
     @property
+    def goal_limit(self) -> float:
+        """How large an element can be, in the skill's own unit; beyond it another was meant."""
+
+    @property
     def layout(self) -> ObservationLayout:
         """What the policy sees."""
 

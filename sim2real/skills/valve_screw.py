@@ -32,6 +32,10 @@ class ValveScrew:
     velocity_threshold_rad_s: float = 4.0
     """joint speeds below this cost nothing"""
 
+    @property
+    def goal_limit(self) -> float:
+        return 2.0 * np.pi  # a turn a second either way, rad/s: faster than fingers are
+
     @cached_property
     def layout(self) -> ObservationLayout:
         terms = joint_terms(self.num_joints) + VALVE_TERMS

@@ -33,6 +33,10 @@ class ValveTurn:
     velocity_threshold_rad_s: float = 4.0
     """joint speeds below this cost nothing"""
 
+    @property
+    def goal_limit(self) -> float:
+        return 2.0 * np.pi  # a turn either way, rad
+
     @cached_property
     def layout(self) -> ObservationLayout:
         terms = joint_terms(self.num_joints) + VALVE_TERMS

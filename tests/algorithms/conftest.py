@@ -71,6 +71,7 @@ class CountingFamily:
 
     name = "counting"
     num_distinct_tasks = None
+    further_parameters = ()
     parameters = (
         Parameter(name="level", unit="1", low=(0.0,), high=(100.0,), changes_dynamics=False),
         Parameter(name="falls", unit="1", low=(0.0,), high=(1.0,), changes_dynamics=True),

@@ -65,6 +65,7 @@ class LastRewardWorld:
 class LastRewardFamily:
     name = "last_reward"
     num_distinct_tasks = 2
+    further_parameters = ()
     parameters = (
         Parameter(name="arm", unit="1", low=(-1.0,), high=(1.0,), changes_dynamics=False),
     )

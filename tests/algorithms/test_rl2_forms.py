@@ -66,6 +66,7 @@ class CostlyLookWorld:
 
 class CostlyLookFamily:
     name = "costly_look"
+    further_parameters = ()
     num_distinct_tasks = 2
     parameters = (
         Parameter(name="arm", unit="1", low=(-1.0,), high=(1.0,), changes_dynamics=False),

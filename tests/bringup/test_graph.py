@@ -56,7 +56,17 @@ def test_the_driver_opens_the_port_that_the_emulator_serves(topology):
 
     assert made.emulator is not None
     assert made.nodes[0].parameters["port"] == made.emulator.link == default_link("/left")
-    assert default_link("/left") != default_link("/right")
+
+
+def test_every_domain_and_namespace_has_a_place_of_its_own(monkeypatch):
+    found = []
+    for domain in ("", "3", "11"):
+        monkeypatch.setenv("ROS_DOMAIN_ID", domain)
+        found += [default_link(name) for name in ("", "/left", "/right", "/left/port", "/dclaw")]
+    assert len(set(found)) == len(found)
+    assert not any(Path(one) in Path(other).parents for one in found for other in found)
+    monkeypatch.setenv("ROS_DOMAIN_ID", "0")
+    assert default_link() == found[0], "none given is domain 0"
 
 
 def test_a_simulated_robot_has_neither_port_nor_emulator():

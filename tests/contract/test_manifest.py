@@ -154,7 +154,7 @@ def test_repeated_keys_and_broken_json_are_refused():
         parse_manifest(text.replace("{", '{"name": "twice",', 1), "manifest.json")
     with pytest.raises(BadInput, match="expected JSON"):
         parse_manifest(text[:-3], "manifest.json")
-    with pytest.raises(BadInput, match="schema_version"):
+    with pytest.raises(BadInput, match="found 'a list', expected a mapping"):
         parse_manifest("[]", "manifest.json")
 
 

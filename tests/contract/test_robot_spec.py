@@ -65,7 +65,7 @@ def test_fingerprint_changes_with_any_field_and_not_with_layout(edited):
         ("home_rad: 0.0", "home_rad: 0.7", "joints[0].home_rad", "0.7"),
         ("current_limit_ma: 900.0", "current_limit_ma: 9000.0", "current_limit_ma", "9000.0"),
         ("control_period_s: 0.05", "control_period_s: .nan", "control_period_s", "nan"),
-        ("control_period_s: 0.05", "control_period_s: yes", "control_period_s", "True"),
+        ("control_period_s: 0.05", "control_period_s: yes", "control_period_s", "yes"),
         ("min_voltage_v: 10.0", "min_voltage_v: 15.0", "safety.min_voltage_v", "15.0"),
         ("schema_version: 1", "schema_version: 2", "schema_version", "2"),
         ("physics_joint_map: {}", "physics_joint_map: {thumb: j}", "physics_joint_map", "thumb"),

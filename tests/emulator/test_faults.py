@@ -65,7 +65,7 @@ def test_a_plan_names_only_what_matters(tmp_path):
         ("faults: [{kind: drop_reply, probability: 2.0}]", "faults[0]"),
         ("faults: 3", "faults"),
         ("- 3", "file"),
-        ("seed: [", "file"),
+        ("seed: [", "line 1"),
         ("sead: 3", "sead"),
         ("faults: [{kind: set_registers, registers: {goal_postion: 3}}]", "faults[0]"),
     ],

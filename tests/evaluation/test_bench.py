@@ -11,8 +11,8 @@ from sim2real.cli import main
 from sim2real.contract.errors import BadInput
 from sim2real.evaluation.plan_file import make_plan, read_plan, write_plan
 from sim2real.evaluation.protocol import TrialProtocol
-from training.benches.bench_tasks import bench_task, claw_family, held_out, one_task
-from training.families.registry import FAMILIES
+from training.benches.bench_tasks import bench_task, held_out, one_task
+from training.families.registry import FAMILIES, claw_family
 from training.tasks.task_set import draw_task_set
 from training.worlds.mujoco_world import MujocoWorld
 

@@ -98,13 +98,13 @@ TASKS = [
 def run(*conditions: Condition, **changes: Any) -> tuple[Any, Told, GuessFamily]:
     made: list[Told] = []
 
-    def make_adapter(tasks: Sequence[Task]) -> Told:
+    def make_actor(tasks: Sequence[Task]) -> Told:
         made.append(Told(tasks))
         return made[-1]
 
     family = GuessFamily()
     protocol = TrialProtocol(**{"num_trials": 2, **changes})
-    result = meta_test(make_adapter, family, TASKS, protocol, conditions=conditions or CONDITIONS)  # type: ignore[arg-type]
+    result = meta_test(make_actor, family, TASKS, protocol, conditions=conditions or CONDITIONS)  # type: ignore[arg-type]
     return result, made[0], family
 
 

@@ -29,7 +29,7 @@ from sim2real.runtime.verify import load_bundle
 from training.algorithms.learner import TrainingSetup, deployed_actor
 from training.algorithms.pearl import Pearl, PearlConfig
 from training.algorithms.registry import ALGORITHMS
-from training.benches.bench_tasks import bench_task, claw_family
+from training.benches.bench_tasks import bench_task
 from training.benches.evaluate_bundle import evaluate
 from training.benches.options import Options
 from training.evaluation.meta_test import meta_test
@@ -38,6 +38,7 @@ from training.export.export_run import as_trained, card_files, export_run, flat_
 from training.export.make_bundle import Origin, ParityError, graph_inputs, make_draft
 from training.export.to_onnx import require_torch_gru, to_onnx
 from training.export.untrained import untrained_draft, untrained_parts
+from training.families.registry import claw_family
 from training.families.valve import VALVE_TURN
 from training.recipes.registry import RECIPES, with_settings
 from training.tasks.task_set import TaskSet, draw_task_set

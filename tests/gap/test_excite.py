@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim2real.cli import main
+from sim2real.contract.errors import BadInput
 from sim2real.emulator.faults import Fault
 from sim2real.evaluation.hands import lock_step_hand
 from sim2real.gap.excitation import Excitation, Script
@@ -66,10 +67,19 @@ def test_the_way_to_home_is_slow():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"amplitude_rad": 0.0}, {"hold_s": 0.0}, {"swing_hz": (0.0,)}, {"approach_s": 0.0}]
+    "wrong",
+    [
+        {"amplitude_rad": 0.0},
+        {"hold_s": 0.0},
+        {"swing_hz": (0.0,)},
+        {"approach_s": float("nan")},
+        {"num_steps": -1},
+        {"num_steps": 0, "swing_hz": ()},
+    ],
 )
 def test_a_script_that_cannot_be_run_is_refused(wrong):
-    with pytest.raises(ValueError, match="above zero"):
+    option = next(iter(wrong)) if len(wrong) == 1 else "swing_hz"
+    with pytest.raises(BadInput, match=f"--{option.replace('_', '-')}"):
         dataclasses.replace(Script(), **wrong)
 
 

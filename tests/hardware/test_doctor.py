@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -26,7 +28,11 @@ from sim2real.hardware.doctor import (
 )
 from sim2real.hardware.dynamixel.bus import Bus
 from sim2real.hardware.dynamixel.driver import DriverConfig, DynamixelRobot
-from sim2real.hardware.dynamixel.port import latency_timer_ms, require_low_latency
+from sim2real.hardware.dynamixel.port import (
+    SerialPort,
+    latency_timer_ms,
+    require_low_latency,
+)
 from sim2real.hardware.provision import provision
 
 SPEC = load_robot_spec()
@@ -40,12 +46,17 @@ def line() -> Line:
 
 
 def examine(line: Line, unit: str = "emulated") -> list[Check]:
-    """The doctor's report on a line, in the line's own time."""
+    """The doctor's report on a line, in the line's own time; the port is a terminal, unused."""
 
     def open_bus(path: str, baud: int) -> Bus:
         return Bus(DirectPort(line, baud), TIMING, clock=lambda: line.now)
 
-    return doctor("/dev/null", SPEC, unit, open_bus=open_bus)
+    ends = os.openpty()
+    try:
+        return doctor(os.ttyname(ends[1]), SPEC, unit, open_bus=open_bus)
+    finally:
+        for end in ends:
+            os.close(end)
 
 
 def by_place(checks: list[Check]) -> dict[tuple[str, str], Check]:
@@ -118,6 +129,80 @@ def test_servos_at_another_baud_rate_are_found() -> None:
     assert checks[-1].name == "baud rate"
     assert "answer at 57600 baud" in checks[-1].found
     assert "register 8" in checks[-1].advice
+
+
+def at_baud_rate(line: Line, motor_id: int, index: int) -> None:
+    """One servo keeps to another baud rate: by register 8."""
+    registers = {"baud_rate": index}
+    line.inject(Fault(kind="set_registers", servo=motor_id, registers=registers))
+
+
+def test_one_servo_at_another_baud_rate_is_found(line: Line) -> None:
+    at_baud_rate(line, 11, 1)
+    checks = by_place(examine(line))
+    assert checks["finger1_middle", "answers"].advice == "it answers at 57600 baud"
+    assert checks["bus", "baud rate"].found == "ids 11 answer at 57600 baud"
+    assert checks["bus", "baud rate"].advice == "set register 8 of each to 3"
+    failed = {place for place, row in checks.items() if row.verdict is Verdict.FAILED}
+    assert failed == {("finger1_middle", "answers"), ("bus", "baud rate")}
+
+
+def test_servos_at_several_baud_rates_are_found_each_at_its_own(line: Line) -> None:
+    at_baud_rate(line, 11, 1)
+    at_baud_rate(line, 22, 4)
+    rows = [row for row in examine(line) if row.name == "baud rate"]
+    assert [row.found for row in rows] == [
+        "ids 11 answer at 57600 baud",
+        "ids 22 answer at 2000000 baud",
+    ]
+
+
+def test_a_new_servo_is_told_from_a_broken_one(line: Line) -> None:
+    registers = {"id": 1, "baud_rate": 1}
+    line.inject(Fault(kind="set_registers", servo=31, registers=registers))
+    checks = by_place(examine(line))
+    assert "check its power" in checks["finger3_middle", "answers"].advice
+    assert checks["bus", "baud rate"].found == "ids 1 answer at 57600 baud"
+    assert "give each its id" in checks["bus", "baud rate"].advice
+
+
+@pytest.mark.parametrize(
+    ("fault", "advice"),
+    [
+        (Fault(kind="mute_servo", servo=11), "check its power, its cable and its id"),
+        (Fault(kind="truncate_reply", servo=11), "has another servo its id?"),
+        (Fault(kind="refused", servo=11), "reboot it"),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+def test_advice_about_a_servo_follows_from_the_cause(line: Line, fault: Fault, advice: str) -> None:
+    line.inject(fault)
+    rows = [row for row in examine(line) if row.subject == "finger1_middle"]
+    assert any(row.verdict is Verdict.FAILED and advice in row.advice for row in rows)
+
+
+def test_what_is_no_serial_port_is_said_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "port"
+    file.write_text("")
+    for port in ("/dev/null", str(file), "/dev/zero"):
+        began = time.monotonic()
+        first = doctor(port, SPEC, "emulated")[0]
+        assert time.monotonic() - began < 1.0
+        assert first.verdict is Verdict.FAILED
+        assert first.found == "it is not a serial port"
+        assert "close the other program" not in first.advice
+        assert "/dev/tty" in first.advice or "plug it in" in first.advice
+    assert doctor(str(tmp_path), SPEC, "emulated")[0].found == "Is a directory"
+
+
+@pytest.mark.realtime
+def test_a_port_that_somebody_has_says_so() -> None:
+    with EmulatedBus(SPEC) as bus:
+        holder = SerialPort.open(bus.port, SPEC.bus.baud)
+        row = doctor(bus.port, SPEC, "emulated")[-1]
+        holder.close()
+    assert row.name == "open"
+    assert row.advice == "close the other program that has it open"
 
 
 def test_a_port_that_is_not_there_ends_the_examination(tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ TOP3 = '<joint name="finger3_top" class="top"'
         (
             [(MIDDLE2, '<motor name="m" joint="finger2_middle"/>')],
             "actuator of finger2_middle",
-            "mjGAIN_FIXED",
+            "a motor, position",
         ),
         ([(TOP3, f'{TOP3} range="-0.1 0.1"')], "range of finger3_top", "-0.1"),
         ([("<mujoco", "<mujico")], "file", "mujico"),

@@ -244,8 +244,8 @@ def test_the_one_that_is_shipped_is_made_from_the_model_that_is_shipped():
     assert run.stdout == shipped_description(SPEC)
 
 
-def test_a_robot_without_a_description_is_refused_with_what_makes_one():
-    other = dataclasses.replace(SPEC, name="other")
+def test_a_robot_without_a_description_is_refused_with_what_makes_one(tmp_path):
+    other = dataclasses.replace(SPEC, name="other", source=tmp_path / "robot.yaml")
 
     with pytest.raises(BadInput, match=r"robot\.urdf: file: .*python -m sim2real\.hardware\.urdf"):
         shipped_description(other)

@@ -20,7 +20,11 @@ from sim2real.emulator.direct_port import DirectPort
 from sim2real.emulator.line import Line, LineOptions
 from sim2real.emulator.plant import Plant
 from sim2real.hardware.calibration import Calibration, load_calibration
-from sim2real.hardware.dynamixel.driver import DynamixelRobot
+from sim2real.hardware.dynamixel.driver import DynamixelRobot, patient
+from sim2real.hardware.dynamixel.port import is_emulated
+
+REHEARSAL_PATIENCE_S = 0.5
+"""on an emulated hand's port: the machine may have other things to do"""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -46,7 +50,8 @@ class RealHand:
 
     def robot(self) -> DynamixelRobot:
         """A driver for it, not yet connected."""
-        return DynamixelRobot.on_serial(self.port, self.spec, self.unit)
+        config = patient(REHEARSAL_PATIENCE_S) if is_emulated(self.port) else None
+        return DynamixelRobot.on_serial(self.port, self.spec, self.unit, config)
 
     def now_ns(self) -> int:
         return time.monotonic_ns()

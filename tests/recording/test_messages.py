@@ -252,3 +252,24 @@ def test_every_topic_has_a_function_that_makes_its_message():
     names = {name.removesuffix("_message") for name in dir(messages) if name.endswith("_message")}
 
     assert names == set(TOPICS)
+
+
+@pytest.mark.parametrize(
+    ("ns", "sec", "nanosec"),
+    [
+        (-1, -1, 999_999_999),
+        (2**31 * 10**9 - 1, 2**31 - 1, 999_999_999),
+        (2**31 * 10**9, 2**31 - 1, 999_999_999),
+        (2**63, 2**31 - 1, 999_999_999),
+        (-(2**62), -(2**31), 0),
+    ],
+)
+def test_a_clock_beyond_what_a_stamp_counts_stays_at_its_end(ns, sec, nanosec):
+    assert messages.stamp(ns) == {"sec": sec, "nanosec": nanosec}
+
+
+def test_targets_say_when_the_next_ones_are_due():
+    command = Command(stamp_ns=5, position_rad=np.zeros(9))
+    assert messages.joint_targets_message(command, SPEC, EPOCH_NS)["period_s"] == 0.0
+    said = messages.joint_targets_message(command, SPEC, EPOCH_NS, period_s=0.1)
+    assert said["period_s"] == 0.1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from taskbelief_interfaces.msg import JointTargets
 
-from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.contract.robot_spec import DCLAW, load_robot_spec
 from sim2real.recording.metadata import RecordingMetadata
 from sim2real.recording.writer import Recording
 from sim2real.runtime.bundle import read_bundle, write_bundle
@@ -310,7 +311,7 @@ def patient_robot(folder: Path) -> tuple[Path, Path]:
 
     The limits themselves are tested where time is simulated; here it is what the nodes do at them.
     """
-    text = (Path(__file__).resolve().parents[2] / "hardware_configs/dclaw/robot.yaml").read_text()
+    text = DCLAW.read_text()
     for line, patient in (
         ("stale_after_s: 0.1", "stale_after_s: 1.0"),
         ("limp_after_s: 0.3", "limp_after_s: 2.0"),
@@ -320,6 +321,7 @@ def patient_robot(folder: Path) -> tuple[Path, Path]:
         text = text.replace(line, patient)
     path = folder / "robot.yaml"
     path.write_text(text)
+    shutil.copy(DCLAW.with_name("model.xml"), folder)
     return path, made_for(path, folder / "bundle")
 
 

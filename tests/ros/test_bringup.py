@@ -217,15 +217,47 @@ def test_two_hands_in_two_namespaces_on_one_machine(bench, tmp_path):
         assert bench.run_episode("/left").outcome == "completed"
 
 
-def test_bad_input_is_one_line_before_anything_runs(tmp_path):
-    command = [sys.executable, "-m", "sim2real.cli", "bringup", "--robot", "emulated"]
+def refused(*options: str, **environment: str) -> str:
+    """What `bringup` says that refuses these options; one line, before anything runs."""
+    command = [sys.executable, "-m", "sim2real.cli", "bringup", "--robot", "emulated", *options]
     outcome = subprocess.run(
-        [*command, "--bundle", str(tmp_path / "nowhere")],
-        capture_output=True,
-        text=True,
-        check=False,
+        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}
     )
-
     assert outcome.returncode == 2
     assert outcome.stdout == ""
     assert outcome.stderr.count("\n") == 1
+    return outcome.stderr
+
+
+def test_bad_input_is_one_line_before_anything_runs(tmp_path):
+    refused("--bundle", str(tmp_path / "nowhere"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ROS_DOMAIN_ID", "abc"),
+        ("ROS_DOMAIN_ID", "300"),
+        ("RMW_IMPLEMENTATION", "rmw_nobody_cpp"),
+        ("ROS_AUTOMATIC_DISCOVERY_RANGE", "OFF"),
+    ],
+)
+def test_ros_variables_are_looked_at_first(name, value):
+    said = refused("--bundle", str(BUNDLE), **{name: value})
+    assert f"{name}: found '{value}'" in said
+
+
+def test_a_port_that_another_emulated_hand_has_is_named_as_it_was_given(bus, ros_domain_id):
+    said = refused("--bundle", str(BUNDLE), "--port", bus.port)
+    assert f"--port: found '{bus.port}'" in said
+    assert "--link" not in said
+
+
+def test_another_hand_at_the_usual_place_is_told_with_what_would_help(bus, tmp_path):
+    runtime = {"XDG_RUNTIME_DIR": str(tmp_path), "ROS_DOMAIN_ID": "7"}
+    place = tmp_path / f"taskbelief-{os.getuid()}" / "domain-7"
+    place.mkdir(parents=True)
+    (place / "port").symlink_to(tmp_path / "no emulator's")
+    said = refused("--bundle", str(BUNDLE), **runtime)
+    assert "--namespace, --port or ROS_DOMAIN_ID" in said
+    assert "--link" not in said

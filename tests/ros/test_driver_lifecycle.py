@@ -6,7 +6,11 @@ import signal
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import Parameter, ParameterValue
+from rcl_interfaces.srv import SetParameters
 from taskbelief_interfaces.msg import SafetyEvent
 
 from sim2real.emulator.bus_server import EmulatedBus
@@ -293,6 +297,52 @@ def test_services_say_why_not(bench, driver, bus):
     answer = bench.call(RECOVER_SERVOS, names=["finger1_top"])
     assert "active" in answer.message
     assert bench.state(driver) == "active"
-    answer = bench.call(PLACE_HAND, joint_rad=[9.0] * 9)
-    assert "bad_goal" in answer.message
     assert bench.call(HOLD).success
+
+
+def test_the_first_days_dry_run_is_rehearsed_on_an_emulated_port(bench, bus, driver, tmp_path):
+    """With `robot:=serial`, as docs/first_day.md has it; in a namespace beside the other driver."""
+    robot_config, _ = patient_robot(tmp_path)
+    given = {"port": bus.port, "unit": "emulated", "robot_config": robot_config}
+    rehearsed = bench.start("driver", "/dry", **EMULATED | {"robot": "serial"} | given)
+    states = bench.listen(JOINT_STATES, "/dry")
+    assert bench.change(rehearsed, "configure"), rehearsed.log
+    state = bench.wait_for(lambda: states and states[-1], "the joints' states")
+    assert np.isnan(state.effort[-1]), "the valve's is not measured, as docs/ros.md says"
+    assert bench.change(rehearsed, "cleanup"), rehearsed.log
+    assert rehearsed.stop() == 0
+
+
+HOME_RAD = HOME.tolist()
+
+
+def test_what_no_hand_could_do_is_told_and_torque_stays_as_it_was(bench, driver, bus):
+    assert bench.change(driver, "configure", "activate"), driver.log
+    goal = {"joint_rad": HOME_RAD, "moves_object": True, "object_rad": 0.2}
+    for changed, told in (
+        ({"object_rad": float("nan")}, "object_rad: found nan, expected a finite number"),
+        ({"object_rad": float("inf")}, "object_rad: found inf, expected a finite number"),
+        ({"object_rad": -1e300}, "object_rad: found -1e+300"),
+        ({"joint_rad": [float("nan"), *HOME_RAD[1:]]}, "joint_rad: found [nan,"),
+        ({"joint_rad": []}, "joint_rad: found [], expected 9 finite numbers"),
+        ({"joint_rad": [*HOME_RAD, 0.0]}, "joint_rad: found ["),
+        ({"joint_rad": [9.0] * 9}, "rad"),
+    ):
+        answer = bench.call(PLACE_HAND, **goal | changed)
+        assert not answer.success
+        assert told in answer.message
+    assert all(torque(bus)), driver.log
+    assert bench.state(driver) == "active"
+    assert driver.process.poll() is None
+
+
+def test_a_request_that_rclpy_itself_cannot_read_ends_nobody(bench, driver, bus):
+    assert bench.change(driver, "configure", "activate"), driver.log
+    value = ParameterValue(type=200)  # no type of a parameter
+    request = SetParameters.Request(parameters=[Parameter(name="port", value=value)])
+    bench.ask(SetParameters, "driver/set_parameters", request)
+    unknown = ChangeState.Request()
+    unknown.transition.id = 200
+    assert not bench.ask(ChangeState, "driver/change_state", unknown).success
+    assert all(torque(bus)), driver.log
+    assert bench.state(driver) == "active"

@@ -19,7 +19,8 @@ from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.evaluation.results import RESULTS
 from tests.ros.graph import BUNDLE, Bench, patient_robot
 from tests.ros.test_bringup import running
-from training.benches.bench_tasks import claw_family, held_out
+from training.benches.bench_tasks import held_out
+from training.families.registry import claw_family
 
 pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 

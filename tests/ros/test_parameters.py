@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
+import pytest
 from rcl_interfaces.srv import DescribeParameters, SetParameters
 from rclpy.parameter import Parameter
 
-from tests.ros.graph import INTERFACES, MODULES
+from sim2real.bringup.graph import dclaw_graph
+from tests.ros.graph import BUNDLE, INTERFACES, MODULES
 
 SIMULATED = "-p robot:=simulated"
 NONSENSE = {
@@ -90,6 +93,23 @@ def test_arguments_that_are_none_are_refused_and_help_is_given(ros_domain_id):
 def test_the_process_ends_with_that_code(ros_domain_id):
     command = [sys.executable, "-m", MODULES["direct"], "--ros-args", "-p", "robot:=tame"]
     assert subprocess.run(command, capture_output=True, timeout=60).returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ROS_DOMAIN_ID", "abc"), ("ROS_DOMAIN_ID", "300"), ("ROS_LOG_DIR", "/proc/nowhere")],
+)
+@pytest.mark.parametrize("module", [MODULES["driver"], "taskbelief_evaluation.supervise"])
+def test_an_environment_that_ros_cannot_start_in_is_one_line(ros_domain_id, module, name, value):
+    graph = dclaw_graph(robot="simulated", bundle=str(BUNDLE)).to_json()
+    arguments = [graph] if module.endswith("supervise") else ["--ros-args", *SIMULATED.split()]
+    command = [sys.executable, "-m", module, *arguments]
+    ended = subprocess.run(
+        command, env={**os.environ, name: value}, capture_output=True, text=True, timeout=120
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1, ended.stderr
+    assert value in ended.stderr
 
 
 def test_a_running_node_describes_its_parameters_and_lets_nobody_set_them(bench):

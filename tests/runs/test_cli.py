@@ -77,7 +77,7 @@ def test_failure_is_one_line_and_exit_code_1(
         (
             "pearl-point-robot",
             ("discount=2",),
-            "found 2.0, expected a number above 0 and below 1",
+            "found '2', expected a number above 0 and below 1",
         ),
         ("pearl-point-robot", ("normalizes_observations=1",), "found '1'"),
     ],

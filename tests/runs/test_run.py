@@ -93,7 +93,7 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
     damaged = bytearray(tensors.read_bytes())
     damaged[len(damaged) // 2] ^= 1
     tensors.write_bytes(damaged)
-    assert load_learner(tmp_path / "run").state.num_gradient_steps == 50
+    assert load_learner(tmp_path / "run").state.num_gradient_steps == 25
 
     (checkpoints / "0000005/counters.json").unlink()
     with pytest.raises(BadInput, match=r"checkpoints: found .*counters\.json"):
@@ -103,8 +103,8 @@ def test_a_damaged_checkpoint_is_passed_over_for_the_one_before(
 @pytest.mark.parametrize(
     ("file", "content", "field"),
     [
-        ("config.json", "{", "run"),
-        ("config.json", "{}", "run"),
+        ("config.json", "{", "line 1"),
+        ("config.json", "{}", "schema_version"),
         ("tasks.json", None, "file"),
     ],
 )
@@ -144,13 +144,13 @@ def test_a_loss_that_is_not_a_number_stops_the_run_by_name(
         losses = original(self, *batch)
         self.steps_seen = getattr(self, "steps_seen", -1) + 1
         return (
-            losses | {"policy_loss": torch.tensor(torch.nan)} if self.steps_seen == 23 else losses
+            losses | {"policy_loss": torch.tensor(torch.nan)} if self.steps_seen == 13 else losses
         )
 
     monkeypatch.setattr(Pearl, "gradient_step", poisoned)
     with pytest.raises(
         TrainingFailed,
-        match=r"gradient step 23: policy_loss is nan; last good checkpoint: .*0000002",
+        match=r"gradient step 13: policy_loss is nan; last good checkpoint: .*0000002",
     ):
         begin(make_recipe(), tmp_path / "run")
 
@@ -179,7 +179,7 @@ def test_a_full_disk_stops_the_run_and_leaves_the_last_checkpoint_whole(
         "0000001", "0000002",
     ]  # fmt: skip
     monkeypatch.undo()
-    assert resume_run(tmp_path / "run", is_quiet=True).state.num_gradient_steps == 60
+    assert resume_run(tmp_path / "run", is_quiet=True).state.num_gradient_steps == 30
 
 
 def test_loss_log_names_the_first_wrong_step() -> None:

@@ -294,7 +294,7 @@ def test_a_manifest_that_is_not_text_is_refused(bundle_copy):
     digest = hashlib.sha256(b"\xff\xfe").hexdigest()
     (bundle_copy / CHECKSUM).write_text(f"{digest}  {MANIFEST}\n")
 
-    assert refusal(bundle_copy).expected == "UTF-8"
+    assert refusal(bundle_copy).expected == "UTF-8 text"
 
 
 def test_writing_is_whole_or_not_at_all(bundle_copy, tmp_path):

@@ -651,6 +651,7 @@ def test_a_stopped_loop_has_turned_torque_off_and_can_start_again(running):
     assert loop.is_running
 
 
+@pytest.mark.realtime
 def test_a_long_job_is_busy_and_misses_nothing(running):
     _, loop = running
     loop.activate()

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sim2real.contract.belief import MIN_VARIANCE
+from sim2real.contract.belief import MIN_VARIANCE, GaussianBelief
+from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Reading
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.runtime.bundle import read_bundle
@@ -108,11 +109,15 @@ def test_a_reading_that_is_not_finite_stops_the_tick(bundle, readings):
 def test_a_policy_that_broke_down_commands_nothing(bundle, readings):
     controller = Controller(bundle, SPEC)
     controller.begin_trial(seed=0, first_episode=1)
-    controller.memory = {
+    broken = {
         "precision": np.full(5, 1e-300),
         "weighted_mean": np.full(5, 1e300),
         "num_transitions": np.array([1.0]),
     }
+    with pytest.raises(ValueError, match="float32"):
+        controller.memory = broken
+    # Should one come about all the same:
+    controller._adaptation._belief = GaussianBelief(**broken | {"num_transitions": 1})
     controller.begin_episode(goal=goal, target_rad=HOME)
 
     with (
@@ -534,3 +539,39 @@ def test_ticks_do_not_let_memory_grow(bundle, readings):
     ours = [tracemalloc.Filter(True, "*/sim2real/*")]
     grown = after.filter_traces(ours).compare_to(before.filter_traces(ours), "filename")
     assert sum(difference.size_diff for difference in grown) < 1_000
+
+
+MEMORY = {
+    "precision": np.full(5, 2.0),
+    "weighted_mean": np.full(5, 0.4),
+    "num_transitions": np.array([3.0]),
+}
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"num_transitions": np.array([-5.0])}, "num_transitions: found -5.0, expected a whole"),
+        ({"num_transitions": np.array([2.5])}, "a whole number"),
+        ({"num_transitions": np.array([1e18])}, "a whole number"),
+        ({"precision": np.full(5, -1.0)}, "above zero once there is evidence"),
+        ({"precision": np.zeros(5)}, "above zero once there is evidence"),
+        ({"precision": np.full(5, -1.0), "num_transitions": np.zeros(1)}, "never below"),
+        ({"precision": np.full(5, 1e-45)}, "finite"),
+        ({"precision": np.full(4, 1.0)}, "found '4 numbers', expected 5 numbers"),
+        ({"weighted_mean": np.full(5, np.nan)}, "finite numbers"),
+        ({"weighted_mean": np.full(5, 1e300)}, "fit float32"),
+        ({"hidden": np.zeros(5)}, "names: found"),
+    ],
+    ids=str,
+)
+def test_a_memory_that_means_nothing_is_refused_and_nothing_has_changed(bundle, changed, told):
+    controller = Controller(bundle, SPEC)
+    controller.memory = MEMORY
+
+    with pytest.raises(BadInput) as refused:
+        controller.memory = MEMORY | changed
+
+    assert told in str(refused.value)
+    for name, value in MEMORY.items():
+        np.testing.assert_array_equal(controller.memory[name], value)

@@ -9,13 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sim2real.contract.joint_io import Reading
 from sim2real.runtime.target_inbox import TargetInbox, Targets
 
 NAMES = ("a", "b", "c")
 NOW_NS = 10**12
+MS = 1_000_000
 FRESH = Targets(
     reading_ns=NOW_NS - 10_000_000,
     lifespan_s=0.1,
+    period_s=0.0,
     names=NAMES,
     position_rad=np.array([0.1, 0.2, 0.3]),
 )
@@ -70,6 +73,10 @@ def test_positions_go_by_name_in_any_order(order):
         ("wrong_size", {"position_rad": np.zeros(4)}),
         ("not_finite", {"position_rad": np.array([0.0, np.nan, 0.0])}),
         ("not_finite", {"position_rad": np.array([0.0, -np.inf, 0.0])}),
+        ("bad_period", {"period_s": -0.1}),
+        ("bad_period", {"period_s": float("nan")}),
+        ("bad_period", {"period_s": float("inf")}),
+        ("bad_period", {"period_s": 1e300}),
         ("bad_lifespan", {"lifespan_s": 0.0}),
         ("bad_lifespan", {"lifespan_s": -1.0}),
         ("bad_lifespan", {"lifespan_s": float("nan")}),
@@ -137,3 +144,59 @@ def test_an_older_answer_is_not_worth_ending_the_wait_but_better_than_none(inbox
 def test_nobody_waits_for_what_is_closed(inbox):
     inbox.close()
     assert inbox.is_answered(NOW_NS)
+
+
+def reading(at_ms: int) -> Reading:
+    """One of a hand that is read every 10 ms."""
+    nowhere = np.zeros(3)
+    return Reading(
+        stamp_ns=NOW_NS + at_ms * MS,
+        sequence=at_ms,
+        position_rad=nowhere,
+        velocity_rad_s=nowhere,
+        current_ma=nowhere,
+        object_position_rad=np.array(0.0),
+        object_velocity_rad_s=np.array(0.0),
+    )
+
+
+def due_until(inbox, clock, end_ms: int, answered_ms: set[int], period_s: float) -> list[int]:
+    """The readings of which the inbox says that they may be answered, ms."""
+    due = []
+    for at_ms in range(0, end_ms, 10):
+        clock.now_ns = NOW_NS + at_ms * MS
+        if inbox.is_due(reading(at_ms)):
+            due.append(at_ms)
+        if at_ms in answered_ms:
+            one = replace(FRESH, reading_ns=clock.now_ns, period_s=period_s)
+            assert inbox.offer(one) is None
+            inbox.take()
+    return due
+
+
+def test_an_answer_is_waited_for_when_it_is_due(inbox, clock):
+    due = due_until(inbox, clock, 400, {100, 200, 300}, 0.1)
+
+    assert due[:11] == list(range(0, 110, 10)), "all may be until the first command"
+    assert [at for at in due if at >= 200] == [200, 300]
+
+
+def test_an_answer_that_does_not_come_stays_due(inbox, clock):
+    due = due_until(inbox, clock, 500, {100, 200}, 0.1)
+
+    assert [at for at in due if at > 200] == list(range(300, 500, 10))
+
+
+def test_who_says_nothing_of_a_rhythm_may_answer_every_reading(inbox, clock):
+    assert due_until(inbox, clock, 200, set(range(0, 200, 10)), 0.0) == list(range(0, 200, 10))
+
+
+def test_after_a_hold_the_next_episode_may_begin_at_any_reading(inbox, clock):
+    due_until(inbox, clock, 210, {100, 200}, 0.1)
+    inbox.open()
+    assert inbox.is_due(reading(220))
+
+
+def test_nothing_is_due_while_it_is_closed(inbox):
+    inbox.close()
+    assert not inbox.is_due(reading(0))

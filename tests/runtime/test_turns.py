@@ -37,7 +37,7 @@ def acted_on(times_ms: list[float]) -> list[float]:
         one = reading(at_ms, sequence)
         assert turns.defect(one) is None
         if not acted or turns.is_due(one):
-            turns.acted(one)
+            turns.acted(one.stamp_ns)
             acted.append(at_ms)
     return acted
 

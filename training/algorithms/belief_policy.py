@@ -171,14 +171,14 @@ class BeliefPolicy:
 
         Raises `TrainingFailed` where a loss is not finite.
         """
-        returns = trials.episode_sums(trials.reward, self.collector.num_episodes)
         improved = self.ppo.improve(self.with_beliefs(trials), progress)
         learnt = self.state.counted(
             (self._belief_step(optimizer, loss) for _ in range(self.config.num_belief_steps)),
             num_steps=self.config.num_belief_steps,
             max_critic_value=float("inf"),
         )
-        return {"train_return": float(returns[:, -1].mean()), **improved, **learnt}
+        train_return = trials.last_return(self.collector.num_episodes)
+        return {"train_return": train_return, **improved, **learnt}
 
     def _belief_step(
         self, optimizer: torch.optim.Optimizer, loss: Callable[[Remembered], dict[str, Tensor]]

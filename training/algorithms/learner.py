@@ -15,6 +15,7 @@ from sim2real.contract.normalizer import FrozenNormalizer
 from sim2real.runtime.kinds.kind import Settings
 from sim2real.runtime.kinds.registry import kind_of
 from training.parts.actor import Actor
+from training.parts.deployed import on_robot
 from training.parts.learner_state import LearnerState
 from training.parts.running_stats import RunningStats
 from training.tasks.task import Task, TaskFamily
@@ -38,8 +39,29 @@ class Deployed:
     action_size: int
     context_layout: ContextLayout | None = None
     """None where nothing adapts"""
-    task_vector_size: int = 0
-    """elements of the true task that the oracle's policy gets as its second input"""
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        statistics: RunningStats,
+        worlds: VectorWorld,
+        context_layout: ContextLayout | None = None,
+        **networks: nn.Module,
+    ) -> Deployed:
+        """As copies of networks by role, each with the statistics as they are now inside it."""
+        normalizer = statistics.frozen()
+        return cls(
+            settings=settings,
+            modules={
+                role: on_robot(role, normalizer, context_layout, network)
+                for role, network in networks.items()
+            },
+            normalizer=normalizer,
+            observation_size=worlds.observation_size,
+            action_size=worlds.action_size,
+            context_layout=context_layout,
+        )
 
     @property
     def kind(self) -> str:

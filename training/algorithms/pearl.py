@@ -45,10 +45,9 @@ from training.algorithms.settings import (
 from training.parts import sac
 from training.parts.actor import Actor, Drawn, Memoryless
 from training.parts.checked import Count, CountOrNone, NonNegative, Sizes
-from training.parts.deployed import DeployedEncoder, DeployedPolicy
 from training.parts.encoders import ContextEncoder, Gaussian
-from training.parts.networks import Mlp, TwinCritic, frozen_copy, without_weight_gradients
-from training.parts.policies import TanhGaussianPolicy, choose
+from training.parts.networks import Mlp, frozen_copy, without_weight_gradients
+from training.parts.policies import choose
 from training.parts.replay import Batch, TaskReplay, TransitionLayout
 from training.parts.rollout import Collected, Step, collect_episodes
 from training.tasks.task import Task
@@ -179,21 +178,14 @@ class Pearl:
             generator=initial,
             row_scale=config.row_scale(layout),
         ).to(self.device)
-        self.policy = TanhGaussianPolicy(
-            state_size, config.hidden_sizes, action_size, generator=initial
-        ).to(self.device)
-        self.critic = TwinCritic(
-            state_size + action_size,
-            config.hidden_sizes,
-            generator=initial,
-            uses_layer_norm=config.uses_layer_norm,
-        ).to(self.device)
+        self.policy, self.critic, self.log_temperature = sac.networks(
+            state_size, action_size, config, generator=initial, device=self.device
+        )
         is_reference = config.form == "reference"
         self.value: nn.Module = nn.Identity()  # `modern` has no value network
         if is_reference:
             self.value = Mlp(state_size, config.hidden_sizes, 1, generator=initial).to(self.device)
         self.target = frozen_copy(self.value if is_reference else self.critic)
-        self.log_temperature = sac.initial_log_temperature(config.initial_temperature, self.device)
         # Adam treats every number by itself, so networks that step together share an optimiser.
         judges = [*self.critic.parameters(), *self.encoder.parameters()]
         actors: list[Tensor] = list(self.policy.parameters())
@@ -410,22 +402,17 @@ class Pearl:
         return OnlineActor(self, len(tasks), is_deterministic=is_deterministic)
 
     def deployed(self) -> Deployed:
-        normalizer = self.state.statistics.frozen()
-        return Deployed(
-            settings=GaussianBeliefSettings(
-                latent_size=self.config.latent_size,
-                num_exploration_episodes=self.config.num_exploration_episodes,
-            ),
-            modules={
-                "policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu()),
-                "encoder": DeployedEncoder(
-                    normalizer, self.context_layout, frozen_copy(self.encoder).cpu()
-                ),
-            },
-            normalizer=normalizer,
-            observation_size=self.context_layout.observation_size,
-            action_size=self.context_layout.action_size,
-            context_layout=self.context_layout,
+        settings = GaussianBeliefSettings(
+            latent_size=self.config.latent_size,
+            num_exploration_episodes=self.config.num_exploration_episodes,
+        )
+        return Deployed.of(
+            settings,
+            self.state.statistics,
+            self.worlds,
+            self.context_layout,
+            policy=self.policy,
+            encoder=self.encoder,
         )
 
 

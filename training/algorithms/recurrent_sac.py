@@ -33,10 +33,9 @@ from training.algorithms.settings import (
 )
 from training.parts import ppo, sac
 from training.parts.checked import Count, Positive, Sizes
-from training.parts.deployed import DeployedCell, DeployedPolicy
 from training.parts.distributions import DiagonalGaussian
 from training.parts.encoders import RecurrentBelief
-from training.parts.networks import TwinCritic, frozen_copy, without_weight_gradients
+from training.parts.networks import frozen_copy, without_weight_gradients
 from training.parts.policies import Policy, TanhGaussianPolicy
 from training.parts.recurrent_actor import Evidence, RecurrentActor
 from training.parts.sequence_replay import Column, SequenceReplay
@@ -158,20 +157,13 @@ class RecurrentSac:
     def _build_networks(self, initial: torch.Generator) -> None:
         config, layout = self.config, self.layout
         size = layout.observation_size + config.hidden_size
-        policy = TanhGaussianPolicy(
-            size, config.hidden_sizes, layout.action_size, generator=initial
-        )
-        critics = TwinCritic(
-            size + layout.action_size,
-            config.hidden_sizes,
-            generator=initial,
-            uses_layer_norm=config.uses_layer_norm,
+        policy, critics, self.log_temperature = sac.networks(
+            size, layout.action_size, config, generator=initial, device=self.device
         )
         self.actor = Recurrent(self._cell(initial), policy).to(self.device)
         self.critic = Recurrent(self._cell(initial), critics).to(self.device)
         self.policy = policy
         self.target_actor, self.target = frozen_copy(self.actor), frozen_copy(self.critic)
-        self.log_temperature = sac.initial_log_temperature(config.initial_temperature, self.device)
         actors: list[Tensor] = [*self.actor.parameters(), self.log_temperature]
         rate = config.learning_rate
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=rate, fused=True)
@@ -220,8 +212,7 @@ class RecurrentSac:
         lengths = measured.is_valid.sum(0).long().cpu().numpy()
         columns = {name: getattr(measured, name).cpu().numpy() for name in self.replay.layout}
         self.replay.add(np.zeros(len(lengths), np.int64), columns, lengths)
-        returns = measured.episode_sums(measured.reward, self.collector.num_episodes)
-        return float(returns[:, -1].mean())
+        return measured.last_return(self.collector.num_episodes)
 
     def sample(self) -> Batch:
         """Whole trials, normalised by what is known by now."""
@@ -312,17 +303,13 @@ class RecurrentSac:
         )
 
     def deployed(self) -> Deployed:
-        normalizer, actor = self.state.statistics.frozen(), frozen_copy(self.actor).cpu()
-        return Deployed(
-            settings=RecurrentBeliefSettings(hidden_size=self.config.hidden_size),
-            modules={
-                "policy": DeployedPolicy(normalizer, actor.head),
-                "recurrent": DeployedCell(normalizer, self.layout, actor.cell),
-            },
-            normalizer=normalizer,
-            observation_size=self.layout.observation_size,
-            action_size=self.layout.action_size,
-            context_layout=self.layout,
+        return Deployed.of(
+            RecurrentBeliefSettings(hidden_size=self.config.hidden_size),
+            self.state.statistics,
+            self.worlds,
+            self.layout,
+            policy=self.policy,
+            recurrent=self.actor.cell,
         )
 
 

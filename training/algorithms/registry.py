@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from training.algorithms import pearl, recurrent_sac, rl2, sac, task_inference, varibad
 
-ALGORITHMS: Mapping[str, type[Any]] = {
+ALGORITHMS: dict[str, type[Any]] = {
     "pearl": pearl.Pearl,
     "rl2": rl2.Rl2,
     "e_rl2": rl2.ERl2,

@@ -36,10 +36,9 @@ from sim2real.runtime.kinds.recurrent_belief import RecurrentBeliefSettings
 from training.algorithms.learner import Deployed, TrainingSetup
 from training.algorithms.settings import TrialPpoSettings, why_choices_not_deployable
 from training.parts.checked import Count, CountOrNone, Sizes
-from training.parts.deployed import DeployedCell, DeployedPolicy
 from training.parts.encoders import RecurrentBelief
 from training.parts.hypernetwork import GeneratedMlp
-from training.parts.networks import Mlp, frozen_copy
+from training.parts.networks import Mlp
 from training.parts.policies import MakeNetwork
 from training.parts.recurrent_actor import Evidence, RecurrentActor
 from training.parts.trial_collector import TrialCollector
@@ -148,8 +147,10 @@ class Rl2:
 
     def iterate(self, progress: float) -> dict[str, float]:
         trials = self.collect()
-        returns = trials.episode_sums(trials.reward, self.collector.num_episodes)
-        return {"train_return": float(returns[:, -1].mean()), **self.ppo.improve(trials, progress)}
+        return {
+            "train_return": trials.last_return(self.collector.num_episodes),
+            **self.ppo.improve(trials, progress),
+        }
 
     def collect(self) -> Trials:
         """One trial in every world, as networks take it; rewards are the world's."""
@@ -177,19 +178,13 @@ class Rl2:
         )
 
     def deployed(self) -> Deployed:
-        normalizer = self.state.statistics.frozen()
-        return Deployed(
-            settings=RecurrentBeliefSettings(hidden_size=self.config.hidden_size),
-            modules={
-                "policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu()),
-                "recurrent": DeployedCell(
-                    normalizer, self.context_layout, frozen_copy(self.cell).cpu()
-                ),
-            },
-            normalizer=normalizer,
-            observation_size=self.context_layout.observation_size,
-            action_size=self.context_layout.action_size,
-            context_layout=self.context_layout,
+        return Deployed.of(
+            RecurrentBeliefSettings(hidden_size=self.config.hidden_size),
+            self.state.statistics,
+            self.worlds,
+            self.context_layout,
+            policy=self.policy,
+            recurrent=self.cell,
         )
 
 

@@ -27,9 +27,8 @@ from training.algorithms.settings import ObservationSettings, SoftActorCriticSet
 from training.parts import sac
 from training.parts.actor import Drawn, Memoryless
 from training.parts.checked import Count, Sizes
-from training.parts.deployed import DeployedPolicy
-from training.parts.networks import TwinCritic, frozen_copy, without_weight_gradients
-from training.parts.policies import TanhGaussianPolicy, choose
+from training.parts.networks import frozen_copy, without_weight_gradients
+from training.parts.policies import choose
 from training.parts.replay import Batch, TaskReplay, TransitionLayout
 from training.parts.rollout import Collected, Step, collect_episodes
 from training.tasks.task import Task, task_vector
@@ -94,17 +93,14 @@ class Sac:
 
     def _build_networks(self, initial: torch.Generator) -> None:
         config, layout = self.config, self.layout
-        self.policy = TanhGaussianPolicy(
-            layout.observation_size, config.hidden_sizes, layout.action_size, generator=initial
-        ).to(self.device)
-        self.critic = TwinCritic(
-            layout.observation_size + layout.action_size,
-            config.hidden_sizes,
+        self.policy, self.critic, self.log_temperature = sac.networks(
+            layout.observation_size,
+            layout.action_size,
+            config,
             generator=initial,
-            uses_layer_norm=config.uses_layer_norm,
-        ).to(self.device)
+            device=self.device,
+        )
         self.target = frozen_copy(self.critic)
-        self.log_temperature = sac.initial_log_temperature(config.initial_temperature, self.device)
         actors: list[Tensor] = [*self.policy.parameters(), self.log_temperature]
         rate = config.learning_rate
         self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=rate, fused=True)
@@ -240,15 +236,8 @@ class Sac:
         return _Actor(self, self.task_vectors(tasks), is_deterministic=is_deterministic)
 
     def deployed(self) -> Deployed:
-        normalizer = self.state.statistics.frozen()
-        return Deployed(
-            settings=NoAdaptationSettings(),
-            modules={"policy": DeployedPolicy(normalizer, frozen_copy(self.policy).cpu())},
-            normalizer=normalizer,
-            observation_size=self.worlds.observation_size,
-            action_size=self.layout.action_size,
-            task_vector_size=self.task_vector_size,
-        )
+        statistics = self.state.statistics
+        return Deployed.of(NoAdaptationSettings(), statistics, self.worlds, policy=self.policy)
 
 
 class _Actor(Memoryless):

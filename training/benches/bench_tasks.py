@@ -13,27 +13,14 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
-from sim2real.contract.errors import BadInput
 from sim2real.evaluation.session import BenchTask, EpisodePlan
 from sim2real.hardware.task_numerics import VALVE
 from sim2real.skills.goal import GoalSignal
-from training.benches.emulate import task_named
 from training.families.claw import ClawFamily
-from training.families.registry import FAMILIES
+from training.families.saved_tasks import place_of_task, saved_tasks, task_at
 from training.tasks.task import Task
-from training.tasks.task_set import load_task_set
 from training.worlds.claw import ClawScene
 from training.worlds.scene import Array
-
-
-def claw_family(name: str, where: str) -> ClawFamily:
-    """The family of that name. Raises `BadInput` for one that is met on no robot."""
-    family = FAMILIES.get(name)
-    if not isinstance(family, ClawFamily):
-        known = [key for key, value in FAMILIES.items() if isinstance(value, ClawFamily)]
-        expected = f"a family of the claw: {', '.join(known)}"
-        raise BadInput(where, "family", found=name, expected=expected)
-    return family
 
 
 def bench_task(scene: ClawScene, task: Task, row: int, reference: str = "") -> BenchTask:
@@ -87,8 +74,7 @@ def held_out(
 
     Raises `BadInput` for a set of another family.
     """
-    task_set = load_task_set(path)
-    _require_family(family, task_set.family, str(path))
+    task_set = saved_tasks(path, family)
     tasks = task_set.test[:num_tasks]
     places = [f"{path}:{index}" for index in range(len(tasks))]
     return _bench_tasks(family, tasks, range(len(tasks)), places), task_set.sha256
@@ -96,11 +82,10 @@ def held_out(
 
 def one_task(family: ClawFamily, reference: str) -> tuple[list[BenchTask], str]:
     """The task that FILE:INDEX names, as it starts among all of its set, and the set's hash."""
-    task = task_named(reference)
-    path, _, place = reference.rpartition(":")
-    _require_family(family, task.family, path)
-    row = int(place.rpartition("/")[2])
-    return _bench_tasks(family, [task], [row], [reference]), load_task_set(Path(path)).sha256
+    path, split, row = place_of_task(reference)
+    task_set = saved_tasks(path, family)
+    task = task_at(task_set, split, row, str(path))
+    return _bench_tasks(family, [task], [row], [reference]), task_set.sha256
 
 
 def _bench_tasks(
@@ -110,8 +95,3 @@ def _bench_tasks(
         bench_task(family.scene, task, row, place)
         for task, row, place in zip(tasks, rows, places, strict=True)
     ]
-
-
-def _require_family(family: ClawFamily, found: str, where: str) -> None:
-    if found != family.name:
-        raise BadInput(where, "family", found=found, expected=f"{family.name}, as the bundle's")

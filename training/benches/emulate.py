@@ -10,11 +10,14 @@ from pathlib import Path
 import mujoco
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.require import require_seeds
 from sim2real.contract.robot_spec import DCLAW, load_robot_spec
+from sim2real.contract.servo_facts import BAUD_RATES
 from sim2real.emulator import emulate as bench
 from sim2real.emulator.plant import TaskDynamics
+from training.families.registry import claw_family
+from training.families.saved_tasks import place_of_task, saved_tasks, task_at
 from training.tasks.task import Task
-from training.tasks.task_set import load_task_set
 from training.worlds.dynamics import apply_dynamics
 
 
@@ -29,7 +32,8 @@ def emulate(
     """Serve the servo bus of an emulated robot on a pseudo-terminal until SIGINT or SIGTERM.
 
     Told to stop it stays until torque is off, two seconds at most: a hand does not vanish under its
-    driver. The first line printed is JSON: {"port": ..., "baud": ..., "ids": [...]}.
+    driver. The first line printed is JSON: {"port": ..., "baud": ..., "ids": [...], and which files
+    describe the robot: "robot": ..., "model": ...}.
 
     Args:
         robot: the robot.yaml of the robot to emulate.
@@ -40,6 +44,10 @@ def emulate(
         seed: of everything random in the emulation.
         link: a path that leads to the port while it is served; the next emulator may take it over.
     """
+    require_seeds(seed=seed)
+    if baud is not None and baud not in BAUD_RATES:
+        expected = f"one of {', '.join(map(str, BAUD_RATES))}"
+        raise BadInput("command line", "--baud", found=baud, expected=expected)
     dynamics = None if task is None else dynamics_of(task_named(task))
     bench.emulate(
         load_robot_spec(robot),
@@ -62,18 +70,11 @@ def dynamics_of(task: Task) -> TaskDynamics:
 
 
 def task_named(reference: str) -> Task:
-    """The task that FILE:INDEX or FILE:train/INDEX names.
+    """The task of a claw that FILE:INDEX or FILE:train/INDEX names.
 
-    Raises `BadInput` when it is not written like this or the set has no such task.
+    Raises `BadInput` when it is not written like this, the set has no such task, or is no claw's.
     """
-    path, _, place = reference.rpartition(":")
-    split, _, index = place.rpartition("/")
-    if not path or split not in ("", "train", "test") or not index.isdecimal():
-        raise BadInput(
-            "command line", "task", found=reference, expected="FILE:INDEX, as in tasks.json:3"
-        )
-    task_set = load_task_set(Path(path))
-    tasks = task_set.train if split == "train" else task_set.test
-    if int(index) >= len(tasks):
-        raise BadInput(path, place, found=int(index), expected=f"an index below {len(tasks)}")
-    return tasks[int(index)]
+    path, split, index = place_of_task(reference)
+    task_set = saved_tasks(path)
+    claw_family(task_set.family, str(path))
+    return task_at(task_set, split, index, str(path))

@@ -15,21 +15,22 @@ import tyro
 from rich.console import Console
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import unless_refused
 from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
+from sim2real.emulator.faults import load_fault_plan
 from sim2real.evaluation.evaluate import Evaluation
 from sim2real.evaluation.header import TRUE_TASK_UNKNOWN, Header
-from sim2real.evaluation.journal import Journal
+from sim2real.evaluation.journal import JOURNAL, Journal
 from sim2real.evaluation.live import LiveSteps, LiveView
 from sim2real.evaluation.protocol import Condition
 from sim2real.evaluation.recorder import RECORDINGS, RecordingPlace
-from sim2real.evaluation.results import results_document, write_results
+from sim2real.evaluation.results import EPISODES, RESULTS, results_document, write_results
 from sim2real.evaluation.schedule import Role
 from sim2real.evaluation.summary import show_results
 from sim2real.report.write import write_report
 from sim2real.runtime.bundle import MANIFEST, TASKS, Bundle
 from sim2real.runtime.realtime import require_realtime
 from sim2real.runtime.verify import load_bundle
-from training.benches.bench_tasks import claw_family
 from training.benches.measure import require_period
 from training.benches.open_bench import (
     Bench,
@@ -39,8 +40,9 @@ from training.benches.open_bench import (
     choose_tasks,
 )
 from training.benches.options import AS_IT_IS, Options, check_options
-from training.benches.oracle import oracle_records
+from training.benches.oracle import load_oracle, oracle_records
 from training.families.claw import ClawFamily
+from training.families.registry import claw_family
 from training.tasks.task_set import load_task_set
 
 
@@ -58,6 +60,23 @@ def evaluate(
         options: what is measured, and where it goes.
     """
     check_options(robot, options)
+    with unless_refused(*_files(options.out), has_begun=lambda: _has_episodes(options.out)):
+        return _evaluate(bundle, robot, options)
+
+
+def _files(out: Path | None) -> tuple[Path, ...]:
+    """What an evaluation makes before its first episode, and when it ends before that."""
+    names = (JOURNAL, RECORDINGS, EPISODES, RESULTS)
+    return () if out is None else (out, *(out / name for name in names))
+
+
+def _has_episodes(out: Path | None) -> bool:
+    """Whether the journal holds more than what is measured."""
+    journal = None if out is None else out / JOURNAL
+    return journal is not None and journal.is_file() and journal.read_bytes().count(b"\n") > 1
+
+
+def _evaluate(bundle: Path, robot: RobotKind, options: Options) -> int:
     view = LiveView(Console(highlight=False, soft_wrap=True))
     evaluation, family = _evaluation(bundle, robot, options, view)
     if robot == "serial" and not options.yes:
@@ -99,6 +118,10 @@ def _evaluation(
         tasks=options.tasks,
         num_tasks=options.num_tasks,
     )
+    if robot == "simulated" and options.oracle is not None:
+        load_oracle(options.oracle, family)
+    if options.faults is not None:
+        load_fault_plan(options.faults)
     rate_hz = options.rate_hz(bundle.manifest.control_period_s)
     journal = _journal(options, _header(robot, options, bundles, spec, chosen))
     bench = Bench(

@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import require_folder
+from sim2real.contract.require import (
+    require_counts,
+    require_not_negative,
+    require_positive,
+    require_seeds,
+)
 from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.realtime import may_use_realtime
 from training.benches.open_bench import RobotKind
@@ -75,9 +82,10 @@ class Options:
 
     def rate_hz(self, control_period_s: float) -> float:
         """Readings per second. Raises `BadInput` unless a policy's readings are among them."""
-        rate_hz = self.rate or READINGS_PER_STEP / control_period_s
+        require_positive(rate=self.rate)
+        rate_hz = READINGS_PER_STEP / control_period_s if self.rate is None else self.rate
         multiple = rate_hz * control_period_s
-        if rate_hz <= 0 or abs(multiple - round(multiple)) > 1e-6 or round(multiple) < 1:
+        if abs(multiple - round(multiple)) > 1e-6 or round(multiple) < 1:
             expected = f"a whole multiple of the policy's {1.0 / control_period_s:g} Hz"
             raise BadInput("command line", "--rate", found=rate_hz, expected=expected)
         return rate_hz
@@ -95,6 +103,10 @@ def check_options(robot: RobotKind, options: Options) -> None:
         num_episodes=options.num_episodes,
         max_faults=options.max_faults,
     )
+    require_seeds(seed=options.seed)
+    require_positive(rate=options.rate)
+    require_not_negative(realtime_priority=options.realtime_priority)
+    require_folder(options.out, "--out")
     for name, robots in ONLY_FOR.items():
         value, option = getattr(options, name), f"--{name.replace('_', '-')}"
         if value and robot not in robots:
@@ -114,11 +126,3 @@ def check_options(robot: RobotKind, options: Options) -> None:
     if options.oracle is not None and options.task is not None:
         expected = "none with --task: an oracle runs on the tasks of a set"
         raise BadInput("command line", "--oracle", found=str(options.oracle), expected=expected)
-
-
-def require_counts(**counts: int | None) -> None:
-    """Raise `BadInput` for options that must be at least 1, where they are given."""
-    for name, count in counts.items():
-        if count is not None and count < 1:
-            option = f"--{name.replace('_', '-')}"
-            raise BadInput("command line", option, found=count, expected="at least 1")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sim2real.contract.errors import BadInput
 from sim2real.evaluation.protocol import Condition, TrialProtocol
@@ -16,6 +17,9 @@ from sim2real.evaluation.records import EpisodeRecord
 from training.evaluation.meta_test import MetaTestResult, meta_test
 from training.families.claw import ClawFamily
 from training.tasks.task import Task
+
+if TYPE_CHECKING:
+    from training.algorithms.learner import Learner
 
 
 def oracle_records(
@@ -25,16 +29,9 @@ def oracle_records(
 
     Raises `BadInput` for a run of another family, or one that is not told the task.
     """
-    # Imported here: nothing else of an evaluation needs torch.
     from training.algorithms.learner import deployed_actor
-    from training.runs.start import load_learner, read_run
 
-    recipe, _, _, _ = read_run(run)
-    if recipe.family != family.name:
-        raise BadInput(str(run), "family", found=recipe.family, expected=family.name)
-    learner = load_learner(run)
-    if not learner.is_told_task:
-        raise BadInput(str(run), "view", found="not told the task", expected="an oracle")
+    learner = load_oracle(run, family)
     records = []
     for trial in range(protocol.num_trials):
         of_trial = protocol.for_trial(trial)
@@ -48,6 +45,20 @@ def oracle_records(
         seed = of_trial.episode_seeds()[protocol.num_episodes - 1]
         records += _records(result, trial, seed, family.scene.episode_length)
     return records
+
+
+def load_oracle(run: Path, family: ClawFamily) -> Learner:
+    """The learner of a run that is told the task. Raises `BadInput` for any other run."""
+    # Imported here: nothing else of an evaluation needs torch.
+    from training.runs.start import load_learner, read_run
+
+    recipe, _, _, _ = read_run(run)
+    if recipe.family != family.name:
+        raise BadInput(str(run), "family", found=recipe.family, expected=family.name)
+    learner = load_learner(run)
+    if not learner.is_told_task:
+        raise BadInput(str(run), "view", found="not told the task", expected="an oracle")
+    return learner
 
 
 def _records(result: MetaTestResult, trial: int, seed: int, num_steps: int) -> list[EpisodeRecord]:

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import tyro
 
+from sim2real.contract.output_file import require_writable
+from sim2real.contract.require import require_counts, require_seeds
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.evaluation.plan_file import make_plan, write_plan
 from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.bundle import MANIFEST, TASKS
 from sim2real.runtime.verify import load_bundle
-from training.benches.bench_tasks import claw_family
 from training.benches.open_bench import choose_tasks
-from training.benches.options import require_counts
+from training.families.registry import claw_family
 
 
 def plan(
@@ -40,14 +41,18 @@ def plan(
         seed: of starting points and latents.
     """
     require_counts(num_tasks=num_tasks, num_trials=num_trials, num_episodes=num_episodes)
+    require_seeds(seed=seed)
+    require_writable(out, "OUT")
     loaded = load_bundle(bundle, load_robot_spec())
     family = claw_family(loaded.manifest.provenance.family, loaded.path_of(MANIFEST))
     chosen = choose_tasks(
         "emulated",
         family,
         (bundle / TASKS).resolve(),
-        task=task,
-        tasks=tasks,
+        task=None
+        if task is None
+        else str(Path(task).absolute()),  # FILE:INDEX, wherever it is read
+        tasks=None if tasks is None else tasks.absolute(),
         num_tasks=num_tasks,
     )
     protocol = TrialProtocol(num_episodes=num_episodes, num_trials=num_trials, seed=seed)

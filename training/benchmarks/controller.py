@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Reading
+from sim2real.contract.require import require_counts, require_not_negative
 from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
 from sim2real.runtime.bundle import GOLDEN, Bundle
 from sim2real.runtime.controller import Controller, Joints
@@ -44,6 +45,8 @@ def print_bench_controller(
         priority: of real-time scheduling (SCHED_FIFO), 1 to 99, as a control loop would have it;
             0 competes like any other process, and then the tails are mostly the scheduler's.
     """
+    require_counts(late=late)
+    require_not_negative(priority=priority)
     spec = load_robot_spec()
     with tempfile.TemporaryDirectory() as folder:
         if bundle is None:

@@ -13,7 +13,9 @@ from pathlib import Path
 import yaml
 
 from sim2real.contract.action import ActionMap
+from sim2real.contract.output_file import write_file
 from sim2real.contract.robot_spec import DCLAW, load_robot_spec
+from sim2real.contract.text_file import read_text, read_yaml
 from sim2real.hardware.physics_model import default_mjcf
 from sim2real.runtime.bundle import write_bundle
 from training.export.untrained import untrained_draft, untrained_parts
@@ -61,14 +63,14 @@ def _checked(scene: ClawScene) -> ClawScene:
 def _write_robot(folder: Path, baud: int) -> Path:
     """The D'Claw with another baud rate, and physics in steps that fit every rate."""
     model, config = folder / "model.xml", folder / "robot.yaml"
-    text = default_mjcf(load_robot_spec()).read_text(encoding="utf-8")
+    text = read_text(default_mjcf(load_robot_spec()), "an MJCF file")
     step = f'timestep="{PHYSICS_STEP_S}"'
     changed, count = re.subn(r'timestep="[\d.]+"', step, text)
     if count != 1:
         raise ValueError(f"the hand's MJCF has {count} time steps, expected one")
-    model.write_text(changed, encoding="utf-8")
-    document = yaml.safe_load(DCLAW.read_text(encoding="utf-8"))
+    write_file(model, changed)
+    document = read_yaml(DCLAW, "a robot.yaml")
     document["bus"]["baud"] = baud
-    document["physics_model"] = str(model)
-    config.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    document["physics_model"] = model.name
+    write_file(config, yaml.safe_dump(document, sort_keys=False))
     return config

@@ -19,6 +19,8 @@ from typing import Any
 from sim2real.bringup.graph import Graph, NodeSpec, Topology, dclaw_graph
 from sim2real.bringup.verb import supervisor_command
 from sim2real.contract.errors import BadInput
+from sim2real.contract.require import require_not_negative, require_positive, require_some
+from sim2real.contract.text_file import read_json
 from sim2real.ros_environment import in_own_domain, ros_environment
 from sim2real.tether import tethered
 from training.benchmarks.rehearsal import Rehearsal, write_rehearsal
@@ -52,6 +54,13 @@ def print_bench_ros(
         soak_s: how long two processes then run at 100 Hz and one at 250 Hz; 600 for acceptance.
         realtime_priority: SCHED_FIFO priority of loop, policy and emulated hand, 1 to 98; 0: none.
     """
+    require_some(rates=rates)
+    for rate in rates:
+        require_positive(rates=rate)
+    require_positive(seconds=seconds)
+    if soak_s != 0.0:
+        require_positive(soak_s=soak_s)
+    require_not_negative(realtime_priority=realtime_priority)
     for record in bench_ros(rates, seconds, soak_s, realtime_priority):
         print(json.dumps(record), flush=True)
 
@@ -123,7 +132,7 @@ class _Run:
             said = " ".join(outcome.stderr.split()) + _last_words(logs)
             print(f"{self.case}: no figures: {said}", file=sys.stderr, flush=True)
             return {"times_s": {}, "counts": {}, "fault": said}
-        found: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+        found: dict[str, Any] = read_json(out, "figures of a loop")
         if found["fault"]:
             print(f"{self.case}: {found['fault']}", file=sys.stderr, flush=True)
         return found

@@ -11,6 +11,7 @@ from itertools import cycle, islice
 
 import numpy as np
 
+from sim2real.contract.require import require_counts, require_positive, require_some
 from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES, family_named
 from training.tasks.task import TaskFamily
@@ -40,6 +41,11 @@ def print_bench_sim(
         seconds: how long each case runs.
         control_period_s: step the claw at this period instead of its recipe's.
     """
+    for count in threads:
+        require_counts(threads=count)
+    require_some(threads=threads)
+    require_counts(worlds=worlds)
+    require_positive(seconds=seconds, control_period_s=control_period_s)
     chosen = [family_named(name) for name in families] or list(FAMILIES.values())
     if control_period_s is not None:
         chosen = [

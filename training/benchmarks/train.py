@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from sim2real.contract.require import require_counts, require_positive
 from training.algorithms.learner import TrainingSetup
 from training.algorithms.pearl import Pearl, PearlConfig
 from training.benchmarks.reference_code import load_reference
@@ -44,6 +45,8 @@ def print_bench_train(
         seconds: how long a run of a case lasts.
         device: cpu or cuda.
     """
+    require_counts(threads=threads, runs=runs)
+    require_positive(seconds=seconds)
     torch.set_num_threads(threads)
     for record in bench_train(
         reference=reference, runs=runs, seconds=seconds, device=torch.device(device)

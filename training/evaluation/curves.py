@@ -10,6 +10,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.output_file import write_with
+
 Float = NDArray[np.float64]
 
 
@@ -64,9 +66,7 @@ def draw_curve(
     axes.set_title(title or path.parent.name)
     axes.legend(fontsize="small")
     axes.grid(alpha=0.3)
-    beside = path.with_name(path.name + ".part")
-    figure.savefig(beside, format="png", dpi=120)
-    beside.replace(path)
+    write_with(path, lambda beside: figure.savefig(beside, format="png", dpi=120))
 
 
 def _band(

@@ -14,6 +14,7 @@ robot's evaluation (`sim2real.evaluation`), so that a word names one number on b
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.output_file import write_file
 from sim2real.evaluation.metrics import interval_of
 from sim2real.evaluation.protocol import FROZEN, Condition, TrialProtocol
 from training.parts.actor import Actor
@@ -32,6 +34,11 @@ CONDITIONS = (Condition.ADAPTED, Condition.FROZEN_PRIOR, Condition.WRONG_TASK)
 """of a learner that adapts; the others have `adapted` alone"""
 METRICS = ("return", "dense_return", "success", "success_fraction")
 CSV_COLUMNS = ("condition", "task", "trial", "episode", "metric", "value")
+
+
+def conditions_with(num_tasks: int) -> tuple[Condition, ...]:
+    """All of them, as far as there are other tasks to take a wrong belief from."""
+    return CONDITIONS if num_tasks > 1 else (Condition.ADAPTED, Condition.FROZEN_PRIOR)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +87,11 @@ class MetaTestResult:
 
 def write_table(path: Path, columns: Sequence[str], lines: Iterable[Sequence[Any]]) -> None:
     """A CSV file with a header. Written beside, then renamed."""
-    beside = path.with_name(path.name + ".part")
-    with beside.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(columns)
-        writer.writerows(lines)
-    beside.replace(path)
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(columns)
+    writer.writerows(lines)
+    write_file(path, text.getvalue())
 
 
 def _intervals(

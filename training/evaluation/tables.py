@@ -21,7 +21,9 @@ def run_table(title: str, summary: Summary) -> Table:
     episodes = enumerate(summary["adapted_by_episode"])
     rows = {f"episode {index}": metrics for index, metrics in episodes}
     rows |= {
-        f"last episode, {label}": summary["conditions"][name] for name, label in OTHERS.items()
+        f"last episode, {label}": summary["conditions"][name]
+        for name, label in OTHERS.items()
+        if name in summary["conditions"]  # one task alone has no wrong task
     }
     for label, metrics in rows.items():
         table.add_row(label, *(_shown(metrics[name]) for name in ("return", "success")))
@@ -44,7 +46,9 @@ def comparison_table(title: str, summaries: Mapping[str, Summary], metric: str) 
             table.add_row(name, *("" for _ in shown), adapted)
             continue
         earlier = (_shown(episodes[index][metric]) for index in shown)
-        without = (_shown(conditions[other][metric]) for other in OTHERS)
+        without = (
+            _shown(conditions[other][metric]) if other in conditions else "" for other in OTHERS
+        )
         table.add_row(name, *earlier, adapted, *without)
     return table
 

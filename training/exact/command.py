@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Column, Table
 
+from sim2real.contract.output_file import require_writable, write_file
 from training.exact.references import references
 
 
@@ -20,6 +21,7 @@ def exact(json: bool = False, out: Path | None = None) -> None:
         json: one object a line: problem, quantity, value.
         out: a JSON file that gets all of them, to be kept beside results.
     """
+    require_writable(out, "--out")
     names = (Column(name, overflow="fold") for name in ("problem", "quantity"))
     table = Table(*names, Column("value", justify="right"), "")
     documents = []
@@ -39,7 +41,4 @@ def exact(json: bool = False, out: Path | None = None) -> None:
 
 def write_json(path: Path, document: dict[str, Any]) -> None:
     """Written beside, then renamed; folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    beside.replace(path)
+    write_file(path, dumps(document, indent=1, allow_nan=False) + "\n")

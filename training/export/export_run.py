@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,19 +10,21 @@ import tyro
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import Manifest, Provenance
+from sim2real.contract.output_file import require_folder
+from sim2real.contract.require import require_counts
+from sim2real.contract.text_file import read_json
 from sim2real.evaluation.protocol import TrialProtocol
-from sim2real.runtime.bundle import MODEL_CARD, write_bundle
+from sim2real.runtime.bundle import MODEL_CARD, TASKS, require_bundle_or_nothing, write_bundle
 from sim2real.runtime.kinds.registry import with_settings
 from sim2real.runtime.verify import load_bundle
-from training.benches.bench_tasks import claw_family
 from training.benches.measure import measure
-from training.benches.options import require_counts
 from training.export.adaptation_curve import CURVE, adaptation_curve
 from training.export.make_bundle import Origin, make_draft
 from training.export.model_card import model_card
+from training.families.registry import claw_family
 from training.parts.checked import hints_of, shown
 from training.recipes.recipe import Recipe
-from training.recipes.registry import RECIPES, run_settings
+from training.recipes.registry import OF_A_DRAW, RECIPES, run_settings
 from training.runs.start import load_learner, read_run
 
 
@@ -45,6 +46,8 @@ def export_run(
         num_trials: trials per task.
     """
     require_counts(num_tasks=num_tasks, num_trials=num_trials)
+    require_folder(bundle, "BUNDLE")
+    require_bundle_or_nothing(bundle)
     recipe, _, _, task_set = read_run(run)
     family = claw_family(recipe.family, str(run))
     learner = load_learner(run)
@@ -93,8 +96,11 @@ def as_trained(name: str, recipe: Recipe) -> str:
     if name not in RECIPES:
         return name
     default, fields = RECIPES[name](), [*run_settings()]
-    changed = [(name, getattr(recipe, name)) for name in fields]
-    changed = [(name, value) for name, value in changed if value != getattr(default, name)]
+    if recipe.tasks_sha256:  # not drawn: they lie in the bundle
+        fields = [field for field in fields if field not in OF_A_DRAW]
+        name = f"{name} --tasks {TASKS}"
+    changed = [(field, getattr(recipe, field)) for field in fields]
+    changed = [(field, value) for field, value in changed if value != getattr(default, field)]
     for field in hints_of(type(default.config)):
         value = getattr(recipe.config, field)
         if value != getattr(default.config, field):
@@ -103,10 +109,20 @@ def as_trained(name: str, recipe: Recipe) -> str:
     return " ".join([name, "--settings", *settings]) if settings else name
 
 
+def _noted(config: Path) -> dict[str, Any]:
+    """What a run noted of itself when it began."""
+    noted = read_json(config, "a run's config").get("provenance")
+    fields = {"git_commit", "git_is_clean", "packages"}
+    if not isinstance(noted, dict) or not fields <= set(noted):
+        expected = f"{', '.join(sorted(fields))}"
+        raise BadInput(str(config), "provenance", found=noted, expected=expected)
+    return noted
+
+
 def _provenance(run: Path, environment_steps: int) -> Provenance:
     """Where the run comes from, with the commit and the packages that it noted when it began."""
     recipe, name, seed, task_set = read_run(run)
-    noted = json.loads((run / "config.json").read_text(encoding="utf-8"))["provenance"]
+    noted = _noted(run / "config.json")
     commit = noted["git_commit"] or "unknown"
     return Provenance(
         recipe=as_trained(name, recipe),

@@ -19,6 +19,7 @@ class BernoulliBanditFamily:
     parameters: tuple[Parameter, ...] = (
         Parameter(name="arms", unit="1", low=(0.0, 0.0), high=(1.0, 1.0), changes_dynamics=False),
     )
+    further_parameters: tuple[Parameter, ...] = ()
     num_distinct_tasks: int | None = None
     bandit = BernoulliBandit(num_arms=2, num_pulls=20)
 

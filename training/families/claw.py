@@ -63,6 +63,12 @@ class ClawFamily:
     def parameters(self) -> tuple[Parameter, ...]:
         return tuple(draw.parameter for draw in self._draws)
 
+    @cached_property
+    def further_parameters(self) -> tuple[Parameter, ...]:
+        """Every variation can be written into a claw, drawn by the family or not."""
+        others = (v for name, v in self.variations.items() if name not in self.variation_names)
+        return tuple(variation.parameter for variation in others)
+
     def sample(
         self, rng: np.random.Generator, num_tasks: int
     ) -> list[dict[str, tuple[float, ...]]]:

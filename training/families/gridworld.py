@@ -27,6 +27,7 @@ class GridworldFamily:
             changes_dynamics=False,
         ),
     )
+    further_parameters: tuple[Parameter, ...] = ()
     num_distinct_tasks: int | None = len(grid.goals)
 
     def sample(

@@ -25,6 +25,7 @@ class LocomotionFamily:
     make_scene: Callable[[], LocomotionScene]
     """called when a world is made: listing the families compiles no model"""
     num_distinct_tasks: int | None = None
+    further_parameters: tuple[Parameter, ...] = ()
 
     def sample(self, rng: np.random.Generator, num_tasks: int) -> Draws:
         """Draw the parameters of `num_tasks` different tasks.

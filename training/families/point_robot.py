@@ -19,6 +19,7 @@ class PointRobot:
     parameters: tuple[Parameter, ...] = (
         Parameter(name="goal", unit="m", low=(-1.0, -1.0), high=(1.0, 1.0), changes_dynamics=False),
     )
+    further_parameters: tuple[Parameter, ...] = ()
     num_distinct_tasks: int | None = None
     scene = PointScene(success_radius_m=0.1, starts_at_origin=False, sparse=False)
 

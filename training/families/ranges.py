@@ -10,7 +10,9 @@ from pathlib import Path
 import yaml
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import write_file
 from sim2real.contract.strict import build
+from sim2real.contract.text_file import read_yaml
 from training.families.claw import ClawFamily
 from training.worlds.dynamics import VARIATIONS, Variation
 
@@ -48,23 +50,13 @@ def write_ranges(path: Path, ranges: Ranges) -> None:
         name: {field: list(v) if isinstance(v, tuple) else v for field, v in value.items()}
         for name, value in document["variations"].items()
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
-    beside.replace(path)
+    write_file(path, yaml.safe_dump(document, sort_keys=False))
 
 
 def read_ranges(path: Path) -> Ranges:
     """Raises `BadInput` naming file and field for anything that no task can be drawn from."""
     where = str(path)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise BadInput(where, "file", found=error.strerror, expected="a ranges.yaml") from None
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise BadInput(where, "file", found=problem, expected="YAML") from None
-    ranges = build(Ranges, document, where)
+    ranges = build(Ranges, read_yaml(path, "a ranges.yaml"), where)
     if ranges.schema_version != SCHEMA_VERSION:
         found = ranges.schema_version
         raise BadInput(where, "schema_version", found=found, expected=str(SCHEMA_VERSION))
@@ -112,6 +104,8 @@ def _check(name: str, value: Range, where: str) -> None:
             raise BadInput(where, f"{at}.{field}", found=list(found), expected=expected)
     if any(low > high for low, high in zip(value.low, value.high)):
         raise BadInput(where, f"{at}.low", found=list(value.low), expected="nothing above high")
+    if min(value.low) < 0.0 and not variation.is_signed:
+        raise BadInput(where, f"{at}.low", found=list(value.low), expected="nothing below zero")
     _check_draw(variation, value, where, at)
 
 

@@ -6,6 +6,7 @@ from sim2real.contract.errors import BadInput
 from training.families.ant import ANT_DIR, ANT_GOAL
 from training.families.bernoulli_bandit import BernoulliBanditFamily
 from training.families.body_parameters import HOPPER_PARAMS, WALKER_PARAMS
+from training.families.claw import ClawFamily
 from training.families.gridworld import GridworldFamily
 from training.families.half_cheetah import HALF_CHEETAH_DIR, HALF_CHEETAH_VEL
 from training.families.humanoid_dir import HUMANOID_DIR
@@ -42,3 +43,13 @@ def family_named(name: str) -> TaskFamily:
         known = ", ".join(FAMILIES)
         raise BadInput("command line", "family", found=name, expected=f"one of {known}")
     return FAMILIES[name]
+
+
+def claw_family(name: str, where: str) -> ClawFamily:
+    """The family of that name. Raises `BadInput` for one that is met on no robot."""
+    family = FAMILIES.get(name)
+    if not isinstance(family, ClawFamily):
+        known = [key for key, value in FAMILIES.items() if isinstance(value, ClawFamily)]
+        expected = f"a family of the claw: {', '.join(known)}"
+        raise BadInput(where, "family", found=name, expected=expected)
+    return family

@@ -12,6 +12,8 @@ import tyro
 from rich.console import Console
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import require_folder, write_file
+from sim2real.contract.require import require_not_negative, require_seeds
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.gap.measure import measure_gap
 from sim2real.gap.show import show_gap
@@ -57,8 +59,9 @@ def gap(
         namespace: of the robot, where recordings hold the topics of several: one for A and B, or
             A's and B's, as in `--namespace left right`.
     """
-    if identify < 0:
-        raise BadInput("command line", "--identify", found=identify, expected="0 or more")
+    require_not_negative(identify=identify)
+    require_seeds(seed=seed)
+    require_folder(out, "--out")
     spec = load_robot_spec()
     base = load_physics_model(spec)
     fixed = None if task is None else _dynamics_of(dict(task_named(task).parameters))
@@ -119,10 +122,7 @@ def _dynamics_of(parameters: Parameters) -> Parameters:
 
 def _write(folder: Path, document: dict[str, Any], b: Side) -> None:
     """Each file is written beside its target, then renamed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f"{GAP}.part"
-    beside.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    beside.replace(folder / GAP)
+    write_file(folder / GAP, json.dumps(document, indent=1, allow_nan=False) + "\n")
     write_tables(folder / FIGURES, gap_tables(document))
     found = document["identification"]
     if found is not None and found["ranges"]:

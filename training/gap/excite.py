@@ -12,15 +12,15 @@ import numpy as np
 import tyro
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import PART, require_writable, unless_refused
+from sim2real.contract.require import require_positive
 from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
 from sim2real.evaluation.hand import Hand
 from sim2real.evaluation.hands import emulated_hand, serial_hand, simulated_hand
-from sim2real.evaluation.session import BenchTask, EpisodeFault, EpisodePlan
+from sim2real.evaluation.session import BenchTask, EpisodePlan
 from sim2real.gap.excitation import RECORD, Script, excitation_record
-from sim2real.gap.excite import ExcitationStopped
 from sim2real.gap.excite import excite as run_script
 from sim2real.hardware.physics_model import load_physics_model
-from sim2real.hardware.robot import RobotFault
 from sim2real.recording.background import BackgroundRecording
 from sim2real.recording.metadata import RecordingMetadata
 from sim2real.recording.writer import Recording
@@ -56,6 +56,8 @@ def excite(
         script: what every joint does.
         yes: the workspace of the real hand is clear: do not ask.
     """
+    require_positive(rate=rate)
+    require_writable(out, "OUT")
     if (robot == "serial") != bool(port and unit):
         found = f"--port {port or 'none'} --unit {unit or 'none'}"
         expected = "both for a real hand, neither for another"
@@ -68,15 +70,13 @@ def excite(
             ask_whether_clear(port)
     metadata = RecordingMetadata.of(spec, robot=robot, unit=unit or UNIT_OF.get(robot, ""))
     more = {RECORD: excitation_record(bench.name, bench.parameters)}
-    try:
-        with (
-            _hand(spec, robot, bench, port, unit, rate) as hand,
-            BackgroundRecording(Recording(out, metadata, more=more)) as recording,
-        ):
-            run_script(hand, spec, script, bench.plan(0), recording)
-    except (ExcitationStopped, RobotFault, EpisodeFault) as stopped:
-        print(f"taskbelief excite: stopped, torque is off: {stopped}")
-        return 1
+    part = out.with_name(out.name + PART)
+    with (
+        unless_refused(out.parent, out, part),
+        _hand(spec, robot, bench, port, unit, rate) as hand,
+        BackgroundRecording(Recording(out, metadata, more=more)) as recording,
+    ):
+        run_script(hand, spec, script, bench.plan(0), recording)
     print(f"{out}: {len(spec.joints)} joints on the {robot} hand, task {bench.name}")
     return 0
 
@@ -111,7 +111,16 @@ def _hand(
     spec: RobotSpec, robot: RobotKind, bench: BenchTask, port: str, unit: str, rate_hz: float
 ) -> AbstractContextManager[Hand]:
     if robot == "simulated":
+        _require_whole_steps(load_physics_model(spec).opt.timestep, rate_hz)
         return simulated_hand(spec, bench, 1.0 / rate_hz)
     if robot == "emulated":
         return emulated_hand(spec, bench, rate_hz)
     return nullcontext(serial_hand(spec, port, unit, rate_hz))
+
+
+def _require_whole_steps(timestep_s: float, rate_hz: float) -> None:
+    """A simulated hand is read between two steps of its physics."""
+    steps = 1.0 / rate_hz / timestep_s
+    if steps < 1.0 - 1e-9 or abs(steps - round(steps)) > 1e-9 * steps:
+        expected = f"a rate whose period is a whole number of {timestep_s:g} s"
+        raise BadInput("command line", "--rate", found=rate_hz, expected=expected)

@@ -58,7 +58,7 @@ class Settings:
         """Raises `ValueError`, naming the field, for the first value that does not fit its type."""
         for name, hint in hints_of(type(self)).items():
             value = getattr(self, name)
-            if not _fits(hint, value):
+            if not fits(hint, value):
                 raise ValueError(f"{name}: found {shown(value)}, expected {expectation(hint)}")
 
 
@@ -133,7 +133,8 @@ def _bounds(hint: Any) -> Range | None:
     return None
 
 
-def _fits(hint: Any, value: Any) -> bool:
+def fits(hint: Any, value: Any) -> bool:
+    """Whether a value is of a field's type and within its range."""
     base, optional = _base(hint)
     if value is None:
         return optional
@@ -143,7 +144,7 @@ def _fits(hint: Any, value: Any) -> bool:
     if origin is tuple:
         element = typing.get_args(base)[0]
         of_type = isinstance(value, tuple) and len(value) > 0
-        return of_type and all(_fits(element, v) and (not bounds or bounds.holds(v)) for v in value)
+        return of_type and all(fits(element, v) and (not bounds or bounds.holds(v)) for v in value)
     if base is float:
         is_number = isinstance(value, float | int) and not isinstance(value, bool)
         return is_number and math.isfinite(value) and (bounds is None or bounds.holds(value))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.normalizer import FrozenNormalizer
 from training.parts.encoders import ContextEncoder, RecurrentBelief
+from training.parts.networks import frozen_copy
 from training.parts.running_stats import normalize_rows
 
 
@@ -103,3 +105,20 @@ class DeployedCell(nn.Module):
         if self.read_out is None:
             return hidden
         return hidden, *self.read_out(hidden).chunk(2, dim=-1)
+
+
+def on_robot(
+    role: str, normalizer: FrozenNormalizer, layout: ContextLayout | None, network: nn.Module
+) -> nn.Module:
+    """A copy of the network of that role, on the host, that takes raw measurements.
+
+    Raises `ValueError` for a network that takes context rows where there is no layout of them.
+    """
+    copy = frozen_copy(network).cpu()
+    if role == "policy":
+        return DeployedPolicy(normalizer, copy)
+    if layout is None:
+        raise ValueError(f"{role}: a network that takes context needs its layout")
+    wrappers: Mapping[str, Callable[..., nn.Module]]
+    wrappers = {"encoder": DeployedEncoder, "recurrent": DeployedCell}
+    return wrappers[role](normalizer, layout, copy)

@@ -10,9 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from training.parts.actor import Drawn
+from training.parts.actor import Drawn, Memoryless
 from training.parts.distributions import Categorical, DiagonalGaussian, OneHotCategorical
 from training.parts.networks import Activation, Mlp
+from training.parts.running_stats import RunningStats
+from training.worlds.vector_world import Float
 
 MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0
 """standard deviations from 2e-9 to 7.4 before the tanh, as in SAC's own code"""
@@ -204,3 +206,17 @@ def choose(policy: Policy, rows: Tensor, generator: torch.Generator | None) -> D
         return Drawn(policy.mode(rows).cpu().numpy())
     action, log_density = policy(rows).draw(generator)
     return Drawn(action.cpu().numpy(), log_density.cpu().numpy())
+
+
+class PolicyActor(Memoryless):
+    """Acts by a policy that sees the observation and nothing else."""
+
+    def __init__(
+        self, policy: Policy, statistics: RunningStats, generator: torch.Generator | None
+    ) -> None:
+        """Actions are drawn from `generator`; without one they are the likeliest."""
+        self._policy, self._statistics, self._generator = policy, statistics, generator
+
+    def act(self, observation: Float) -> Drawn:
+        rows = self._statistics.normalize_raw(observation)
+        return choose(self._policy, rows, self._generator)

@@ -3,14 +3,58 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from training.parts.networks import TwinCritic
+from training.parts.policies import TanhGaussianPolicy
 
-def initial_log_temperature(temperature: float, device: torch.device) -> Tensor:
-    """() the learnt number whose exponential weighs entropy."""
-    return torch.tensor(math.log(temperature), device=device, requires_grad=True)
+
+class Shape(Protocol):
+    """The settings that networks are built by."""
+
+    @property
+    def hidden_sizes(self) -> Sequence[int]: ...
+
+    @property
+    def uses_layer_norm(self) -> bool: ...
+
+    @property
+    def initial_temperature(self) -> float: ...
+
+
+class Networks(NamedTuple):
+    """What acts, what judges it, and how much entropy counts."""
+
+    policy: TanhGaussianPolicy
+    critic: TwinCritic
+    log_temperature: Tensor
+    """() the learnt number whose exponential weighs entropy"""
+
+
+def networks(
+    state_size: int,
+    action_size: int,
+    shape: Shape,
+    *,
+    generator: torch.Generator,
+    device: torch.device,
+) -> Networks:
+    """New networks; critics see a state and an action side by side, in whatever order."""
+    policy = TanhGaussianPolicy(state_size, shape.hidden_sizes, action_size, generator=generator)
+    critic = TwinCritic(
+        state_size + action_size,
+        shape.hidden_sizes,
+        generator=generator,
+        uses_layer_norm=shape.uses_layer_norm,
+    )
+    log_temperature = torch.tensor(
+        math.log(shape.initial_temperature), device=device, requires_grad=True
+    )
+    return Networks(policy.to(device), critic.to(device), log_temperature)
 
 
 def bellman_target(

@@ -23,6 +23,8 @@ class Recipe(Settings):
     """held-out tasks that are reported"""
     task_seed: CountOrNone = 0
     """of the task set; the same for every algorithm and every training seed"""
+    tasks_sha256: str = ""
+    """of a task set that was given instead of drawn; empty: it is drawn"""
 
     num_iterations: Count
     """rounds of collecting and improving"""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sim2real.contract.errors import BadInput
-from training.parts.checked import expectation, hints_of, read_setting
+from training.parts.checked import expectation, fits, hints_of, read_setting
 from training.recipes.beliefs import BELIEF_RECIPES
 from training.recipes.claw import CLAW_RECIPES
 from training.recipes.locomotion import LOCOMOTION_RECIPES
@@ -19,8 +19,11 @@ from training.recipes.paper import PAPER_RECIPES
 from training.recipes.point import POINT_RECIPES
 from training.recipes.recipe import Recipe
 
-WHAT = ("algorithm", "family", "config")
+WHAT = ("algorithm", "family", "config", "tasks_sha256")
 """fields of a recipe that make it the one it is"""
+
+OF_A_DRAW = ("num_train_tasks", "num_test_tasks", "task_seed")
+"""settings that say nothing where tasks are given"""
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     **POINT_RECIPES,
@@ -46,6 +49,8 @@ def with_settings(name: str, settings: Sequence[str] = ()) -> Recipe:
     run_changes, config_changes = {}, {}
     for setting in settings:
         field, _, text = setting.partition("=")
+        if field in run_changes or field in config_changes:
+            raise BadInput("command line", field, found="two settings", expected="one of them")
         if field in of_run:
             run_changes[field] = _read(field, text, of_run[field])
         elif field in of_config:
@@ -56,7 +61,7 @@ def with_settings(name: str, settings: Sequence[str] = ()) -> Recipe:
     try:
         config = dataclasses.replace(recipe.config, **config_changes)  # type: ignore[type-var]
         return dataclasses.replace(recipe, config=config, **run_changes)
-    except ValueError as error:  # the settings' own checks
+    except ValueError as error:  # values that do not go together
         raise BadInput(
             "command line", "--settings", found=" ".join(settings), expected=str(error)
         ) from None
@@ -69,8 +74,11 @@ def run_settings() -> dict[str, Any]:
 
 
 def _read(field: str, text: str, hint: Any) -> Any:
+    refusal = BadInput("command line", field, found=text, expected=expectation(hint))
     try:
-        return read_setting(hint, text)
+        value = read_setting(hint, text)
     except (KeyError, ValueError):
-        expected = expectation(hint)
-        raise BadInput("command line", field, found=text, expected=expected) from None
+        raise refusal from None
+    if not fits(hint, value):
+        raise refusal
+    return value

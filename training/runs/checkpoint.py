@@ -22,6 +22,8 @@ import numpy as np
 import torch
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import naming
+from sim2real.contract.text_file import read_json
 from training.algorithms.learner import Learner
 from training.parts.replay import Replay
 
@@ -115,14 +117,14 @@ class CheckpointStore:
         raise BadInput(str(self.folder), "checkpoints", found=damage, expected="a whole one")
 
     def _restore(self, learner: Learner, folder: Path) -> None:
-        document = json.loads((folder / "counters.json").read_text(encoding="utf-8"))
+        document = read_json(folder / "counters.json", "counters of a checkpoint")
         for name, replay in learner.state.snapshot().replays.items():
             replay.restore(**document["replays"][name], blocks=_blocks(folder, name))
             self._revisions[name] = replay.revision.copy()
         tensors = torch.load(folder / "tensors.pt", weights_only=True, map_location="cpu")
         learner.state.restore(tensors, document["counters"])
         self._previous = folder
-        self._digests = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        self._digests = read_json(folder / "index.json", "index of a checkpoint")
 
 
 def _blocks(folder: Path, name: str) -> Iterator[tuple[int, int, np.ndarray]]:
@@ -136,10 +138,8 @@ def _write(path: Path, content: bytes) -> None:
 
     Torch and numpy writing by themselves report it as something else.
     """
-    try:
+    with naming(path):
         path.write_bytes(content)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def _link(existing: Path, new: Path) -> None:
@@ -152,9 +152,9 @@ def _link(existing: Path, new: Path) -> None:
 def _damage(folder: Path) -> str:
     """What is wrong with a checkpoint; empty when nothing is."""
     try:
-        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        index = read_json(folder / "index.json", "index of a checkpoint")
         wrong = [name for name, digest in index.items() if _sha256(folder / name) != digest]
-    except (OSError, json.JSONDecodeError) as error:
+    except (OSError, BadInput) as error:
         return f"{folder.name}: {error}"
     return f"{folder.name}: {', '.join(wrong)} damaged" if wrong else ""
 

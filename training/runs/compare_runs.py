@@ -11,21 +11,23 @@ import tyro
 from rich.console import Console
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import require_writable
+from sim2real.contract.require import require_counts, require_seeds
 from sim2real.evaluation.protocol import Condition, TrialProtocol
 from training.algorithms.learner import deployed_actor
-from training.benches.options import require_counts
 from training.evaluation.meta_test import (
-    CONDITIONS,
     CSV_COLUMNS,
     MetaTestResult,
+    conditions_with,
     meta_test,
     write_table,
 )
 from training.evaluation.tables import comparison_table
 from training.families.registry import FAMILIES
+from training.families.saved_tasks import saved_tasks
 from training.runs.start import load_learner, read_run
 from training.tasks.task import TaskFamily
-from training.tasks.task_set import TaskSet, load_task_set
+from training.tasks.task_set import TaskSet
 
 
 def meta_test_runs(
@@ -49,6 +51,8 @@ def meta_test_runs(
         out: a CSV file for every single value; none is written by default.
     """
     require_counts(num_trials=num_trials, num_episodes=num_episodes)
+    require_seeds(seed=seed)
+    require_writable(out, "--out")
     task_set = _common_tasks(runs, tasks)
     family = FAMILIES[task_set.family]
     torch.set_num_threads(1)  # small batches: more threads cost more than they bring
@@ -57,7 +61,6 @@ def meta_test_runs(
         str(run): _meta_test_run(run, family, task_set, protocol, num_episodes) for run in runs
     }
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
         lines = ((run, *line) for run, result in results.items() for line in result.lines())
         write_table(out, ("run", *CSV_COLUMNS), lines)
     summaries = {run: result.summary() for run, result in results.items()}
@@ -72,7 +75,7 @@ def _common_tasks(runs: tuple[Path, ...], tasks: Path | None) -> TaskSet:
         raise BadInput("command line", "RUNS", found="none", expected="a run directory or more")
     own = {run: read_run(run)[3] for run in runs}
     first = own[runs[0]]
-    chosen = first if tasks is None else load_task_set(tasks)
+    chosen = first if tasks is None else saved_tasks(tasks, FAMILIES[first.family])
     for run, task_set in own.items():
         if task_set.family != chosen.family:
             raise BadInput(str(run), "family", found=task_set.family, expected=chosen.family)
@@ -112,7 +115,7 @@ def _meta_test_run(
         protocol,
         num_episodes=num_episodes or read_run(run)[0].num_trial_episodes,
     )
-    conditions = CONDITIONS if adapts else (Condition.ADAPTED,)
+    conditions = conditions_with(len(task_set.test)) if adapts else (Condition.ADAPTED,)
     return meta_test(
         deployed_actor(learner), family, task_set.test, protocol, conditions=conditions
     )

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
+
+from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import naming, write_file
+from sim2real.contract.text_file import read_text
 
 COLUMNS = ("iteration", "environment_steps", "gradient_steps", "metric", "value")
 
@@ -38,24 +43,37 @@ class MetricsFile:
     ) -> None:
         """Add the numbers of one iteration."""
         place = (iteration, environment_steps, gradient_steps)
-        with self.path.open("a", newline="", encoding="utf-8") as file:
+        with naming(self.path), self.path.open("a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerows((*place, name, repr(float(value))) for name, value in metrics.items())
 
     def read(self) -> list[Line]:
-        """Every whole line; one that a kill cut short is left out."""
-        with self.path.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.reader(file) if len(row) == len(COLUMNS)][1:]
-        return [Line(int(row[0]), int(row[1]), int(row[2]), row[3], float(row[4])) for row in rows]
+        """Every whole line; one that a kill cut short is left out. Raises `BadInput` for others."""
+        text = read_text(self.path, "a run's metrics")
+        whole = text[: text.rfind("\n") + 1]
+        lines = []
+        for number, row in enumerate(csv.reader(io.StringIO(whole, newline="")), start=1):
+            try:
+                if number > 1:
+                    first, steps, gradient_steps, metric, value = row
+                    line = Line(int(first), int(steps), int(gradient_steps), metric, float(value))
+                    lines.append(line)
+            except ValueError as error:
+                raise BadInput(
+                    f"{self.path} line {number}",
+                    "metrics",
+                    found=str(error),
+                    expected=", ".join(COLUMNS),
+                ) from None
+        return lines
 
     def forget_from(self, iteration: int) -> None:
         """Drop what was noted after the checkpoint that a run goes on from."""
         self._replace([line for line in self.read() if line.iteration < iteration])
 
     def _replace(self, lines: list[Line]) -> None:
-        beside = self.path.with_name(self.path.name + ".part")
-        with beside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(COLUMNS)
-            writer.writerows((*line[:4], repr(line.value)) for line in lines)
-        beside.replace(self.path)
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        writer.writerow(COLUMNS)
+        writer.writerows((*line[:4], repr(line.value)) for line in lines)
+        write_file(self.path, text.getvalue())

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import require_writable
+from sim2real.contract.require import require_some
+from sim2real.contract.text_file import read_json
 from training.evaluation.curves import draw_curve
 from training.runs.metrics import MetricsFile
 
@@ -16,7 +18,7 @@ from training.runs.metrics import MetricsFile
 def plot(
     runs: Annotated[tuple[Path, ...], tyro.conf.Positional],
     out: Path,
-    metric: str = "return",
+    metric: Literal["return", "success"] = "return",
     title: str = "",
     level: tuple[Path, ...] = (),
 ) -> None:
@@ -25,10 +27,12 @@ def plot(
     Args:
         runs: run directories of one recipe under different seeds.
         out: the picture, a PNG.
-        metric: return or success.
+        metric: what is drawn.
         title: over the picture; the first run's recipe by default.
         level: run directories, such as the oracle's, whose final value is drawn as a line.
     """
+    require_some(runs=runs)
+    require_writable(out, "--out")
     tables = [MetricsFile(_existing(run / "metrics.csv")).read() for run in runs]
     draw_curve(
         tables,
@@ -40,12 +44,21 @@ def plot(
 
 
 def _name(run: Path) -> str:
-    return str(json.loads(_existing(run / "config.json").read_text(encoding="utf-8"))["name"])
+    document = read_json(run / "config.json", "a run's config")
+    if not isinstance(document.get("name"), str):
+        raise BadInput(
+            str(run / "config.json"), "name", found="nothing", expected="a recipe's name"
+        )
+    return str(document["name"])
 
 
 def _final(run: Path, metric: str) -> float:
-    document = json.loads(_existing(run / "eval.json").read_text(encoding="utf-8"))
-    return float(document["conditions"]["adapted"][metric]["mean"])
+    document = read_json(run / "eval.json", "a run's evaluation")
+    try:
+        return float(document["conditions"]["adapted"][metric]["mean"])
+    except (LookupError, TypeError, ValueError):
+        at = f"conditions.adapted.{metric}.mean"
+        raise BadInput(str(run / "eval.json"), at, found="nothing", expected="a number") from None
 
 
 def _existing(path: Path) -> Path:

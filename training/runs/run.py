@@ -15,13 +15,15 @@ the same checkpoint, bit for bit on the CPU, as one that was not.
 
 from __future__ import annotations
 
-import errno
+import contextlib
 import json
+import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from sim2real.contract.output_file import FULL, write_file
 from training.algorithms.learner import Learner
 from training.evaluation.curves import draw_curve
 from training.evaluation.meta_test import MetaTestResult
@@ -75,18 +77,20 @@ class Run:
                     self._note(metrics, iteration, learner, board)
                     if is_last or (iteration + 1) % recipe.checkpoint_interval == 0:
                         self.checkpoints.save(learner, iteration + 1)
+                    self._progress.advance(iteration, metrics)  # saved before it is shown
                     if interrupt.is_asked:
                         raise Interrupted(f"saved after iteration {iteration}: {self.directory}")
         except TrainingFailed as failure:
             raise TrainingFailed(f"{failure}; {self._last_good()}") from failure
         except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            place = error.filename or self.directory
-            raise TrainingFailed(f"disk full: {place}; {self._last_good()}") from error
+            place = error.filename or str(self.directory)
+            reason = "disk full" if error.errno in FULL else error.strerror
+            raise TrainingFailed(f"{reason}: {place}; {self._last_good()}") from error
         finally:
-            board.close()
-            draw_curve([self.metrics.read()], self.directory / "curve.png")
+            # Where the disk has failed already, that is what is to be said.
+            with contextlib.suppress(*([OSError] if sys.exception() else [])):
+                board.close()
+                draw_curve([self.metrics.read()], self.directory / "curve.png")
 
     def _begin(self, learner: Learner) -> int:
         """The first iteration to do: 0, or the one after the checkpoint that is resumed."""
@@ -118,7 +122,6 @@ class Run:
         )
         for name, value in metrics.items():
             board.add_scalar(name, value, iteration)
-        self._progress.advance(iteration, metrics)
 
     def _last_good(self) -> str:
         saved = self.checkpoints.iterations()
@@ -140,9 +143,7 @@ def curve_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
 
 def write_json(path: Path, document: Mapping[str, Any]) -> None:
     """Written beside, then renamed."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
+    write_file(path, json.dumps(document, indent=1) + "\n")
 
 
 def _tensorboard(folder: Path, first: int) -> Any:

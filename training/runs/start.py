@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +13,41 @@ from rich.console import Console
 
 from sim2real.contract import strict
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import unless_refused
+from sim2real.contract.text_file import read_json
 from sim2real.evaluation.protocol import TrialProtocol
 from training.algorithms.learner import Learner, TrainingSetup, deployed_actor
 from training.algorithms.registry import ALGORITHMS
-from training.evaluation.meta_test import MetaTestResult, meta_test
+from training.evaluation.meta_test import MetaTestResult, conditions_with, meta_test
 from training.families.registry import FAMILIES
-from training.parts.checked import hints_of
+from training.families.saved_tasks import saved_tasks
 from training.recipes.recipe import Recipe
 from training.recipes.registry import run_settings
 from training.runs.checkpoint import CheckpointStore
 from training.runs.progress import Progress
-from training.runs.provenance import provenance
+from training.runs.provenance import RunProvenance, provenance
 from training.runs.run import Run, write_json
-from training.tasks.task_set import TaskSet, draw_task_set, load_task_set
+from training.tasks.task_set import TaskSet, draw_task_set
 
-CONFIG_VERSION = 2
-"""1 had the settings of the run among those of the algorithm"""
+CONFIG_VERSION = 3
+"""1 had the settings of the run among those of the algorithm; 2 knew drawn tasks only"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """`config.json`, its recipe apart."""
+
+    schema_version: int
+    name: str
+    """of the recipe"""
+    seed: int
+    """of networks, exploration and sampling"""
+    recipe: Mapping[str, Any]
+    """a `Recipe`, whose algorithm says which settings its config holds"""
+    task_set_sha256: str
+    """of tasks.json"""
+    provenance: RunProvenance
+    """where the run comes from"""
 
 
 def start_run(
@@ -38,35 +58,51 @@ def start_run(
     directory: Path,
     device: str = "cpu",
     is_quiet: bool = False,
+    given: TaskSet | None = None,
 ) -> Learner:
-    """Train from nothing. Raises `BadInput` when the directory holds a run already."""
+    """Train from nothing, on tasks that are `given` or drawn as the recipe says.
+
+    Raises `BadInput` when the directory holds a run already.
+    """
     if (directory / "config.json").exists():
         raise BadInput(
             str(directory), "run", found="a run", expected="no run", remedy="--resume goes on"
         )
-    family = FAMILIES[recipe.family]
-    task_set = draw_task_set(
-        family,
+    recipe = recipe if given is None else on_tasks(recipe, given)
+    task_set = given or draw_task_set(
+        FAMILIES[recipe.family],
         seed=recipe.task_seed,
         num_train=recipe.num_train_tasks,
         num_test=recipe.num_test_tasks,
     )
     learner = make_learner(recipe, task_set, seed=seed, device=device)
-    directory.mkdir(parents=True, exist_ok=True)  # nothing is left of a recipe that is refused
-    task_set.save(directory / "tasks.json")
-    write_json(
-        directory / "config.json",
-        {
-            "schema_version": CONFIG_VERSION,
-            "name": name,
-            "seed": seed,
-            "recipe": dataclasses.asdict(recipe),
-            "task_set_sha256": task_set.sha256,
-            "provenance": provenance(),
-        },
+    files = tuple(directory / file for file in ("tasks.json", "config.json", "metrics.csv"))
+    with unless_refused(directory, *files):
+        task_set.save(directory / "tasks.json")
+        write_json(
+            directory / "config.json",
+            {
+                "schema_version": CONFIG_VERSION,
+                "name": name,
+                "seed": seed,
+                "recipe": dataclasses.asdict(recipe),
+                "task_set_sha256": task_set.sha256,
+                "provenance": dataclasses.asdict(provenance()),
+            },
+        )
+        title = f"{name} seed {seed}"
+        return _train(learner, recipe, title, task_set, directory, is_quiet, resumes=False)
+
+
+def on_tasks(recipe: Recipe, task_set: TaskSet) -> Recipe:
+    """The recipe on tasks that were given instead of drawn."""
+    return dataclasses.replace(
+        recipe,
+        num_train_tasks=len(task_set.train),
+        num_test_tasks=len(task_set.test),
+        task_seed=task_set.seed,
+        tasks_sha256=task_set.sha256,
     )
-    title = f"{name} seed {seed}"
-    return _train(learner, recipe, title, task_set, directory, is_quiet, resumes=False)
 
 
 def resume_run(directory: Path, *, device: str = "cpu", is_quiet: bool = False) -> Learner:
@@ -86,45 +122,48 @@ def read_run(directory: Path) -> tuple[Recipe, str, int, TaskSet]:
     Raises `BadInput` when something is missing or does not fit.
     """
     path = directory / "config.json"
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        recipe = _read_recipe(document, str(path))
-        name, seed, stated = document["name"], document["seed"], document["task_set_sha256"]
-    except BadInput:
-        raise
-    except FileNotFoundError:
-        raise BadInput(str(directory), "config.json", found="nothing", expected="a run") from None
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise BadInput(str(path), "run", found=repr(error), expected="a run's config") from None
-    task_set = load_task_set(directory / "tasks.json")
-    if task_set.sha256 != stated:
-        raise BadInput(
-            str(directory), "tasks.json", found=task_set.sha256, expected=f"task set {stated}"
-        )
-    return recipe, name, seed, task_set
+    if not path.exists():
+        raise BadInput(str(directory), "config.json", found="nothing", expected="a run")
+    config = strict.build(Config, read_json(path, "a run's config"), str(path))
+    if not 1 <= config.schema_version <= CONFIG_VERSION:
+        expected = f"1 to {CONFIG_VERSION}"
+        raise BadInput(str(path), "schema_version", found=config.schema_version, expected=expected)
+    if config.seed < 0:
+        raise BadInput(str(path), "seed", found=config.seed, expected="at least 0")
+    recipe = _read_recipe(config, str(path))
+    task_set = saved_tasks(directory / "tasks.json", FAMILIES[recipe.family])
+    if task_set.sha256 != config.task_set_sha256:
+        expected = f"task set {config.task_set_sha256}"
+        raise BadInput(str(directory), "tasks.json", found=task_set.sha256, expected=expected)
+    return recipe, config.name, config.seed, task_set
 
 
-def _read_recipe(document: dict[str, Any], where: str) -> Recipe:
+def _read_recipe(config: Config, where: str) -> Recipe:
     """The recipe of a run's config. Raises `BadInput` naming the field that does not fit."""
-    stored = dict(document["recipe"])
-    if document["schema_version"] == 1:
+    stored = dict(config.recipe)
+    if config.schema_version == 1:
         stored = _with_run_settings(stored)
-    config_type = _algorithm(stored["algorithm"], where).config_type
-    config = strict.build(config_type, stored.pop("config"), where, "recipe.config")
-    # The rest of the recipe holds plain values; its config has been read already.
-    plain = {name: stored[name] for name in hints_of(Recipe) if name != "config"}
-    return Recipe(**plain, config=config)
+    if config.schema_version < 3:
+        stored.setdefault("tasks_sha256", "")
+    config_type = _algorithm(stored.get("algorithm", "nothing"), where).config_type
+    recipe = strict.build(Recipe, stored, where, "recipe", types={"config": config_type})
+    if recipe.family not in FAMILIES:
+        known = f"one of {', '.join(FAMILIES)}"
+        raise BadInput(where, "recipe.family", found=recipe.family, expected=known)
+    return recipe
 
 
 def _with_run_settings(stored: dict[str, Any]) -> dict[str, Any]:
     """A recipe as version 1 wrote it, with the settings of the run where they belong now."""
+    if not isinstance(stored.get("config"), dict):
+        return stored  # refused for that
     config = dict(stored["config"])
     moved = {name: config.pop(name) for name in run_settings() if name in config}
     return {**stored, **moved, "config": config}
 
 
-def _algorithm(name: str, where: str) -> Any:
-    if name not in ALGORITHMS:
+def _algorithm(name: Any, where: str) -> Any:
+    if not isinstance(name, str) or name not in ALGORITHMS:
         known = f"one of {', '.join(ALGORITHMS)}"
         raise BadInput(where, "recipe.algorithm", found=name, expected=known)
     return ALGORITHMS[name]
@@ -147,10 +186,15 @@ def make_learner(
     )
     try:
         learner: Learner = _algorithm(recipe.algorithm, where)(recipe.config, setup)
-    except ValueError as error:  # the learner's own checks
+    except (ValueError, OverflowError) as error:  # the learner's own checks
         raise BadInput(
             where, "settings", found=str(error), expected="settings that go together"
         ) from None
+    except (MemoryError, RuntimeError) as error:  # of numpy, and of torch
+        if "alloc" not in str(error):
+            raise
+        found = str(error).splitlines()[0]
+        raise BadInput(where, "settings", found=found, expected="sizes that fit memory") from None
     return learner
 
 
@@ -174,6 +218,7 @@ def _train(
             FAMILIES[recipe.family],
             task_set.test,
             protocol,
+            conditions=conditions_with(len(task_set.test)),
             num_world_threads=recipe.num_world_threads,
         )
 

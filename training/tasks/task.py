@@ -22,6 +22,8 @@ class Parameter:
     """largest value, element by element"""
     changes_dynamics: bool
     """true where it changes how the world moves, false where it only changes what is rewarded"""
+    is_magnitude: bool = False
+    """true where a value below zero means nothing, as of a friction"""
 
     def __post_init__(self) -> None:
         if len(self.low) != len(self.high) or not self.low:
@@ -55,6 +57,10 @@ class TaskFamily(Protocol):
         """What tasks differ in; the order is that of the oracle's task vector."""
 
     @property
+    def further_parameters(self) -> tuple[Parameter, ...]:
+        """What a task may name beside these; where it does not, the world is as it is built."""
+
+    @property
     def num_distinct_tasks(self) -> int | None:
         """None for a continuum; a number where the paper's family is finite and train = test."""
 
@@ -73,7 +79,11 @@ def dynamics_vary(family: TaskFamily) -> bool:
 
 
 def task_vector(family: TaskFamily, task: Task) -> NDArray[np.float32]:
-    """The oracle's view: the true parameters scaled to [-1, 1], (P,), in the family's order."""
+    """The oracle's view: the true parameters scaled to [-1, 1], (P,), in the family's order.
+
+    The scale is always the family's own range, so that it means the same on every task set: values
+    from outside of it exceed ±1, and further parameters are not part of it.
+    """
     pieces = []
     for parameter in family.parameters:
         value = np.asarray(task.parameters[parameter.name], np.float64)

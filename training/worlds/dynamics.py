@@ -50,8 +50,18 @@ class Variation:
     @property
     def parameter(self) -> Parameter:
         return Parameter(
-            name=self.name, unit=self.unit, low=self.low, high=self.high, changes_dynamics=True
+            name=self.name,
+            unit=self.unit,
+            low=self.low,
+            high=self.high,
+            changes_dynamics=True,
+            is_magnitude=not self.is_signed,
         )
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether values below zero mean something: then its range holds some."""
+        return min(self.low) < 0.0
 
     def sample(self, rng: np.random.Generator) -> tuple[float, ...]:
         """One draw, element by element."""

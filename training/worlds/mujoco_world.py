@@ -14,6 +14,7 @@ import numpy as np
 from mujoco.batch import Batch
 from numpy.typing import NDArray
 
+from sim2real.hardware.physics_log import leave_no_log
 from training.tasks.task import Task
 from training.worlds.scene import Array, Flags, Moment, Scene
 from training.worlds.vector_world import Float, StepResult, clip_action
@@ -33,6 +34,7 @@ class MujocoWorld:
     def __init__(self, scene: Scene, num_worlds: int, *, num_threads: int = 1) -> None:
         if num_worlds < 1 or num_threads < 1:
             raise ValueError(f"{num_worlds} worlds on {num_threads} threads: at least 1 of each")
+        leave_no_log()
         self.num_worlds = num_worlds
         self.observation_size = scene.observation_size
         self.action_size = scene.action_size

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from sim2real.contract.errors import WorkFailed
 from sim2real.hardware.dynamixel import instructions as build
 from sim2real.hardware.dynamixel.control_table import Register
 from sim2real.hardware.dynamixel.packet import (
@@ -34,7 +35,7 @@ SETTLE_S = 0.002
 """a bus this long without a byte has fallen silent; a packet's bytes are at most 1.5 ms apart"""
 
 
-class BusFault(RuntimeError):
+class BusFault(WorkFailed):
     """A servo did not do what it was asked.
 
     `cause`: `silent` (no answer in time), `damaged` (bytes, but no whole packet), `refused` (an

@@ -20,7 +20,7 @@ POSITION_UNIT_RAD = 2 * math.pi / 4096
 VELOCITY_UNIT_RAD_S = 0.229 * 2 * math.pi / 60
 ACCELERATION_UNIT_RAD_S2 = 214.577 * 2 * math.pi / 3600
 CURRENT_UNIT_MA = 2.69
-PWM_UNIT = 0.00113
+PWM_UNIT_PERCENT = 0.113
 WATCHDOG_UNIT_S = 0.02
 
 
@@ -33,16 +33,6 @@ class OperatingMode(enum.IntEnum):
     EXTENDED_POSITION = 4
     CURRENT_BASED_POSITION = 5
     PWM = 16
-
-
-class HardwareError(enum.IntFlag):
-    """Bits of register 70, latched until a reboot; also of the shutdown mask, register 63."""
-
-    INPUT_VOLTAGE = 1 << 0
-    OVERHEATING = 1 << 2
-    ENCODER = 1 << 3
-    ELECTRICAL_SHOCK = 1 << 4
-    OVERLOAD = 1 << 5
 
 
 BAUD_RATES = (9_600, 57_600, 115_200, 1_000_000, 2_000_000, 3_000_000, 4_000_000, 4_500_000)
@@ -67,7 +57,7 @@ class Register:
     is_signed: bool = False
     is_writable: bool = True
     unit: str = ""
-    """SI unit of a scaled value, except mA and °C; empty for a plain number"""
+    """SI unit of a scaled value, except mA and °C; "%" of a share; empty for a plain number"""
     scale: float = 1.0
     """units per count"""
 
@@ -114,7 +104,7 @@ _RAD_S = {"unit": "rad/s", "scale": VELOCITY_UNIT_RAD_S}
 _RAD_S2 = {"unit": "rad/s^2", "scale": ACCELERATION_UNIT_RAD_S2}
 _MA = {"unit": "mA", "scale": CURRENT_UNIT_MA}
 _VOLT = {"unit": "V", "scale": 0.1}
-_DUTY = {"unit": "1", "scale": PWM_UNIT}
+_DUTY = {"unit": "%", "scale": PWM_UNIT_PERCENT}
 _SIGNED = {"is_signed": True}
 _READ_ONLY = {"is_writable": False}
 _INT16, _INT32 = 2**15 - 1, 2**31 - 1

@@ -27,9 +27,9 @@ from sim2real.hardware.dynamixel.bus import Bus, BusTiming
 from sim2real.hardware.dynamixel.freshness import TickCheck
 from sim2real.hardware.dynamixel.measurement import Measurement
 from sim2real.hardware.dynamixel.object_servo import ObjectServo, TurnConfig
-from sim2real.hardware.dynamixel.port import Port, SerialPort, require_low_latency
+from sim2real.hardware.dynamixel.port import Port, SerialPort, is_emulated, require_low_latency
 from sim2real.hardware.dynamixel.servo_group import ServoGroup
-from sim2real.hardware.robot import Health, Phase, Recovery, RobotFault, Turning
+from sim2real.hardware.robot import Health, Phase, Recovery, RobotFault, Turning, error_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,19 @@ class DriverConfig:
     """how far outside its range a joint may lie when torque is switched on"""
     reboot_s: float = 2.0
     """how long a rebooted servo may take to answer"""
+
+
+EMULATED_PATIENCE_S = 0.05
+"""emulated servos wait for the same processor"""
+
+
+def patient(patience_s: float) -> DriverConfig:
+    """The usual, for servos that may answer so much later."""
+    usual = DriverConfig()
+    return DriverConfig(
+        timing=BusTiming(turnaround_s=usual.timing.turnaround_s + patience_s),
+        tick_tolerance_s=usual.tick_tolerance_s + patience_s,
+    )
 
 
 class DynamixelRobot:
@@ -92,6 +105,7 @@ class DynamixelRobot:
     ) -> Self:
         """The unit `unit` on a serial port; nothing is opened yet.
 
+        Without a config it is the usual one, or a patient one on an emulated hand's port.
         Raises `BadInput` for its calibration file, and `connect` for the port.
         """
 
@@ -99,6 +113,7 @@ class DynamixelRobot:
             require_low_latency(port)
             return SerialPort.open(port, spec.bus.baud)
 
+        config = config or patient(EMULATED_PATIENCE_S if is_emulated(port) else 0.0)
         return cls(spec, load_calibration(spec, unit), open_port, config=config)
 
     @property
@@ -340,14 +355,16 @@ class DynamixelRobot:
     def _refuse_condition(self, *, torque: bool) -> None:
         """Raise unless no servo has an error, a tripped watchdog, or torque other than `torque`."""
         health = self.health()
-        for cause, is_bad in (
-            ("hardware_error", health.hardware_error != 0),
-            ("watchdog_tripped", health.watchdog_tripped),
-            ("torque_lost" if torque else "torque_on", health.torque_enabled != torque),
+        errors = sorted({error_names(bits) for bits in health.hardware_error.tolist() if bits})
+        why = "not fit for torque"
+        for cause, is_bad, detail in (
+            ("hardware_error", health.hardware_error != 0, f"{'; '.join(errors)}: {why}"),
+            ("watchdog_tripped", health.watchdog_tripped, why),
+            ("torque_lost" if torque else "torque_on", health.torque_enabled != torque, why),
         ):
             names = tuple(n for n, bad in zip(self.spec.joint_names, is_bad) if bad)
             if names:
-                raise RobotFault(cause, "not fit for torque", names)
+                raise RobotFault(cause, detail, names)
 
     def _refuse_far_pose(self, reading: Reading) -> None:
         margin = self._config.start_margin_rad

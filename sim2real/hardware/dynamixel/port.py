@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import select
 import termios
@@ -10,7 +11,7 @@ from typing import Protocol, Self
 
 import serial
 
-from sim2real.contract.errors import BadInput
+from sim2real.contract.errors import BadInput, WorkFailed
 
 BITS_PER_BYTE = 10
 """eight data bits between a start and a stop bit"""
@@ -21,7 +22,7 @@ SEND_TIMEOUT_S = 0.5
 """how long a full send buffer may stay full"""
 
 
-class PortLost(RuntimeError):
+class PortLost(WorkFailed):
     """The port is gone: unplugged, or its other end closed."""
 
 
@@ -55,11 +56,18 @@ class SerialPort:
 
     @classmethod
     def open(cls, path: str, baud: int) -> Self:
-        """Raises `BadInput` when there is no such port or it may not be used."""
+        """Raises `BadInput` when there is no such port or it may not be used, with what to do."""
+        require_serial_port(path)
         try:
             device = serial.Serial(path, baud, timeout=0, exclusive=True)
-        except (serial.SerialException, OSError, termios.error) as error:
-            raise BadInput(path, "port", found=str(error), expected="a free serial port") from None
+        except ValueError as error:
+            remedy = "correct bus.baud of robot.yaml, or use another adapter"
+            expected = f"an adapter that can do {baud} baud"
+            raise BadInput(
+                path, "port", found=str(error), expected=expected, remedy=remedy
+            ) from None
+        except (OSError, termios.error) as error:  # pyserial's own error is an OSError
+            raise _refused(path, error) from None
         device.reset_input_buffer()
         return cls(device)
 
@@ -94,6 +102,54 @@ class SerialPort:
 
     def close(self) -> None:
         self._device.close()
+
+
+def require_serial_port(path: str) -> None:
+    """Raise `BadInput`, with what to do, for what is no serial port or may not be used."""
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    except OSError as error:
+        raise _refused(path, error) from None
+    try:
+        is_terminal = os.isatty(handle)
+    finally:
+        os.close(handle)
+    if not is_terminal:
+        raise _refused(path, OSError(errno.ENOTTY, "it is not a serial port"))
+
+
+def is_emulated(path: str) -> bool:
+    """Whether a path leads to a pseudo-terminal: an emulator's, since no adapter's is one."""
+    return Path(path).resolve().parent == Path("/dev/pts")
+
+
+def _refused(path: str, error: Exception) -> BadInput:
+    number = getattr(error, "errno", None) or 0
+    found = getattr(error, "strerror", None) or str(error)
+    if number == errno.ENOENT:
+        found = "it does not exist"
+    remedy = _REMEDIES.get(number, f"have {_ports()}")
+    return BadInput(path, "port", found=found, expected="a free serial port", remedy=remedy)
+
+
+def _ports() -> str:
+    """Those of this machine, for a person."""
+    ports = sorted(str(item) for item in Path("/dev").glob("tty[UA][SC][BM]*"))
+    return ", ".join(ports) if ports else "no serial adapter: plug it in"
+
+
+_OTHER_PROGRAM = "close the other program that has it open"
+_DIALOUT = 'sudo usermod -aG dialout "$USER", then log in again'
+_REMEDIES = {
+    errno.EACCES: _DIALOUT,
+    errno.EPERM: _DIALOUT,
+    errno.EAGAIN: _OTHER_PROGRAM,
+    errno.EBUSY: _OTHER_PROGRAM,
+    errno.EIO: "plug it in again",
+    errno.ENXIO: "plug it in again",
+    errno.ENODEV: "plug it in again",
+}
+"""by the number of the error; for others the ports that there are help most"""
 
 
 def wire_time_s(num_bytes: int, baud: int) -> float:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real.contract.belief import GaussianBelief
+from sim2real.contract.errors import BadInput
 from sim2real.runtime.kinds.kind import (
     MAX_SHOWN,
     Belief,
@@ -137,13 +138,21 @@ class GaussianBeliefAdaptation:
     def memory(self, memory: Memory) -> None:
         size, num_transitions = self._settings.latent_size, memory_count(memory)
         precision = memory_array(memory, "precision", size)
-        if (precision <= 0.0).any() and num_transitions:
-            raise ValueError("memory: precision must be above zero once there is evidence")
-        self._belief = GaussianBelief(
+        if (precision < 0.0).any() or ((precision == 0.0).any() and num_transitions):
+            found, expected = precision.tolist(), "above zero once there is evidence, never below"
+            raise BadInput("memory", "precision", found=found, expected=expected)
+        belief = GaussianBelief(
             precision=precision,
             weighted_mean=memory_array(memory, "weighted_mean", size),
             num_transitions=num_transitions,
         )
+        with np.errstate(all="ignore"):  # it is looked at here
+            latent = np.array([belief.mean, belief.variance], np.float32)
+            is_fine = np.isfinite(latent).all() and np.isfinite(belief.kl_from_prior())
+        if not is_fine:
+            expected = "a belief whose mean, variance and divergence are finite"
+            raise BadInput("memory", "precision, weighted_mean", found="none", expected=expected)
+        self._belief = belief
 
 
 def _signatures(settings: GaussianBeliefSettings, sizes: Sizes) -> Mapping[Role, Signature]:

@@ -17,6 +17,7 @@ from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import TensorRecord
 from sim2real.runtime.noise import ACTION_NOISE, Noise
 from sim2real.runtime.onnx_model import OnnxModel
@@ -131,7 +132,7 @@ class Adaptation(Protocol):
 
     @memory.setter
     def memory(self, memory: Memory) -> None:
-        """Go on from a memory. Raises `ValueError` when it is not one of this kind and size."""
+        """Go on from a memory. Raises `BadInput` when it is not one of this kind and size."""
 
 
 # ---- a kind ------------------------------------------------------------------------------------
@@ -200,15 +201,30 @@ def require_size(name: str, size: int, *, least: int = 1) -> None:
         raise ValueError(f"{name} {size}: {least} or more")
 
 
+MAX_COUNT = 1_000_000_000
+"""of transitions that are remembered: messages count to four times that"""
+
+
 def memory_array(memory: Memory, name: str, size: int) -> NDArray[np.float64]:
-    """(size,) a copy of one entry. Raises `ValueError` where it is not that."""
+    """(size,) a copy of one entry; float32, which the graphs take, can hold it.
+
+    Raises `BadInput` where it is not that.
+    """
     found = memory.get(name)
-    if found is None or found.shape != (size,) or not np.isfinite(found).all():
-        shape = "nothing" if found is None else f"shape {found.shape}"
-        raise ValueError(f"memory: {name}: found {shape}, expected {size} finite numbers")
+    if found is None or found.shape != (size,):
+        count = "nothing" if found is None else f"{found.size} numbers"
+        raise BadInput("memory", name, found=count, expected=f"{size} numbers")
+    is_fine = np.abs(found) <= np.finfo(np.float32).max  # false for NaN
+    if not is_fine.all():
+        expected = "finite numbers that fit float32"
+        raise BadInput("memory", name, found=found[~is_fine].tolist(), expected=expected)
     return np.array(found, np.float64)
 
 
 def memory_count(memory: Memory) -> int:
-    """How much evidence a memory is made of. Raises `ValueError` where it does not say."""
-    return int(memory_array(memory, "num_transitions", 1)[0])
+    """How much evidence a memory is made of: whole, and not below zero. Raises `BadInput`."""
+    found = float(memory_array(memory, "num_transitions", 1)[0])
+    if found < 0.0 or found != int(found) or found > MAX_COUNT:
+        expected = f"a whole number, 0 to {MAX_COUNT}"
+        raise BadInput("memory", "num_transitions", found=found, expected=expected)
+    return int(found)

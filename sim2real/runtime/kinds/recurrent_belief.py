@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import TensorRecord
 from sim2real.runtime.kinds.kind import (
     MAX_SHOWN,
@@ -35,6 +36,9 @@ from sim2real.runtime.kinds.kind import (
 )
 from sim2real.runtime.noise import CELL_NOISE, Noise
 from sim2real.runtime.onnx_model import OnnxModel
+
+MAX_LOG_VARIANCE = 80.0
+"""of a memory that is set"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +189,13 @@ class RecurrentBeliefAdaptation:
         hidden = memory_array(memory, "hidden", self._hidden.size)
         if self._settings.read_out is not None:
             mean = memory_array(memory, "mean", self._mean.size)
-            self._log_variance[:] = memory_array(memory, "log_variance", self._mean.size)
+            log_variance = memory_array(memory, "log_variance", self._mean.size)
+            if (np.abs(log_variance) > MAX_LOG_VARIANCE).any():
+                expected = f"within {MAX_LOG_VARIANCE:g} of zero: float32 holds such variances"
+                raise BadInput(
+                    "memory", "log_variance", found=log_variance.tolist(), expected=expected
+                )
+            self._log_variance[:] = log_variance
             self._mean[:] = mean
         self._hidden[:], self._num_transitions = hidden, num_transitions
 

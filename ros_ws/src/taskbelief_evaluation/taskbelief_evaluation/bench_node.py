@@ -21,9 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import rclpy
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from sim2real.contract.errors import BadInput
 from sim2real.runtime.loop_figures import LoopFigures
@@ -33,6 +31,7 @@ from taskbelief_evaluation.spinning import spinning
 from taskbelief_hardware.declarations import Service
 from taskbelief_hardware.interfaces import CONTROL_TICK
 from taskbelief_hardware.parameters import declare
+from taskbelief_hardware.starting import start_ros
 from taskbelief_policy.interfaces import BEGIN_EPISODE, BEGIN_TRIAL, TRIAL_RESULT
 
 SETTLE_S = 0.5
@@ -72,8 +71,8 @@ class BenchNode(Node):  # type: ignore[misc]
 def main() -> None:
     """Run the node."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
+        start_ros()
         node = BenchNode()
     except BadInput as error:
         print(f"bench: {error}", file=sys.stderr)

@@ -11,6 +11,8 @@ from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState, GetState
 from rclpy.node import Node
 
+from sim2real.contract.errors import WorkFailed
+
 POLL_S = 0.05
 DISCOVERY_S = 30.0
 """how long a node may take to be there: Python starts slowly on a busy machine"""
@@ -25,7 +27,7 @@ TRANSITIONS = {
 }
 
 
-class CallFailed(RuntimeError):
+class CallFailed(WorkFailed):
     """A service was not there, did not answer in time, or would not do it."""
 
 

@@ -11,16 +11,16 @@ import sys
 import time
 from pathlib import Path
 
-import rclpy
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
 from sim2real.bringup.graph import EmulatorSpec, Graph
 from sim2real.bringup.processes import EMULATOR_S
+from sim2real.contract.errors import BadInput
 from sim2real.stop_signal import stop_signal
 from taskbelief_evaluation.calls import POLL_S, Caller, CallFailed
 from taskbelief_evaluation.spinning import spinning
+from taskbelief_hardware.starting import start_ros
 
 
 class Told(Exception):
@@ -31,14 +31,19 @@ def main() -> None:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("graph", help="a graph as JSON")
-    graph = Graph.from_json(parser.parse_args(remove_ros_args(sys.argv)[1:]).graph)
+    given = parser.parse_args(remove_ros_args(sys.argv)[1:]).graph
+    try:
+        graph = Graph.from_json(given)
+        start_ros()
+    except BadInput as error:
+        print(f"conduct: {error}", file=sys.stderr)
+        sys.exit(2)
     with stop_signal() as stop:
 
         def check() -> None:
             if stop.is_given:
                 raise Told
 
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         node = Node("conductor", namespace=graph.nodes[0].namespace)
         with spinning(node):
             code = _conduct(graph, Caller(node, check))

@@ -52,9 +52,7 @@ import time
 from pathlib import Path
 from types import FrameType
 
-import rclpy
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 
 from sim2real.bringup.graph import EmulatorSpec
@@ -85,6 +83,7 @@ from taskbelief_evaluation.ros_session import Recordings, RosSession
 from taskbelief_evaluation.spinning import spinning
 from taskbelief_evaluation.tap import Take, Tap
 from taskbelief_hardware.parameters import declare
+from taskbelief_hardware.starting import start_ros
 
 HAND_LOG = "emulated_hand.log"
 """in the evaluation's folder: what the emulators say"""
@@ -161,8 +160,8 @@ class EvaluateNode(Node):  # type: ignore[misc]
 
 def main() -> None:
     """Run the node."""
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     try:
+        start_ros()
         node = EvaluateNode()
         journal = Journal.resume(node.out, header_of(node))
     except BadInput as error:

@@ -16,9 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import rclpy
 from rclpy.node import Node
-from rclpy.signals import SignalHandlerOptions
 
 from sim2real.bringup.graph import EmulatorSpec, Graph, NodeSpec
 from sim2real.bringup.processes import Child, Died, EmulatedHand, node_command
@@ -28,6 +26,7 @@ from taskbelief_evaluation.belief_echo import BeliefEcho
 from taskbelief_evaluation.calls import POLL_S, Caller, CallFailed
 from taskbelief_evaluation.spinning import spinning
 from taskbelief_evaluation.tap import TAPPED
+from taskbelief_hardware.starting import start_ros
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 DISCOVERY_S = 1.0
@@ -157,10 +156,10 @@ def main() -> None:
     options, ros_arguments = parser.parse_known_args()
     try:
         graph = Graph.from_json(options.graph)
+        start_ros(ros_arguments)
     except BadInput as error:
         print(f"supervise: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
-    rclpy.init(args=ros_arguments, signal_handler_options=SignalHandlerOptions.NO)
     node = Node("supervisor", namespace=graph.nodes[0].namespace)
     if options.show == "belief":
         BeliefEcho(node, say)

@@ -63,9 +63,10 @@ class TopicCommander:
 
     def answer(self, state: HandState, cutoff_ns: int) -> Command | None:
         stamp_ns = state.reading.stamp_ns
-        if not self._inbox.is_open:
-            self._topic.wait(0.0)  # to refuse what comes, and count it
-        self._topic.wait_until(cutoff_ns, lambda: self._inbox.is_answered(stamp_ns))
+        if self._inbox.is_due(state.reading):
+            self._topic.wait_until(cutoff_ns, lambda: self._inbox.is_answered(stamp_ns))
+        else:
+            self._topic.wait(0.0)  # what comes late is followed; what nobody may send is counted
         return self._inbox.take()
 
     def after_tick(self, tick: ControlTick) -> None:

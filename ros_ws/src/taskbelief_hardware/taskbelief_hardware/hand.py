@@ -17,21 +17,21 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from std_srvs.srv import Trigger
 from taskbelief_interfaces.srv import PlaceHand, RecoverServos
 
 from sim2real.contract.joint_io import Command
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
-from sim2real.hardware.placing import HandPlacer, load_reset_config
 from sim2real.hardware.registry import RobotPlace, open_robot
 from sim2real.hardware.robot import Health, Placing, RobotFault
+from sim2real.placing import HandPlacer, load_reset_config
 from sim2real.recording.messages import diagnostics_message
+from sim2real.recording.requests import request_rules
 from sim2real.runtime.control_loop import Answer, ControlLoop, ControlTick, LoopStopped
-from sim2real.runtime.diagnosis import HandDiagnosis, Level, Status
+from sim2real.runtime.diagnosis import HandDiagnosis, Level, Status, requests_status
 from sim2real.runtime.hand_state import HandState
 from sim2real.runtime.safety import Rung
 from taskbelief_hardware.interfaces import DIAGNOSTICS, HOLD, PLACE_HAND, RECOVER_SERVOS
-from taskbelief_hardware.managed import ManagedNode, answered
+from taskbelief_hardware.managed import ManagedNode
 from taskbelief_hardware.parameters import Value
 from taskbelief_hardware.stamps import Stamps
 from taskbelief_hardware.telemetry import HandTelemetry, Publications
@@ -40,8 +40,6 @@ DIAGNOSTICS_PERIOD_S = 1.0
 BUSY_GRACE_S = 0.3
 """how long placing the hand waits for whoever commands it to have said that he is done"""
 Joints = NDArray[np.float64]
-FAULTS = (RobotFault, LoopStopped)
-"""what a service's work may fail with"""
 
 
 class Commander(Protocol):
@@ -193,7 +191,7 @@ class Hand:
 
     def _look_around(self) -> None:
         """Once a second: diagnostics, and whether the loop still runs."""
-        loop, rows = self.loop, [self._latched]
+        loop, rows = self.loop, [self._latched, requests_status(self._node.mishaps)]
         if loop is not None:
             rows += self._diagnosis.look(loop, self._tick, self._commander.refusals)
         values = diagnostics_message(
@@ -210,32 +208,26 @@ class Hand:
 
     def _serve(self) -> None:
         """What takes seconds does so in a group of its own: transitions are served meanwhile."""
-        node, slow = self._node, MutuallyExclusiveCallbackGroup()
-        node.create_service(HOLD.type, HOLD.name, self._hold)
-        for service, handler in ((PLACE_HAND, self._place_hand), (RECOVER_SERVOS, self._recover)):
-            node.create_service(service.type, service.name, handler, callback_group=slow)
+        rules, slow = request_rules(self._spec), MutuallyExclusiveCallbackGroup()
+        for service, work, options in (
+            (HOLD, self._hold, {}),
+            (PLACE_HAND, self._place_hand, {"callback_group": slow}),
+            (RECOVER_SERVOS, self._recover, {"callback_group": slow}),
+        ):
+            self._node.serve(service, rules[service.type.__name__], work, **options)
 
-    def _hold(self, _request: Any, response: Trigger.Response) -> Trigger.Response:
-        def hold() -> str:
-            if self._is_active:
-                self._commander.begin()  # whatever answers an earlier reading is void
-            self._working_loop().stand_by()
-            return ""
+    def _hold(self, _request: Any, _response: Any) -> str:
+        if self._is_active:
+            self._commander.begin()  # whatever answers an earlier reading is void
+        self._working_loop().stand_by()
+        return ""
 
-        return answered(response, hold, FAULTS)
-
-    def _recover(
-        self, request: RecoverServos.Request, response: RecoverServos.Response
-    ) -> RecoverServos.Response:
-        def recover() -> str:
-            names = tuple(request.names) or self._names_with_errors()
-            unknown = sorted(set(names) - set(self._spec.joint_names))
-            if unknown:
-                raise RobotFault("unknown_joint", f"there is no {', '.join(unknown)}")
-            self._working_loop().recover(names)
-            return f"rebooted {', '.join(names) or 'none'}"
-
-        return answered(response, recover, FAULTS)
+    def _recover(self, request: RecoverServos.Request, _response: Any) -> str:
+        if self._is_active:
+            raise RobotFault("wrong_phase", "the node is active: torque has to be off first")
+        names = tuple(request.names) or self._names_with_errors()
+        self._working_loop().recover(names)
+        return f"rebooted {', '.join(names) or 'none'}"
 
     def _names_with_errors(self) -> tuple[str, ...]:
         """Joints whose servos say now that they have latched an error. Raises `RobotFault`."""
@@ -248,22 +240,17 @@ class Hand:
         errors = loop.call(look, moves=False).hardware_error
         return tuple(name for name, bits in zip(self._spec.joint_names, errors) if bits)
 
-    def _place_hand(
-        self, request: PlaceHand.Request, response: PlaceHand.Response
-    ) -> PlaceHand.Response:
-        def place() -> str:
-            loop = self._idle_loop()
-            joint_rad = np.array(request.joint_rad, np.float64)
-            object_rad = request.object_rad if request.moves_object else None
-            placing = loop.robot.placing
-            if placing is not None:
-                reached = self._put(loop, placing, joint_rad, object_rad)
-            else:
-                reached = self._placer.place(loop, joint_rad, object_rad).object_rad
-            response.joint_rad, response.object_rad = joint_rad.tolist(), reached
-            return ""
-
-        return answered(response, place, FAULTS)
+    def _place_hand(self, request: PlaceHand.Request, response: PlaceHand.Response) -> str:
+        loop = self._idle_loop()
+        joint_rad = np.array(request.joint_rad, np.float64)
+        object_rad = request.object_rad if request.moves_object else None
+        placing = loop.robot.placing
+        if placing is not None:
+            reached = self._put(loop, placing, joint_rad, object_rad)
+        else:
+            reached = self._placer.place(loop, joint_rad, object_rad).object_rad
+        response.joint_rad, response.object_rad = joint_rad.tolist(), reached
+        return ""
 
     def _put(
         self,
@@ -273,8 +260,6 @@ class Hand:
         object_rad: float | None,
     ) -> float:
         """A simulated hand is put somewhere, without going there."""
-        if joint_rad.shape != (len(self._spec.joints),) or not np.isfinite(joint_rad).all():
-            raise RobotFault("bad_goal", f"not {len(self._spec.joints)} finite angles")
 
         def put() -> float:
             before = float(loop.robot.read().object_position_rad)

@@ -9,16 +9,25 @@ from __future__ import annotations
 
 import gc
 import traceback
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
-from sim2real.contract.errors import BadInput
+from sim2real.contract.errors import BadInput, WorkFailed
 from sim2real.hardware.robot import RobotFault
+from sim2real.recording.requests import Rules, require
+from taskbelief_hardware.declarations import Service
 
 EXPECTED = (BadInput, RobotFault)
 """what a transition upwards may fail with; anything else is an error of ours"""
+REFUSALS = (ValueError, WorkFailed)
+"""what a service's work may fail with, `BadInput` being one; anything else is an error of ours"""
+
+
+SAY_AGAIN_S = 0.2
+"""between two refusals that are said: whoever asks hears of each"""
 
 
 class Part(Protocol):
@@ -52,7 +61,11 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.parts: Sequence[Part] = ()
+        self.mishaps: Counter[str] = Counter()
+        """what was asked of this node and not done: `refused`, and `failed` by an error of ours"""
         self._is_halted = self._is_ending = False
+        for service in self.services:  # those that rclpy gives every node
+            service.callback = self._answered(service.srv_name, service.srv_type, service.callback)
 
     # ---- transitions ---------------------------------------------------------------------------
 
@@ -144,6 +157,51 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
             self.get_logger().error(f"torque is off: {why}; activate again once it is well")
             self.trigger_deactivate()
 
+    # ---- whatever others ask for ---------------------------------------------------------------
+
+    def serve(
+        self, service: Service, rules: Rules, work: Callable[[Any, Any], str], **options: Any
+    ) -> None:
+        """Offer a service. Each request is held to its rules before `work` gets it.
+
+        `work` takes request and response and returns the response's message, or raises why not.
+        """
+
+        def answer(request: Any, response: Any) -> Any:
+            require(rules, service.name, request)
+            response.message, response.success = work(request, response), True
+            return response
+
+        callback = self._answered(service.name, service.type, answer)
+        self.create_service(service.type, service.name, callback, **options)
+
+    def _answered(
+        self, name: str, kind: Any, callback: Callable[[Any, Any], Any]
+    ) -> Callable[[Any, Any], Any]:
+        """Whoever asks gets an answer, and no request ends a node that may hold torque."""
+
+        def answer(request: Any, response: Any) -> Any:
+            try:
+                return callback(request, response)
+            except Exception as error:
+                self.note_mishap(name, error)
+                refusal = kind.Response()
+                if hasattr(refusal, "message"):
+                    refusal.message = str(error)
+                return refusal
+
+        return answer
+
+    def note_mishap(self, what: str, error: Exception) -> None:
+        """Count and say that something was not done; an error of ours with where it happened."""
+        if isinstance(error, REFUSALS):
+            self.mishaps["refused"] += 1
+            self.get_logger().warning(f"{what}: {error}", throttle_duration_sec=SAY_AGAIN_S)
+            return
+        self.mishaps["failed"] += 1
+        trace = "".join(traceback.format_exception(error))
+        self.get_logger().error(f"{what}: {trace}", throttle_duration_sec=SAY_AGAIN_S)
+
     # ---- the end of the process ----------------------------------------------------------------
 
     def halt(self) -> None:
@@ -157,12 +215,3 @@ class ManagedNode(LifecycleNode):  # type: ignore[misc]
         if self._state_machine.current_state[1] == "finalized":
             return True
         return self.trigger_shutdown() is TransitionCallbackReturn.SUCCESS
-
-
-def answered(response: Any, work: Callable[[], str], faults: tuple[type[Exception], ...]) -> Any:
-    """A service's response, with what became of the work: its message, or why it failed."""
-    try:
-        response.message, response.success = work(), True
-    except faults as error:
-        response.message, response.success = str(error), False
-    return response

@@ -12,13 +12,13 @@ import inspect
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Sequence
 
 import rclpy
 from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
-from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
 from sim2real.contract.errors import BadInput
@@ -26,6 +26,7 @@ from sim2real.runtime.realtime import hurry_process
 from sim2real.stop_signal import StopSignal, stop_signal
 from taskbelief_hardware.interfaces import REALTIME_PRIORITY
 from taskbelief_hardware.managed import ManagedNode
+from taskbelief_hardware.starting import start_ros
 
 SWITCH_INTERVAL_S = 0.0005
 """how long the executor's thread may keep the interpreter while the loop's wants it: by default it
@@ -33,6 +34,8 @@ is 5 ms, a control period"""
 NUM_THREADS = 2
 """one for what takes its time, one for transitions meanwhile; the control path needs neither"""
 JOIN_S = 5.0
+AFTER_MISHAP_S = 0.01
+"""an executor that fails again and again leaves the loop its processor"""
 
 
 def run(make_node: Callable[[], ManagedNode], arguments: Sequence[str] | None = None) -> int:
@@ -49,7 +52,11 @@ def run(make_node: Callable[[], ManagedNode], arguments: Sequence[str] | None = 
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     with stop_signal() as stop:
-        rclpy.init(args=given, signal_handler_options=SignalHandlerOptions.NO)
+        try:
+            start_ros(given)
+        except BadInput as error:
+            print(error, file=sys.stderr)
+            return 2
         try:
             return _serve(make_node, stop)
         finally:
@@ -70,13 +77,21 @@ def _serve(make_node: Callable[[], ManagedNode], stop: StopSignal) -> int:
     failures: list[BaseException] = []
 
     def spin() -> None:
-        try:
-            executor.spin()
-        except (ExternalShutdownException, InvalidHandle):
-            pass
-        except BaseException as error:
-            traceback.print_exc()
-            failures.append(error)
+        while True:
+            try:
+                executor.spin()
+                return
+            except (ExternalShutdownException, InvalidHandle):
+                return
+            except Exception as error:
+                # Of a timer, a future, a request that could not even be read. Who holds torque
+                # goes on: ending here would end the loop and all that watches over it.
+                node.note_mishap("executor", error)
+                time.sleep(AFTER_MISHAP_S)
+            except BaseException as error:
+                traceback.print_exc()
+                failures.append(error)
+                return
 
     thread = threading.Thread(target=spin, name="executor")
     thread.start()

@@ -11,8 +11,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from rclpy.node import Node
-from std_srvs.srv import Trigger
 from taskbelief_interfaces.srv import (
     BeginEpisode,
     BeginTrial,
@@ -35,9 +33,10 @@ from sim2real.recording.messages import (
     trial_result_message,
 )
 from sim2real.recording.received import goal_of, memory_of
+from sim2real.recording.requests import request_rules
 from sim2real.recording.ros_message import fill
 from sim2real.runtime.bundle import Bundle
-from sim2real.runtime.diagnosis import Level, Status, policy_statuses
+from sim2real.runtime.diagnosis import Level, Status, policy_statuses, requests_status
 from sim2real.runtime.hand_state import HandState
 from sim2real.runtime.kinds.kind import Memory
 from sim2real.runtime.pacing import Histogram
@@ -51,7 +50,7 @@ from sim2real.runtime.policy_runner import (
 )
 from sim2real.runtime.verify import load_bundle
 from taskbelief_hardware.interfaces import DIAGNOSTICS
-from taskbelief_hardware.managed import answered
+from taskbelief_hardware.managed import ManagedNode
 from taskbelief_hardware.parameters import Value
 from taskbelief_hardware.stamps import Stamps
 from taskbelief_hardware.telemetry import Publications
@@ -71,8 +70,6 @@ from taskbelief_policy.interfaces import (
 )
 
 DIAGNOSTICS_PERIOD_S = 1.0
-FAULTS = (NotNow, ValueError, RobotFault)
-"""what a service's work may fail with; `BadInput` is a ValueError"""
 
 
 class Policy:
@@ -80,7 +77,7 @@ class Policy:
 
     def __init__(
         self,
-        node: Node,
+        node: ManagedNode,
         parameters: Mapping[str, Value],
         spec: RobotSpec,
         stamps: Stamps,
@@ -201,7 +198,7 @@ class Policy:
     # ---- on the executor's threads -------------------------------------------------------------
 
     def _look_around(self) -> None:
-        rows, runner = [self._latched], self.runner
+        rows, runner = [self._latched, requests_status(self._node.mishaps)], self.runner
         if runner is not None:
             rows += policy_statuses(runner, self._compute)
         values = diagnostics_message(
@@ -225,7 +222,8 @@ class Policy:
     # ---- services ------------------------------------------------------------------------------
 
     def _serve(self) -> None:
-        for service, handler in (
+        rules = request_rules(self._spec)
+        for service, work in (
             (BEGIN_TRIAL, self._begin_trial),
             (BEGIN_EPISODE, self._begin_episode),
             (END_EPISODE, self._end_episode),
@@ -234,64 +232,42 @@ class Policy:
             (GET_BELIEF, self._get_belief),
             (RESET_BELIEF, self._reset_belief),
         ):
-            self._node.create_service(service.type, service.name, handler)
+            self._node.serve(service, rules[service.type.__name__], work)
 
-    def _begin_trial(self, request: BeginTrial.Request, response: BeginTrial.Response) -> Any:
-        def begin() -> str:
-            labels = TrialLabels(
-                robot=request.robot,
-                task=request.task,
-                condition=request.condition,
-                trial=request.trial,
-            )
-            first = request.first_episode
-            self._ready_runner().begin_trial(seed=request.seed, first_episode=first, labels=labels)
-            return ""
+    def _begin_trial(self, request: BeginTrial.Request, _response: Any) -> str:
+        labels = TrialLabels(
+            robot=request.robot,
+            task=request.task,
+            condition=request.condition,
+            trial=request.trial,
+        )
+        first = request.first_episode
+        self._ready_runner().begin_trial(seed=request.seed, first_episode=first, labels=labels)
+        return ""
 
-        return answered(response, begin, FAULTS)
+    def _begin_episode(self, request: BeginEpisode.Request, response: BeginEpisode.Response) -> str:
+        start = self._acting_runner().begin_episode(goal=goal_of(request), seed=request.seed)
+        response.episode, response.num_steps = start.episode, start.num_steps
+        return ""
 
-    def _begin_episode(self, request: BeginEpisode.Request, response: BeginEpisode.Response) -> Any:
-        def begin() -> str:
-            start = self._acting_runner().begin_episode(goal=goal_of(request), seed=request.seed)
-            response.episode, response.num_steps = start.episode, start.num_steps
-            return ""
+    def _end_episode(self, request: EndEpisode.Request, _response: Any) -> str:
+        self._ready_runner().end_episode(request.reason)
+        self.flush()
+        return ""
 
-        return answered(response, begin, FAULTS)
+    def _freeze_belief(self, request: FreezeBelief.Request, _response: Any) -> str:
+        self._ready_runner().is_frozen = request.is_frozen
+        return "frozen" if request.is_frozen else "open to evidence"
 
-    def _end_episode(self, request: EndEpisode.Request, response: EndEpisode.Response) -> Any:
-        def end() -> str:
-            self._ready_runner().end_episode(request.reason)
-            self.flush()
-            return ""
+    def _set_belief(self, request: SetBelief.Request, _response: Any) -> str:
+        self._ready_runner().memory = memory_of(request)
+        return ""
 
-        return answered(response, end, FAULTS)
+    def _get_belief(self, _request: Any, response: GetBelief.Response) -> str:
+        memory = memory_fields(self._ready_runner().memory)
+        fill(response, {"success": True, "message": "", **memory})
+        return ""
 
-    def _freeze_belief(self, request: FreezeBelief.Request, response: FreezeBelief.Response) -> Any:
-        def freeze() -> str:
-            self._ready_runner().is_frozen = request.is_frozen
-            return "frozen" if request.is_frozen else "open to evidence"
-
-        return answered(response, freeze, FAULTS)
-
-    def _set_belief(self, request: SetBelief.Request, response: SetBelief.Response) -> Any:
-        def remember() -> str:
-            self._ready_runner().memory = memory_of(request)
-            return ""
-
-        return answered(response, remember, FAULTS)
-
-    def _get_belief(self, _request: GetBelief.Request, response: GetBelief.Response) -> Any:
-        def recall() -> str:
-            memory = memory_fields(self._ready_runner().memory)
-            fill(response, {"success": True, "message": "", **memory})
-            return ""
-
-        return answered(response, recall, FAULTS)
-
-    def _reset_belief(self, _request: Trigger.Request, response: Trigger.Response) -> Any:
-        def forget() -> str:
-            runner = self._ready_runner()
-            runner.memory = self._prior
-            return "back to the prior"
-
-        return answered(response, forget, FAULTS)
+    def _reset_belief(self, _request: Any, _response: Any) -> str:
+        self._ready_runner().memory = self._prior
+        return "back to the prior"

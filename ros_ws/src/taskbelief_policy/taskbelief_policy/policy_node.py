@@ -31,9 +31,11 @@ from typing import Any
 from std_srvs.srv import Trigger
 from taskbelief_interfaces.msg import HandReading, JointTargets
 
+from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.recording.messages import joint_targets_message
 from sim2real.recording.received import hand_state_of
+from sim2real.recording.requests import reading_rules, require
 from sim2real.recording.ros_message import fill
 from taskbelief_hardware.control_topics import ControlTopic
 from taskbelief_hardware.hand import robot_spec
@@ -55,7 +57,7 @@ class ReadingLoop:
 
     def __init__(self, node: ManagedNode, policy: Policy, spec: RobotSpec, stamps: Stamps) -> None:
         self._node, self._policy = node, policy
-        self._spec, self._stamps = spec, stamps
+        self._spec, self._stamps, self._rules = spec, stamps, reading_rules(spec)
         self._topic = ControlTopic(node, HAND_READING, self._take)
         self._is_stopping = False
         self._failure: BaseException | None = None
@@ -63,9 +65,9 @@ class ReadingLoop:
         self._alarm = node.create_guard_condition(self._step_down)
 
     def configure(self) -> None:
-        period_s = self._policy.bundle.manifest.control_period_s
+        self._period_s = self._policy.bundle.manifest.control_period_s
         self._targets: Any = self._node.create_lifecycle_publisher(
-            JOINT_TARGETS.type, JOINT_TARGETS.name, promised_targets(period_s)
+            JOINT_TARGETS.type, JOINT_TARGETS.name, promised_targets(self._period_s)
         )
         self._failure, self._is_stopping = None, False
         self._thread = threading.Thread(target=self._run, name="policy loop", daemon=True)
@@ -103,14 +105,22 @@ class ReadingLoop:
             self._alarm.trigger()
 
     def _take(self, message: HandReading) -> None:
-        if tuple(message.names) != self._spec.joint_names:
-            self._policy.refuse("wrong_names")
-            found = f"a reading of {list(message.names)} is refused: the policy knows other joints"
+        now_ns = time.monotonic_ns()
+        try:
+            require(self._rules, HAND_READING.name, message)
+            if message.reading_ns > now_ns:
+                ahead = f"{(message.reading_ns - now_ns) * 1e-9:.3f} s from now"
+                raise BadInput(HAND_READING.name, "reading_ns", found=ahead, expected="the past")
+        except BadInput as refusal:
+            self._policy.refuse(f"bad_{refusal.field}")
+            found = f"a reading is refused: {refusal}"
             self._node.get_logger().error(found, throttle_duration_sec=1.0)
             return
-        command = self._policy.take(hand_state_of(message), time.monotonic_ns())
+        command = self._policy.take(hand_state_of(message), now_ns)
         if command is not None:
-            values = joint_targets_message(command, self._spec, self._stamps.now())
+            values = joint_targets_message(
+                command, self._spec, self._stamps.now(), period_s=self._period_s
+            )
             self._targets.publish(fill(JointTargets(), values))
         self._policy.flush()
 

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Command
-from sim2real.contract.robot_spec import HARDWARE_CONFIGS, RobotSpec
+from sim2real.contract.robot_spec import RobotSpec
 from sim2real.contract.strict import build
+from sim2real.contract.text_file import read_yaml
 from sim2real.hardware.robot import RobotFault
 from sim2real.runtime.control_loop import ControlLoop, LoopStopped
 from sim2real.runtime.hand_state import HandState
@@ -55,17 +55,10 @@ class ResetConfig:
 
 
 def load_reset_config(spec: RobotSpec, path: Path | None = None) -> ResetConfig:
-    """The robot's own, or another file. Raises `BadInput` for what does not fit the robot."""
-    path = HARDWARE_CONFIGS / spec.name / "reset.yaml" if path is None else path
+    """The one of the robot, or another file. Raises `BadInput` for what does not fit the robot."""
+    path = spec.file_of("reset.yaml") if path is None else path
     where = str(path)
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadInput(where, "file", found="nothing", expected="a reset.yaml") from None
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise BadInput(where, "file", found=problem, expected="YAML") from None
-    config = build(ResetConfig, document, where)
+    config = build(ResetConfig, read_yaml(path, "a reset.yaml"), where)
     if config.schema_version != SCHEMA_VERSION:
         found = config.schema_version
         raise BadInput(where, "schema_version", found=found, expected=str(SCHEMA_VERSION))
@@ -77,7 +70,23 @@ def load_reset_config(spec: RobotSpec, path: Path | None = None) -> ResetConfig:
         if not joint.lower_rad <= value <= joint.upper_rad:
             expected = f"within {joint.range_rad}"
             raise BadInput(where, f"clear_rad.{joint.name}", found=value, expected=expected)
+    for name in config.sideways:
+        if name not in spec.joint_names:
+            expected = f"one of {', '.join(spec.joint_names)}"
+            raise BadInput(where, "sideways", found=name, expected=expected)
+    for name in _ABOVE_ZERO:
+        if getattr(config, name) <= 0.0:
+            found = getattr(config, name)
+            raise BadInput(where, name, found=found, expected="a number above 0")
+    if config.settle_s < 0.0:
+        raise BadInput(where, "settle_s", found=config.settle_s, expected="0 or more")
     return config
+
+
+_ABOVE_ZERO = (
+    *("speed_rad_s", "tolerance_rad", "timeout_s"),
+    *("object_speed_rad_s", "object_tolerance_rad", "object_timeout_s"),
+)
 
 
 class Placed(NamedTuple):

@@ -15,8 +15,8 @@ from sim2real.contract.robot_spec import HARDWARE_CONFIGS, load_robot_spec
 from sim2real.emulator.faults import Fault
 from sim2real.evaluation.hands import lock_step_hand
 from sim2real.hardware.physics_model import load_physics_model
-from sim2real.hardware.placing import HandPlacer, load_reset_config
 from sim2real.hardware.robot import Phase, RobotFault
+from sim2real.placing import HandPlacer, load_reset_config
 from sim2real.runtime.control_loop import ControlLoop
 
 SPEC = load_robot_spec()
