@@ -29,6 +29,7 @@ class CountingWorld:
     """
 
     observation_size, action_size, episode_length = 2, 1, 4
+    has_choices = False
 
     def __init__(self, num_worlds: int) -> None:
         self.num_worlds = num_worlds

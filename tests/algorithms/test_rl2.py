@@ -27,6 +27,7 @@ class LastRewardWorld:
     """
 
     observation_size, action_size, episode_length = 1, 1, 3
+    has_choices = False
 
     def __init__(self, num_worlds: int) -> None:
         self.num_worlds = num_worlds
@@ -89,7 +90,7 @@ def test_r1_last_reward_of_the_first_episode_decides_the_second(make_rl2: Make) 
     )
     for _ in range(40):
         trials = learner.collect()
-        learner.improve(trials, progress=0.0)
+        learner.ppo.improve(trials, progress=0.0)
     protocol = TrialProtocol(num_episodes=2, num_trials=4)
     result = meta_test(deployed_actor(learner), family, learner.tasks, protocol)
 
@@ -108,8 +109,8 @@ def test_r2_reward_in_the_second_episode_only_credits_the_first(
     trials = learner.collect()
     reward = torch.zeros_like(trials.reward)
     reward[30] = torch.arange(6.0)  # trials differ in the second episode alone
-    learner.value = lambda state: torch.zeros(*state.shape[:-1], 1)  # type: ignore[assignment]
-    _, advantage, _ = learner.judge(trials._replace(reward=reward))
+    learner.ppo.value = lambda state: torch.zeros(*state.shape[:-1], 1)  # type: ignore[assignment]
+    _, advantage, _ = learner.ppo.judge(trials._replace(reward=reward))
 
     assert (advantage[:20, 5] > advantage[:20, 0] + 0.5).all()
 
@@ -171,8 +172,8 @@ def test_r5_steps_behind_a_trials_end_change_no_update(
         trials.observation[invalid] = padding
         trials.action[invalid] = padding
         trials.context[invalid] = padding
-        learner.improve(trials, progress=0.0)
-        return list(learner._parameters)
+        learner.ppo.improve(trials, progress=0.0)
+        return list(learner.ppo.parameters)
 
     for one, other in zip(updated(0.0), updated(7.0), strict=True):
         torch.testing.assert_close(one, other, atol=1e-7, rtol=0)
@@ -196,8 +197,8 @@ def test_equal_seeds_repeat_bit_for_bit(make_rl2: Make, point_robot: TaskFamily)
         learner = make_rl2(point_robot, seed=seed, normalizes_observations=True)
         for _ in range(2):
             trials = learner.collect()
-            learner.improve(trials, progress=0.0)
-        return list(learner._parameters)
+            learner.ppo.improve(trials, progress=0.0)
+        return list(learner.ppo.parameters)
 
     assert all(map(torch.equal, weights(0), weights(0)))
     assert not any(map(torch.equal, weights(0)[:3], weights(1)[:3]))

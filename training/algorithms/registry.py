@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from training.algorithms import e_maml, maesn, maml, pearl, promp, reinforce, rl2, sac
+from training.algorithms import (
+    e_maml,
+    maesn,
+    maml,
+    pearl,
+    promp,
+    recurrent_sac,
+    reinforce,
+    rl2,
+    sac,
+    task_inference,
+    varibad,
+)
 
 ALGORITHMS: dict[str, type[Any]] = {
     "reinforce": reinforce.Reinforce,
@@ -14,6 +26,12 @@ ALGORITHMS: dict[str, type[Any]] = {
     "maesn": maesn.Maesn,
     "pearl": pearl.Pearl,
     "rl2": rl2.Rl2,
+    "e_rl2": rl2.ERl2,
+    "rl2_hypernetwork": rl2.Rl2Hypernetwork,
+    "rdpg": recurrent_sac.Rdpg,
+    "recurrent_sac": recurrent_sac.RecurrentSac,
     "sac": sac.Sac,
+    "task_inference": task_inference.TaskInference,
+    "varibad": varibad.VariBad,
 }
 """classes that fulfil `training.algorithms.learner.Learner`"""

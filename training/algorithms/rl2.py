@@ -14,73 +14,101 @@ Differs from the implementations that papers compared against:
   state. That is the same information as (s, a, r, d) delayed by a step, and it is what a robot
   carries: only evidence moves the belief.
 * Updates run over whole trials from a hidden state of zero; none is stale.
+
+Two forms of it are configured here. E-RL² (Stadie et al. 2018, https://arxiv.org/abs/1803.01118):
+what the first episodes of a trial pay is not learnt from, though the cell sees it, so that
+exploring may cost whatever it costs. RL² with a hypernetwork (Beck et al. 2022,
+https://arxiv.org/abs/2210.11348): the hidden state does not enter policy and value function as one
+more input, it generates their weights.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sim2real.runtime.kinds.recurrent_belief import RecurrentBeliefSettings
 from training.algorithms.learner import Deployed, TrainingSetup
-from training.algorithms.settings import ContextSettings, ObservationSettings, PpoSettings
-from training.parts import ppo
-from training.parts.advantage import trial_advantages
-from training.parts.checked import Count, Sizes
+from training.algorithms.settings import TrialPpoSettings, why_choices_not_deployable
+from training.parts.checked import Count, CountOrNone, Sizes
 from training.parts.encoders import RecurrentBelief
+from training.parts.hypernetwork import GeneratedMlp
 from training.parts.networks import Mlp
-from training.parts.policies import DiagonalGaussianPolicy
+from training.parts.policies import MakeNetwork
 from training.parts.recurrent_actor import Evidence, RecurrentActor
-from training.parts.trials import Trials, collect_trials
+from training.parts.trial_collector import TrialCollector
+from training.parts.trial_ppo import TrialPpo
+from training.parts.trials import Trials
 from training.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rl2Config(PpoSettings, ContextSettings, ObservationSettings):
+class Rl2Config(TrialPpoSettings):
     """Settings of RL²; the defaults suit small state spaces on a CPU."""
 
-    hidden_size: Count = 64
-    """of the recurrent cell: the belief"""
-    hidden_sizes: Sizes = (64, 64)
-    """hidden layers of policy and value function, which see observation and belief"""
-    initial_log_std: float = -0.5
-    """of the actions; learnt, the same in every state"""
-    num_trials: Count = 256
-    """trials of an iteration, side by side, each on a train task drawn anew"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.num_trials % self.num_minibatches:
-            raise ValueError(
-                f"num_minibatches: found {self.num_minibatches}, expected a divisor of num_trials "
-                f"({self.num_trials})"
-            )
+    num_free_episodes: CountOrNone = 0
+    """first episodes of a trial whose rewards are seen and not learnt from (E-RL²)"""
+    hypernetwork_size: CountOrNone = 0
+    """numbers that the hidden state is pressed into before it generates the weights of policy and
+    value function; 0: it is one of their inputs"""
 
     @classmethod
-    def smallest(cls) -> Rl2Config:
+    def smallest(cls) -> Self:
         """Everything in it, in a second: to try a family out, and for tests."""
         return cls(hidden_size=8, hidden_sizes=(16,), num_trials=6, num_minibatches=2, num_epochs=2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ERl2Config(Rl2Config):
+    """Settings of E-RL²."""
+
+    num_free_episodes: Count = 1
+    """first episodes of a trial whose rewards are seen and not learnt from"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rl2HypernetworkConfig(Rl2Config):
+    """Settings of RL² with a hypernetwork."""
+
+    hypernetwork_size: Count = 16
+    """numbers that the hidden state is pressed into before it generates weights"""
+    hidden_sizes: Sizes = (32,)
+    """hidden layers of what is generated: every row gets weights of its own"""
 
 
 class Rl2:
     """The learner: recurrent belief, policy, value function, random numbers."""
 
-    config_type = Rl2Config
+    config_type: ClassVar[type[Rl2Config]] = Rl2Config
     adapts = True
     is_told_task = False
-    why_not_deployable = ""
 
     def __init__(self, config: Rl2Config, setup: TrainingSetup) -> None:
+        if config.num_free_episodes >= setup.num_trial_episodes:
+            raise ValueError(
+                f"num_free_episodes: found {config.num_free_episodes}, expected fewer than a "
+                f"trial's episodes ({setup.num_trial_episodes}): nothing would be learnt from"
+            )
         self.config, self.device, self.tasks = config, setup.device, setup.tasks
-        self.num_trial_episodes = setup.num_trial_episodes
         self.worlds = setup.make_worlds(config.num_trials)
         self.context_layout = config.context_layout(
             setup.family, self.worlds, marks_episode_end=True
         )
-        self.state = setup.learner_state(config.statistics(self.worlds, setup.device), stream=3)
+        statistics = config.statistics(self.worlds, setup.device)
+        self.state = setup.learner_state(statistics, stream=3)
+        self.evidence = Evidence(statistics, self.context_layout, config.uses_sparse_context)
+        self.collector = TrialCollector(
+            worlds=self.worlds,
+            tasks=self.tasks,
+            num_episodes=setup.num_trial_episodes,
+            evidence=self.evidence,
+            state=self.state,
+        )
         self._build_networks(self.state.initial)
 
     def _build_networks(self, initial: torch.Generator) -> None:
@@ -92,49 +120,41 @@ class Rl2:
             row_scale=config.row_scale(layout),
         ).to(self.device)
         state_size = layout.observation_size + config.hidden_size
-        self.policy = DiagonalGaussianPolicy(
-            state_size,
-            config.hidden_sizes,
-            layout.action_size,
-            initial_log_std=config.initial_log_std,
-            generator=initial,
-        ).to(self.device)
-        self.value = Mlp(state_size, config.hidden_sizes, 1, generator=initial).to(self.device)
-        modules = {"cell": self.cell, "policy": self.policy, "value": self.value}
-        self._parameters = [p for module in modules.values() for p in module.parameters()]
-        self.optimizer = torch.optim.Adam(self._parameters, lr=config.learning_rate, fused=True)
-        self.state.keep(modules=modules, optimizers={"optimizer": self.optimizer})
+        make: MakeNetwork = Mlp
+        if config.hypernetwork_size:
+            make = partial(
+                GeneratedMlp,
+                condition_size=config.hidden_size,
+                latent_size=config.hypernetwork_size,
+            )
+        self.policy = config.policy(state_size, self.worlds, initial, make).to(self.device)
+        value = make(state_size, config.hidden_sizes, 1, generator=initial).to(self.device)
+        self.ppo = TrialPpo(
+            config,
+            self.state,
+            self.see,
+            self.policy,
+            value,
+            self.cell,
+            num_free_episodes=config.num_free_episodes,
+        )
+        modules = {"cell": self.cell, "policy": self.policy, "value": value}
+        self.state.keep(modules=modules, optimizers={"optimizer": self.ppo.optimizer})
+
+    @property
+    def why_not_deployable(self) -> str:
+        return why_choices_not_deployable(self.worlds)
 
     def iterate(self, progress: float) -> dict[str, float]:
         trials = self.collect()
-        returns = trials.episode_sums(trials.reward, self.num_trial_episodes).cpu()
         return {
-            "train_return": float(returns[:, -1].numpy().mean()),
-            **self.improve(trials, progress),
+            "train_return": trials.last_return(self.collector.num_episodes),
+            **self.ppo.improve(trials, progress),
         }
-
-    # ---- collecting ----------------------------------------------------------------------------
 
     def collect(self) -> Trials:
         """One trial in every world, as networks take it; rewards are the world's."""
-        chosen = self.state.rng.integers(len(self.tasks), size=self.config.num_trials)
-        tasks = [self.tasks[index] for index in chosen]
-        trials = collect_trials(
-            self.worlds,
-            tasks,
-            self.make_actor(tasks, is_deterministic=False),
-            num_episodes=self.num_trial_episodes,
-            seed=int(self.state.rng.integers(2**31)),
-            device=self.device,
-            context_layout=self.context_layout,
-            uses_sparse_context=self.config.uses_sparse_context,
-        )
-        normalized = trials.normalized(self.state.statistics, self.context_layout)
-        trials.update(self.state.statistics)  # from the next iteration on: ratios need one measure
-        self.state.num_environment_steps += int(trials.is_valid.sum())
-        return normalized
-
-    # ---- improving -----------------------------------------------------------------------------
+        return self.collector.collect(partial(self.make_actor, is_deterministic=False)).trials
 
     def beliefs(self, trials: Trials) -> Tensor:
         """(T, B, H) hidden states before each step: zero at the start, never reset within."""
@@ -142,69 +162,9 @@ class Rl2:
         following = self.cell.sequence(trials.context[:-1], start)
         return torch.cat([start[None], following])
 
-    def improve(self, trials: Trials, progress: float) -> dict[str, float]:
-        """PPO on whole trials; `progress` in [0, 1] through the run sets the learning rate.
-
-        Raises `TrainingFailed` where a loss is not finite.
-        """
-        config = self.config
-        self.state.set_learning_rates(config.learning_rate, config.final_learning_rate, progress)
-        judged = self.judge(trials)
-        parts = (part for _ in range(config.num_epochs) for part in self._minibatches())
-        return self.state.counted(
-            (self.gradient_step(trials.of(p), *(each[:, p] for each in judged)) for p in parts),
-            num_steps=config.num_epochs * config.num_minibatches,
-            max_critic_value=float("inf"),
-        )
-
-    def _minibatches(self) -> Sequence[Tensor]:
-        """A pass over the trials in an order of its own: indices."""
-        order = torch.from_numpy(self.state.rng.permutation(self.config.num_trials))
-        return order.to(self.device).chunk(self.config.num_minibatches)
-
-    @torch.no_grad()
-    def judge(self, trials: Trials) -> tuple[Tensor, Tensor, Tensor]:
-        """Log-densities, standardised advantages and value targets, (T, B) each."""
-        state = torch.cat([trials.observation, self.beliefs(trials)], dim=-1)
-        value = self.value(state).squeeze(-1)
-        advantage = trial_advantages(
-            self.config.reward_scale * trials.reward,
-            value,
-            trials.is_valid,
-            discount=self.config.discount,
-            gae_lambda=self.config.gae_lambda,
-        )
-        log_density = self.policy(state).log_density(trials.action)
-        return log_density, ppo.standardise(advantage, trials.is_valid), advantage + value
-
-    def gradient_step(
-        self, trials: Trials, old_log_density: Tensor, advantage: Tensor, target: Tensor
-    ) -> dict[str, Tensor]:
-        """One step of cell, policy and value function together."""
-        config, is_valid = self.config, trials.is_valid
-        state = torch.cat([trials.observation, self.beliefs(trials)], dim=-1)
-        distribution = self.policy(state)
-        policy_loss = ppo.clipped_surrogate_loss(
-            distribution.log_density(trials.action),
-            old_log_density,
-            advantage,
-            is_valid,
-            config.clip_range,
-        )
-        value_loss = ppo.value_regression_loss(self.value(state).squeeze(-1), target, is_valid)
-        entropy = distribution.entropy()
-        self.optimizer.zero_grad()
-        (
-            policy_loss + config.value_weight * value_loss - config.entropy_weight * entropy
-        ).backward()
-        norm = nn.utils.clip_grad_norm_(self._parameters, config.max_gradient_norm)
-        self.optimizer.step()
-        return {
-            "policy_loss": policy_loss,
-            "value_loss": value_loss,
-            "entropy": entropy,
-            "gradient_norm": norm,
-        }
+    def see(self, trials: Trials) -> Tensor:
+        """(T, B, O + H) what policy and value function see, with the cell's gradients."""
+        return torch.cat([trials.observation, self.beliefs(trials)], dim=-1)
 
     # ---- being used ----------------------------------------------------------------------------
 
@@ -212,7 +172,7 @@ class Rl2:
         return RecurrentActor(
             self.cell,
             self.policy,
-            Evidence(self.state.statistics, self.context_layout, self.config.uses_sparse_context),
+            self.evidence,
             num_worlds=len(tasks),
             generator=None if is_deterministic else self.state.generator,
         )
@@ -226,3 +186,15 @@ class Rl2:
             policy=self.policy,
             recurrent=self.cell,
         )
+
+
+class ERl2(Rl2):
+    """RL² whose first episodes are free."""
+
+    config_type = ERl2Config
+
+
+class Rl2Hypernetwork(Rl2):
+    """RL² whose hidden state generates the policy."""
+
+    config_type = Rl2HypernetworkConfig

@@ -21,7 +21,13 @@ from training.parts.checked import (
 )
 from training.parts.gradient_adaptation import Credit, ParameterAdaptation
 from training.parts.inner_loop import MetaGradient
-from training.parts.policies import DiagonalGaussianPolicy
+from training.parts.networks import Mlp
+from training.parts.policies import (
+    CategoricalPolicy,
+    DiagonalGaussianPolicy,
+    MakeNetwork,
+    OneHotPolicy,
+)
 from training.parts.running_stats import RunningStats
 from training.parts.task_stages import TaskExplorer
 from training.tasks.task import TaskFamily, dynamics_vary
@@ -250,3 +256,50 @@ class TrustRegionSettings(Settings):
             "backtrack_ratio": self.backtrack_ratio,
             "max_backtracks": self.max_backtracks,
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialPpoSettings(PpoSettings, ContextSettings, ObservationSettings):
+    """A recurrent cell over transitions, and a policy that acts on what it carries."""
+
+    hidden_size: Count = 64
+    """of the recurrent cell"""
+    hidden_sizes: Sizes = (64, 64)
+    """hidden layers of policy and value function, which see observation and belief"""
+    initial_log_std: float = -0.5
+    """of the actions; learnt, the same in every state; of no use where actions are choices"""
+    num_trials: Count = 256
+    """trials of an iteration, side by side, each on a train task drawn anew"""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.num_trials % self.num_minibatches:
+            raise ValueError(
+                f"num_minibatches: found {self.num_minibatches}, expected a divisor of num_trials "
+                f"({self.num_trials})"
+            )
+
+    def policy(
+        self,
+        input_size: int,
+        worlds: VectorWorld,
+        generator: torch.Generator,
+        make_network: MakeNetwork = Mlp,
+    ) -> DiagonalGaussianPolicy | OneHotPolicy:
+        """A policy for the kind of actions that `worlds` take."""
+        sizes = input_size, self.hidden_sizes, worlds.action_size
+        if worlds.has_choices:
+            return OneHotPolicy(
+                CategoricalPolicy(*sizes, generator=generator, make_network=make_network)
+            )
+        return DiagonalGaussianPolicy(
+            *sizes,
+            initial_log_std=self.initial_log_std,
+            generator=generator,
+            make_network=make_network,
+        )
+
+
+def why_choices_not_deployable(worlds: VectorWorld) -> str:
+    """What keeps a policy from a robot where actions are choices; empty where they are not."""
+    return "its actions are choices, and a robot takes numbers" if worlds.has_choices else ""

@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from training.exact.ties import Array
 from training.families.sparse_point_robot import SparsePointRobot
 from training.worlds.point_world import STEP_M
+from training.worlds.ties import Array
 
 SCENE = SparsePointRobot.scene
 _RIM_M = 1e-9

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from sim2real.contract.errors import BadInput
 from training.families.ant import ANT_DIR, ANT_GOAL
+from training.families.bernoulli_bandit import BernoulliBanditFamily
 from training.families.body_parameters import HOPPER_PARAMS, WALKER_PARAMS
 from training.families.claw import ClawFamily
+from training.families.gridworld import GridworldFamily
 from training.families.half_cheetah import HALF_CHEETAH_DIR, HALF_CHEETAH_VEL
 from training.families.humanoid_dir import HUMANOID_DIR
 from training.families.point_robot import PointRobot
@@ -17,6 +19,8 @@ from training.tasks.task import TaskFamily
 _FAMILIES: tuple[TaskFamily, ...] = (
     PointRobot(),
     SparsePointRobot(),
+    BernoulliBanditFamily(),
+    GridworldFamily(),
     HALF_CHEETAH_DIR,
     HALF_CHEETAH_VEL,
     ANT_DIR,

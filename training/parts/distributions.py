@@ -6,6 +6,7 @@ import math
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -99,3 +100,30 @@ class Categorical(NamedTuple):
 
     def _log_chances(self) -> Tensor:
         return torch.log_softmax(self.logits, dim=-1)
+
+
+class OneHotCategorical(NamedTuple):
+    """One of N choices, said as worlds take it: 1 for the choice and 0 for the others."""
+
+    categorical: Categorical
+
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """(..., N) a draw and its log-probability (...), without gradients."""
+        choice, log_density = self.categorical.draw(generator)
+        return self.said(choice), log_density
+
+    def mode(self) -> Tensor:
+        """(..., N) the likeliest."""
+        return self.said(self.categorical.logits.argmax(-1))
+
+    def said(self, choice: Tensor) -> Tensor:
+        """(..., N) float32 of choices (...), int64."""
+        return F.one_hot(choice, self.categorical.logits.shape[-1]).float()
+
+    def log_density(self, action: Tensor) -> Tensor:
+        """(...) log-probability of the choice that (..., N) says."""
+        return self.categorical.log_density(action.argmax(-1))
+
+    def entropy(self) -> Tensor:
+        """(...) nats."""
+        return self.categorical.entropy()

@@ -102,6 +102,8 @@ class RecurrentBelief(nn.Module):
 
     def sequence(self, rows: Tensor, hidden: Tensor) -> Tensor:
         """Rows (T, B, C) from hidden (B, H): the hidden states after each of them, (T, B, H)."""
+        if not len(rows):  # before the only step of a trial there is none
+            return hidden[None][:0]
         embedded = torch.relu(self.embedding(rows * self.row_scale))
         hiddens: Tensor = self.cell(embedded, hidden[None])[0]
         return hiddens

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -11,13 +11,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from training.parts.actor import Drawn, Memoryless
-from training.parts.distributions import Categorical, DiagonalGaussian
+from training.parts.distributions import Categorical, DiagonalGaussian, OneHotCategorical
 from training.parts.networks import Activation, Mlp
 from training.parts.running_stats import RunningStats
 from training.worlds.vector_world import Float
 
 MIN_LOG_STD, MAX_LOG_STD = -20.0, 2.0
 """standard deviations from 2e-9 to 7.4 before the tanh, as in SAC's own code"""
+
+MakeNetwork = Callable[..., nn.Module]
+"""takes what `Mlp` takes: another form of network in its place"""
 
 
 def tanh_log_det(pre_tanh: Tensor) -> Tensor:
@@ -99,6 +102,7 @@ class DiagonalGaussianPolicy(nn.Module):
         activation: Activation = "relu",
         bounds_mean: bool = True,
         min_log_std: float | None = None,
+        make_network: MakeNetwork = Mlp,
     ) -> None:
         """`bounds_mean` keeps the mean in (-1, 1); `min_log_std` is as sure as actions may get.
 
@@ -106,7 +110,7 @@ class DiagonalGaussianPolicy(nn.Module):
         """
         super().__init__()
         self.bounds_mean, self.min_log_std = bounds_mean, min_log_std
-        self.network = Mlp(
+        self.network = make_network(
             input_size,
             hidden_sizes,
             action_size,
@@ -144,9 +148,10 @@ class CategoricalPolicy(nn.Module):
         *,
         generator: torch.Generator,
         activation: Activation = "relu",
+        make_network: MakeNetwork = Mlp,
     ) -> None:
         super().__init__()
-        self.network = Mlp(
+        self.network = make_network(
             input_size,
             hidden_sizes,
             num_actions,
@@ -162,6 +167,22 @@ class CategoricalPolicy(nn.Module):
         """(...) int64 the likeliest action."""
         logits: Tensor = self(rows).logits
         return logits.argmax(-1)
+
+
+class OneHotPolicy(nn.Module):
+    """(..., I) to one of N actions, said as worlds whose actions are choices take it."""
+
+    def __init__(self, policy: CategoricalPolicy) -> None:
+        super().__init__()
+        self.policy = policy
+
+    def forward(self, rows: Tensor) -> OneHotCategorical:
+        return OneHotCategorical(self.policy(rows))
+
+    def mode(self, rows: Tensor) -> Tensor:
+        """(..., N) the likeliest action."""
+        distribution: OneHotCategorical = self(rows)
+        return distribution.mode()
 
 
 class Distribution(Protocol):

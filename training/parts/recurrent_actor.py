@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.transition import Transition
@@ -36,6 +36,8 @@ class Evidence(NamedTuple):
 class RecurrentActor:
     """Carries the hidden states of W worlds; `policy` sees observation and hidden state.
 
+    Or, with a `read_out`, observation and what that makes of the hidden state.
+
     The hidden state survives the end of an episode, for it has seen that it ended, and is zero at
     the start of a trial.
     """
@@ -48,9 +50,11 @@ class RecurrentActor:
         *,
         num_worlds: int,
         generator: torch.Generator | None,
+        read_out: nn.Module | None = None,
     ) -> None:
         """Actions are drawn from `generator`; without one they are the likeliest."""
         self._cell, self._policy, self._evidence = cell, policy, evidence
+        self._read_out = nn.Identity() if read_out is None else read_out
         self._num_worlds, self._generator = num_worlds, generator
         self.begin_trial(0)
 
@@ -61,9 +65,11 @@ class RecurrentActor:
     def begin_episode(self, starts: Bool) -> None:
         """The hidden state stays."""
 
+    @torch.no_grad()
     def act(self, observation: Float) -> Drawn:
         observed = self._evidence.statistics.normalize_raw(observation)
-        return choose(self._policy, torch.cat([observed, self.hidden], dim=-1), self._generator)
+        rows = torch.cat([observed, self._read_out(self.hidden)], dim=-1)
+        return choose(self._policy, rows, self._generator)
 
     @torch.no_grad()
     def observe(self, transition: Transition, sparse_reward: Float, is_running: Bool) -> None:

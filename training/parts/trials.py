@@ -88,6 +88,11 @@ class Trials(NamedTuple):
             sums.scatter_add_(1, episode[:, None], masked[:, None])
         return sums[:, :num_episodes]
 
+    def last_return(self, num_episodes: int) -> float:
+        """The mean reward of the trials' last episodes."""
+        returns = self.episode_sums(self.reward, num_episodes).cpu()
+        return float(returns[:, -1].numpy().mean())
+
     def normalized(self, statistics: RunningStats, layout: ContextLayout | None = None) -> Trials:
         """As networks take them; context rows only where their `layout` is given."""
         rows = self.context

@@ -12,6 +12,7 @@ from typing import Any
 
 from sim2real.contract.errors import BadInput
 from training.parts.checked import expectation, fits, hints_of, read_setting
+from training.recipes.beliefs import BELIEF_RECIPES
 from training.recipes.claw import CLAW_RECIPES
 from training.recipes.gradient import GRADIENT_RECIPES
 from training.recipes.locomotion import LOCOMOTION_RECIPES
@@ -31,6 +32,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     **LOCOMOTION_RECIPES,
     **GRADIENT_RECIPES,
     **PAPER_RECIPES,
+    **BELIEF_RECIPES,
 }
 
 

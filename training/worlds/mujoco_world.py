@@ -29,6 +29,8 @@ class MujocoWorld:
     truncated: numerical failure is neither the task's end nor anything to learn from.
     """
 
+    has_choices = False
+
     def __init__(self, scene: Scene, num_worlds: int, *, num_threads: int = 1) -> None:
         if num_worlds < 1 or num_threads < 1:
             raise ValueError(f"{num_worlds} worlds on {num_threads} threads: at least 1 of each")

@@ -40,6 +40,7 @@ class PointWorld:
 
     observation_size = 2
     action_size = 2
+    has_choices = False
     control_period_s: float | None = None
 
     def __init__(self, scene: PointScene, num_worlds: int) -> None:

@@ -37,7 +37,8 @@ class StepResult(NamedTuple):
     truncated: Bool
     """(W,) the time limit was reached: value may be bootstrapped from `final_observation`."""
     applied_action: Float
-    """(W, A) the action in [-1, 1] that the world executed after clipping; what context holds."""
+    """(W, A) the action in [-1, 1] that the world executed after clipping; what context holds.
+    Where actions are choices: 1 for the choice made, 0 for the others."""
 
     def transition(self, observation: Float) -> Transition:
         """From `observation` (W, O), on which the action was chosen, to where this step ended."""
@@ -61,6 +62,8 @@ class VectorWorld(Protocol):
     num_worlds: int
     observation_size: int
     action_size: int
+    has_choices: bool
+    """an action is one of `action_size` choices: that with the largest element is made"""
     episode_length: int
     """control steps until the time limit truncates an episode"""
     control_period_s: float | None
@@ -74,6 +77,8 @@ class VectorWorld(Protocol):
 
     def step(self, action: Float) -> StepResult:
         """Advance all worlds by one control period under (W, A) actions in [-1, 1].
+
+        Where actions are choices, an action says one by its largest element (the first of equals).
 
         Episodes that end are restarted at once, on the same task. Raises `ValueError` for
         actions of another shape or not finite.
@@ -94,3 +99,12 @@ def clip_action(action: Float, shape: tuple[int, int]) -> Float:
     if not np.isfinite(action).all():
         raise ValueError(f"non-finite action: {action[~np.isfinite(action).all(axis=1)][0]}")
     return np.clip(action, -1.0, 1.0).astype(np.float32)
+
+
+def choice_made(action: Float, shape: tuple[int, int]) -> tuple[NDArray[np.int64], Float]:
+    """(W,) choices that (W, A) actions say, and (W, A) the actions that say just that.
+
+    Raises `ValueError` as `clip_action` does.
+    """
+    choice = clip_action(action, shape).argmax(-1)
+    return choice, np.eye(shape[1], dtype=np.float32)[choice]

@@ -1,0 +1,174 @@
+"""Beliefs of every kind: on problems with exact answers, on the point robots, and on the claw.
+
+Not one of them has been tuned: they are where tuning begins. The bandit and the gridworld have
+exact optima (`taskbelief exact`) to be held against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from training.algorithms.belief_policy import BeliefPolicySettings
+from training.algorithms.recurrent_sac import RdpgConfig, RecurrentSacConfig
+from training.algorithms.rl2 import ERl2Config, Rl2Config, Rl2HypernetworkConfig
+from training.algorithms.settings import TrialPpoSettings
+from training.algorithms.task_inference import TaskInferenceConfig
+from training.algorithms.varibad import VariBadConfig
+from training.recipes.recipe import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Problem:
+    """What the recipes of one family share, whatever learns."""
+
+    run: Mapping[str, Any]
+    """fields of the recipe"""
+    settings: Mapping[str, Any]
+    """of policy and cell"""
+    belief: Mapping[str, Any] = field(default_factory=dict)
+    """of a belief that is learnt by itself"""
+    varibad: Mapping[str, Any] = field(default_factory=dict)
+    """of VariBAD alone"""
+
+
+_PROBLEMS: Mapping[str, _Problem] = {
+    "bernoulli_bandit": _Problem(
+        # A game is an episode, and a trial; tasks enough that no arms are learnt by heart.
+        run={
+            "num_train_tasks": 4000,
+            "num_test_tasks": 2000,
+            "num_trial_episodes": 1,
+            "num_iterations": 300,
+            "evaluation_interval": 50,
+        },
+        settings={
+            "hidden_sizes": (32,),
+            "num_trials": 512,
+            "discount": 1.0,  # as the exact value counts
+            "learning_rate": 3e-3,
+            "entropy_weight": 0.01,
+        },
+        varibad={"has_binary_rewards": True, "latent_size": 4},
+    ),
+    "gridworld": _Problem(
+        # Settings of the paper's code where they are known: discount, entropy, weight of the KL.
+        run={"num_trial_episodes": 4, "num_iterations": 600, "evaluation_interval": 50},
+        settings={
+            "hidden_sizes": (32,),
+            "discount": 0.95,
+            "entropy_weight": 0.01,
+            "learning_rate": 2e-3,
+        },
+        varibad={
+            "has_binary_rewards": True,
+            "pays_for_outcome": True,
+            "kl_weight": 0.01,
+            "decoder_hidden_sizes": (32, 32),
+        },
+    ),
+    "point_robot": _Problem(
+        run={"num_train_tasks": 200, "num_iterations": 400, "evaluation_interval": 25},
+        settings={"reward_scale": 0.1},
+        varibad={"kl_weight": 0.01, "pays_for_outcome": True},
+    ),
+    "sparse_point_robot": _Problem(
+        run={"num_trial_episodes": 10, "num_iterations": 400, "evaluation_interval": 25},
+        settings={"uses_sparse_context": True, "num_trials": 128, "entropy_weight": 0.01},
+        varibad={"kl_weight": 0.01, "pays_for_outcome": True},
+    ),
+    "valve_turn": _Problem(
+        run={"num_train_tasks": 160, "num_iterations": 400, "evaluation_interval": 50},
+        settings={
+            "hidden_sizes": (128, 128),
+            "num_trials": 128,
+            "discount": 0.95,
+            "normalizes_observations": True,
+            "observation_clip": 5.0,
+            "reward_scale": 0.1,
+        },
+        belief={"hidden_size": 128},
+        varibad={"kl_weight": 0.01},
+    ),
+    "pose_dynamics": _Problem(
+        run={"num_train_tasks": 160, "num_iterations": 400, "evaluation_interval": 50},
+        settings={
+            "hidden_sizes": (128, 128),
+            "num_trials": 128,
+            "discount": 0.7,
+            "normalizes_observations": True,
+            "observation_clip": 5.0,
+        },
+        belief={"hidden_size": 128},
+        varibad={"kl_weight": 0.01, "latent_size": 10},
+    ),
+}
+
+_OFF_POLICY: Mapping[str, Mapping[str, Any]] = {
+    "point_robot": {"discount": 0.9},
+    # Discount and batch (the default) as published for a half circle by Ni et al. 2022.
+    "sparse_point_robot": {"discount": 0.9, "uses_sparse_context": True},
+}
+"""settings of recurrent off-policy learners by family"""
+
+_CONFIGS: Mapping[str, type[TrialPpoSettings]] = {
+    "rl2": Rl2Config,
+    "e_rl2": ERl2Config,
+    "rl2_hypernetwork": Rl2HypernetworkConfig,
+    "varibad": VariBadConfig,
+    "task_inference": TaskInferenceConfig,
+}
+
+_CLAW = ("valve_turn", "pose_dynamics")
+_ELSEWHERE = {("rl2", "point_robot")}
+"""recipes of the point robots that are older and tuned"""
+
+
+def belief_recipe(algorithm: str, family: str) -> Recipe:
+    """An algorithm of this group on a family."""
+    problem, config_type = _PROBLEMS[family], _CONFIGS[algorithm]
+    settings = dict(problem.settings)
+    if issubclass(config_type, BeliefPolicySettings):
+        settings |= problem.belief
+    if config_type is VariBadConfig:
+        settings |= problem.varibad
+    if config_type is Rl2HypernetworkConfig:
+        settings.pop("hidden_sizes", None)  # of what is generated: its own
+    config = config_type(**settings)
+    return Recipe(algorithm=algorithm, family=family, config=config, **problem.run)
+
+
+def _is_there(algorithm: str, family: str) -> bool:
+    """A bandit has one episode, so none can be free; on the claw, beliefs that say something."""
+    if (algorithm, family) in _ELSEWHERE or (algorithm, family) == ("e_rl2", "bernoulli_bandit"):
+        return False
+    return family not in _CLAW or issubclass(_CONFIGS[algorithm], BeliefPolicySettings)
+
+
+def off_policy_recipe(config_type: type[RecurrentSacConfig], family: str) -> Recipe:
+    """Recurrent soft actor-critic or RDPG on a family."""
+    return Recipe(
+        algorithm="rdpg" if config_type is RdpgConfig else "recurrent_sac",
+        family=family,
+        config=config_type(initial_temperature=0.1, **_OFF_POLICY[family]),
+        **{**_PROBLEMS[family].run, "num_iterations": 500},
+    )
+
+
+def _named(algorithm: str, family: str) -> str:
+    return f"{algorithm}-{family}".replace("_", "-")
+
+
+BELIEF_RECIPES: dict[str, Callable[[], Recipe]] = {
+    _named(algorithm, family): partial(belief_recipe, algorithm, family)
+    for family in _PROBLEMS
+    for algorithm in _CONFIGS
+    if _is_there(algorithm, family)
+}
+BELIEF_RECIPES |= {
+    _named(algorithm, family): partial(off_policy_recipe, config_type, family)
+    for family in _OFF_POLICY
+    for algorithm, config_type in (("recurrent_sac", RecurrentSacConfig), ("rdpg", RdpgConfig))
+}
