@@ -22,7 +22,8 @@ class GradientActor:
     Every `num_exploration_episodes` of a trial end in an inner step, until `num_inner_steps` are
     done. These episodes explore with noise: by the mean, nothing would adapt. Later ones act
     by the mean on the adapted parameters; with a generator they go on as in training. Without
-    evidence nothing moves.
+    evidence nothing moves. Whoever begins a trial anew for every episode (`frozen_prior`) sees
+    exploration, noise included.
     """
 
     def __init__(
