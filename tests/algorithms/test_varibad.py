@@ -11,11 +11,11 @@ import torch
 
 from tests.algorithms.conftest import build
 from training.algorithms.varibad import VariBad
-from training.exact.gridworld import Gridworld, first_belief, updated_belief
 from training.families.gridworld import GridworldFamily
 from training.parts.elbo import Steps
 from training.parts.read_out import gaussian_of
 from training.parts.schedule import set_learning_rate
+from training.rules.gridworld import Gridworld, first_belief, updated_belief
 from training.tasks.task import TaskFamily
 
 make = partial(build, VariBad)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from training.exact.bandit_values import bayes_optimal, known_arms_value, policy_value
-from training.exact.bernoulli_bandit import (
+from training.exact.gittins import index_by_calibration, index_by_restart
+from training.rules.bernoulli_bandit import (
     BernoulliBandit,
     draw_arms,
     greedy,
@@ -20,7 +21,6 @@ from training.exact.bernoulli_bandit import (
     thompson,
     updated,
 )
-from training.exact.gittins import index_by_calibration, index_by_restart
 
 
 @pytest.mark.parametrize(

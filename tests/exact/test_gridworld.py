@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from training.exact import gridworld_value
-from training.exact.gridworld import (
+from training.exact.gridworld_value import bayes_optimal_walk, discovery_worths
+from training.rules.gridworld import (
     MOVES,
     Gridworld,
     distance,
@@ -17,7 +18,6 @@ from training.exact.gridworld import (
     reward,
     updated_belief,
 )
-from training.exact.gridworld_value import bayes_optimal_walk, discovery_worths
 
 SMALL = Gridworld(size=3, episode_length=4, num_episodes=2)
 

@@ -22,7 +22,7 @@ from training.exact.tabular import (
     river_swim,
     step_process,
 )
-from training.exact.ties import among_best
+from training.rules.ties import among_best
 
 
 def counts_of(rng, num_runs=2, num_states=3, num_actions=2, steps=200):

@@ -83,7 +83,7 @@ DEFECTS = (
     Defect(
         "V8",
         "half of the belief on the goal goes elsewhere",
-        "training/exact/gridworld.py",
+        "training/rules/gridworld.py",
         "posterior = np.where(is_here == is_goal[:, None], belief, 0.0)",
         "posterior = np.where(is_here == is_goal[:, None], belief, 0.5 * belief)",
         (f"{_GRID}::test_v8_belief_is_bayes_posterior",),
@@ -115,7 +115,7 @@ DEFECTS = (
     Defect(
         "exact",
         "quadrature too coarse for the posteriors",
-        "training/exact/bernoulli_bandit.py",
+        "training/rules/bernoulli_bandit.py",
         "leggauss(degree // 2 + 1)",
         "leggauss(degree // 8)",
         (

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.exact.bernoulli_bandit import posterior_mean
-from training.exact.gridworld import first_belief, updated_belief
 from training.families.bernoulli_bandit import BernoulliBanditFamily
 from training.families.gridworld import GridworldFamily
+from training.rules.bernoulli_bandit import posterior_mean
+from training.rules.gridworld import first_belief, updated_belief
 from training.tasks.task import Task
 from training.tasks.task_set import draw_task_set
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from training.exact.bernoulli_bandit import (
+from training.rules.bernoulli_bandit import (
     BernoulliBandit,
     Counts,
     Policy,
     posterior_mean,
     unit_interval_quadrature,
 )
-from training.exact.ties import Array, among_best
+from training.rules.ties import Array, among_best
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import numpy as np
 from training.exact.explorers import Explorer
 from training.exact.posterior import Counts, no_counts
 from training.exact.tabular import Process, drawn, plan, step_process
-from training.exact.ties import Array
+from training.rules.ties import Array
 
 
 class Episode(NamedTuple):

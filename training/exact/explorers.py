@@ -13,7 +13,7 @@ import numpy as np
 
 from training.exact.posterior import Counts, Prior
 from training.exact.tabular import Model, expected_next, plan
-from training.exact.ties import Array, among_best
+from training.rules.ties import Array, among_best
 
 
 class Explorer(Protocol):

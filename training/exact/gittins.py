@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.exact.ties import Array
+from training.rules.ties import Array
 
 DEPTH = 400
 """pulls looked ahead; at γ = 0.95 the rest is worth 3e-8"""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.exact.gridworld import MOVES, Gridworld, Index, distance, moved
-from training.exact.ties import Array
+from training.rules.gridworld import MOVES, Gridworld, Index, distance, moved
+from training.rules.ties import Array
 
 _ROUNDING = 1e-6
 """sums of rewards nearer than this are equal"""

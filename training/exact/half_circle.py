@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from training.exact.ties import Array
 from training.families.sparse_point_robot import SparsePointRobot
+from training.rules.ties import Array
 from training.worlds.point_world import STEP_M
 
 SCENE = SparsePointRobot.scene

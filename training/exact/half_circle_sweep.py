@@ -13,7 +13,7 @@ import numpy as np
 
 from training.exact.half_circle import SCENE, HalfCircle, known_goal_returns, on_circle, stepped
 from training.exact.half_circle import reward as reward_at
-from training.exact.ties import Array
+from training.rules.ties import Array
 from training.worlds.point_world import STEP_M
 
 RADII_M = np.arange(0.80, 1.001, 0.02)

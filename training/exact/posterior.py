@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from training.exact.tabular import Index, Model
-from training.exact.ties import Array
+from training.rules.ties import Array
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,12 +9,12 @@ from functools import partial
 import numpy as np
 
 from training.exact.bandit_values import bayes_optimal, known_arms_value, policy_value
-from training.exact.bernoulli_bandit import BernoulliBandit, greedy, thompson
 from training.exact.gittins import index_by_calibration
-from training.exact.gridworld import Gridworld
 from training.exact.gridworld_value import bayes_optimal_walk
 from training.exact.half_circle import HalfCircle, ideal_posterior_sampler, known_goal_returns
 from training.exact.half_circle_sweep import best_sweep
+from training.rules.bernoulli_bandit import BernoulliBandit, greedy, thompson
+from training.rules.gridworld import Gridworld
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,13 +20,13 @@ from rich.table import Table
 
 from sim2real.contract.errors import BadInput
 from training.exact.bandit_values import policy_value
-from training.exact.bernoulli_bandit import BernoulliBandit, draw_arms, thompson
 from training.exact.command import write_json
 from training.exact.exploration import explore
 from training.exact.explorers import EpsilonGreedy, Explorer, Optimism, PosteriorSampling
 from training.exact.posterior import BetaReward, Prior
 from training.exact.tabular import Process, bandits, chain, plan, river_swim
-from training.exact.ties import Array
+from training.rules.bernoulli_bandit import BernoulliBandit, draw_arms, thompson
+from training.rules.ties import Array
 
 NUM_RESAMPLES = 2000
 """bootstrap samples of the seeds"""

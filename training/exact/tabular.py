@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from training.exact.ties import Array
+from training.rules.ties import Array
 
 Index = NDArray[np.int64]
 

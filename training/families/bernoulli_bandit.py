@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.exact.bernoulli_bandit import BernoulliBandit, draw_arms
+from training.rules.bernoulli_bandit import BernoulliBandit, draw_arms
 from training.tasks.task import Parameter
 from training.worlds.bandit_world import BanditWorld
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.exact.gridworld import Gridworld
+from training.rules.gridworld import Gridworld
 from training.tasks.task import Parameter
 from training.worlds.grid_world import GridWorld
 

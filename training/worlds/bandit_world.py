@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.exact.bernoulli_bandit import BernoulliBandit, pull
+from training.rules.bernoulli_bandit import BernoulliBandit, pull
 from training.tasks.task import Task
 from training.worlds.vector_world import Float, StepResult, choice_made
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from training.exact.gridworld import MOVES, Gridworld, Index, moved, reward
+from training.rules.gridworld import MOVES, Gridworld, Index, moved, reward
 from training.tasks.task import Task
 from training.worlds.vector_world import Float, StepResult, choice_made
 

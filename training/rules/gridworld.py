@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from training.exact.ties import Array
+from training.rules.ties import Array
 
 Index = NDArray[np.int64]
 MOVES = np.array([(0, 0), (0, 1), (1, 0), (0, -1), (-1, 0)])

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from training.exact.ties import Array, among_best
+from training.rules.ties import Array, among_best
 
 Counts = NDArray[np.int64]
 Policy = Callable[[Counts], Array]
