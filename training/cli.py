@@ -13,7 +13,7 @@ from rich.console import Console
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.output_file import require_folder
-from sim2real.contract.require import require_not_negative, require_seeds
+from sim2real.contract.require import require_counts, require_not_negative, require_seeds
 from sim2real.contract.text_file import read_json
 from training.evaluation.tables import run_table
 from training.families.registry import FAMILIES
@@ -56,6 +56,7 @@ def train(
         quiet: no progress.
     """
     require_seeds(seed=seed)
+    require_counts(num_train_tasks=num_train_tasks)
     require_not_negative(threads=threads)
     _check_device(device)
     if threads:

@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import require_writable
+from sim2real.contract.require import require_seeds
 from training.exact.bandit_values import policy_value
 from training.exact.command import write_json
 from training.exact.exploration import explore
@@ -88,6 +90,9 @@ def print_regret(
         out: a JSON file that gets the same.
         picture: a PNG of the curves.
     """
+    require_seeds(seed=seed)
+    for option, path in (("--out", out), ("--picture", picture)):
+        require_writable(path, option)
     if seeds < 2:
         raise BadInput("command line", "--seeds", found=seeds, expected="2 or more")
     for name in processes:
