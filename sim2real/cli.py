@@ -9,13 +9,14 @@ ends no work.
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sim2real.command_line import Misread, command_line
 from sim2real.contract.errors import BadInput, WorkFailed, in_one_line
-from sim2real.contract.output_file import what_failed
+from sim2real.contract.output_file import NO_NAME, what_failed
 from sim2real.contract.require import WHERE
 from sim2real.printing import patient_output
 
@@ -161,8 +162,13 @@ VERBS: dict[str, Verb] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; the process's exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    with patient_output() as failures:
-        code = _main(arguments)
+    try:
+        with patient_output() as failures:
+            code = _main(arguments)
+    except KeyboardInterrupt:  # again, or while the last words went out
+        code = 130
+    if argv is None:  # done: there is nothing left to interrupt but the way out
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     if code or not failures:
         return code
     if isinstance(failures[0], BrokenPipeError):  # as in `taskbelief inspect FILE | head`
@@ -195,6 +201,9 @@ def _main(arguments: list[str]) -> int:
         return 1
     except OSError as error:  # a disk that is full by now, a folder that was taken away
         _say(prog, what_failed(error))
+        return 2 if error.errno in NO_NAME else 1
+    except MemoryError as error:
+        _say(prog, f"not enough memory for that; {error or 'make it smaller'}")
         return 1
     except KeyboardInterrupt:
         _say(prog, "interrupted")

@@ -41,9 +41,9 @@ def command_line(command: Callable[..., Any], prog: str, words: list[str]) -> Ca
     if outcome != 2:
         return outcome
     said = io.StringIO()
-    with _wide_terminal(), contextlib.redirect_stdout(io.StringIO()):  # a plain box: no terminal
-        with contextlib.redirect_stderr(said):
-            _read(later, prog, words)
+    plain = contextlib.redirect_stdout(io.StringIO())  # no terminal: no colours, no UTF-8
+    with _wide_terminal(), plain, contextlib.redirect_stderr(said):
+        _read(later, prog, words)
     raise Misread(f"{_what_is_wrong(said.getvalue())}; {prog} --help explains it")
 
 

@@ -1,7 +1,9 @@
 """500 random command lines, walked from `VERBS`: each is refused in one line, or explained.
 
-Every line holds something that cannot be meant, at a random place among other things that may be
-meant or not, so that no work is begun. A verb that is added is covered by being there.
+Every line holds something that cannot be meant among other things that may be meant or not, so
+that no work is begun: half of them something that cannot be read as what the verb's signature asks
+for, and half only what the verb itself has to find out. A verb that is added is covered by being
+there.
 """
 
 from __future__ import annotations
@@ -27,13 +29,29 @@ from sim2real.cli import VERBS, main
 
 NUM_LINES = 500
 NUM_PARTS = 5
+FILES = ("exact", "exact regret", "meta-test", "plot")
+"""verbs whose `--out` is a file, not a folder"""
+WRITTEN = ("out", "link", "record", "logs", "picture")
+NO_FOLDERS = ("empty", "/proc/none", "empty/below", "nothing/../empty")
+SERVING = ("evaluate", "plan", "bringup", "demo")
+BUNDLE = Path(__file__).resolve().parents[1] / "bundles" / "valve_turn"
 PATIENCE_S = 30
 """one line may take, on a busy machine; what is begun in earnest takes longer"""
 ODD = ("", " ", "\x01", "a\nb", "\x1b[31m", "\udcff", "é", "☃", "a" * 300, "-", "--", "=", "'", "*")
 """what shells and clipboards hand over; bytes that are no UTF-8 arrive as surrogates"""
-PATHS = ("nothing", "folder", "empty", "binary", "list.json", "map.yaml", "empty/below", "/dev/null")
+PATHS = (
+    "nothing",
+    "folder",
+    "empty",
+    "binary",
+    "list.json",
+    "map.yaml",
+    "empty/below",
+    "/dev/null",
+)
 UNKNOWN = ("--no-such-option", "--NO", "-z", "--=", "--\x1b", "---", "--no-such=3", "--\udcff")
 NO_NUMBERS = ("x", "", "1.5.2", "0x", "--", "\x1b", "1e", "None3", "１e", "\udcff")
+NUMBERS = ("1", "2", "0", "-1", "7")
 HUGE = ("9" * 400, "1e999", "-0", "1e3", "0", str(2**63))
 
 
@@ -88,20 +106,22 @@ def _options(function: Callable[..., object]) -> Iterator[Option]:
         )
 
 
-def maybe_meant(rng: random.Random, option: Option) -> str:
-    """Something for an option that may be good or bad."""
+def maybe_meant(rng: random.Random, option: Option, *, is_readable: bool) -> str:
+    """Something for an option that may be good or bad; where asked for, of its type at least."""
     kind = rng.choice(kinds_of(option.hint))
     if kind in (int, float):
-        return rng.choice((*NO_NUMBERS, *HUGE, "1", "-1", "nan"))
+        other = ("nan", "inf", "1e999") if kind is float else ("9" * 30,)
+        return rng.choice((*NUMBERS, *(other if is_readable else (*NO_NUMBERS, *HUGE))))
     if kind is Path:
         return rng.choice((*PATHS, *ODD))
     if typing.get_origin(kind) is typing.Literal:
-        return rng.choice((*typing.get_args(kind), *ODD, "sideways"))
-    return rng.choice((*ODD, *PATHS, "a=1", "valve_turn", "pearl-point-robot", "folder:0"))
+        choices = typing.get_args(kind)
+        return rng.choice(choices if is_readable else (*choices, *ODD, "sideways"))
+    return rng.choice((*ODD, *PATHS, "a=1", "valve_spin", "folder:0"))
 
 
-def cannot_be_meant(rng: random.Random, verb: str) -> list[str]:
-    """Words that make any command line of the verb a bad one."""
+def cannot_be_read(rng: random.Random, verb: str) -> list[str]:
+    """Words that make any command line of the verb one that its signature does not fit."""
     flags = [one for one in options_of(verb) if not one.is_positional]
     bad: list[list[str]] = [[rng.choice(UNKNOWN)] for _ in range(3)]
     for option in flags:
@@ -117,24 +137,55 @@ def cannot_be_meant(rng: random.Random, verb: str) -> list[str]:
     return rng.choice(bad)
 
 
-def command_line(rng: random.Random) -> list[str]:
-    """Needed words and options, good or bad; and last what cannot be meant."""
-    verb = rng.choice([*VERBS])
-    words = []
+def cannot_be_done(rng: random.Random, verb: str) -> list[str]:
+    """Words that read well, and with which no work can be begun."""
+    bad = []
     for option in options_of(verb):
-        if option.is_needed and rng.random() < 0.9:
-            flag = [] if option.is_positional else [option.flag]
-            words += [*flag, maybe_meant(rng, option)]
-    flags = [one for one in options_of(verb) if not one.is_positional]
+        kinds = kinds_of(option.hint)
+        if option.is_positional:
+            continue
+        if set(kinds) <= {int, float}:
+            bad.append([option.flag, rng.choice(("-1", "-3"))])
+        elif option.name in WRITTEN:
+            is_file = verb in FILES or option.name == "picture"
+            bad.append([option.flag, "folder" if is_file else rng.choice(NO_FOLDERS)])
+        elif kinds == (Path,):
+            bad += [[option.flag, rng.choice(PATHS)] for _ in range(3)]
+    return rng.choice(bad) if bad else []
+
+
+def is_input(option: Option) -> bool:
+    """Whether a verb needs it to begin, and nothing that a random word names can be it."""
+    return option.is_needed and option.name not in (*WRITTEN, "robot")
+
+
+def random_line(rng: random.Random, number: int) -> list[str]:
+    """Needed words and options, good or bad; and last what cannot be meant."""
+    verb, is_readable = rng.choice([*VERBS]), number % 2 == 0
+    has_bundle = is_readable and rng.random() < 0.7
+    words = [*verb.split()]
+    for option in options_of(verb):
+        if option.is_needed and (is_readable or rng.random() < 0.9):
+            value = maybe_meant(rng, option, is_readable=is_readable)
+            if option.name == "bundle" and verb in SERVING and has_bundle:
+                value = str(BUNDLE)
+            words += [value] if option.is_positional else [option.flag, value]
+    flags = [one for one in options_of(verb) if not one.is_positional and one.name != "bundle"]
     for option in rng.choices(flags, k=rng.randint(0, 4)) if flags else ():
-        value = [] if kinds_of(option.hint) == (bool,) else [maybe_meant(rng, option)]
-        words += [option.flag, *value] * rng.choice((1, 1, 1, 2))
-    words += cannot_be_meant(rng, verb)
-    if rng.random() < 0.1:
+        value = [maybe_meant(rng, option, is_readable=is_readable)]
+        words += [option.flag, *([] if kinds_of(option.hint) == (bool,) else value)]
+        if rng.random() < 0.2:
+            words += words[-2:]
+    is_refused_anyway = str(BUNDLE) not in words and any(map(is_input, options_of(verb)))
+    if not is_readable:
+        words += cannot_be_read(rng, verb)
+    elif not is_refused_anyway or rng.random() < 0.3:
+        words += cannot_be_done(rng, verb)
+    if rng.random() < 0.05:
         words.insert(rng.randint(0, len(words)), rng.choice(("--help", "-h")))
     if rng.random() < 0.05:
-        return [rng.choice((*ODD, "juggle", "bench", "exact-regret", verb + " ")), *words]
-    return [*verb.split(), *words]
+        words[0] = rng.choice((*ODD, "juggle", "bench", "exact-regret", f"{verb} "))
+    return words
 
 
 def filled(folder: Path) -> Path:
@@ -172,13 +223,14 @@ def patience(words: list[str]) -> Iterator[None]:
 
 def lines_of(part: int) -> list[list[str]]:
     rng = random.Random(f"part {part}")
-    return [command_line(rng) for _ in range(NUM_LINES // NUM_PARTS)]
+    return [random_line(rng, number) for number in range(NUM_LINES // NUM_PARTS)]
 
 
 @pytest.mark.parametrize("part", range(NUM_PARTS))
 def test_a_random_command_line_is_refused_in_one_line(part, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(filled(tmp_path))
     monkeypatch.setattr("sys.stdin", io.StringIO())
+    monkeypatch.setattr("sim2real.bringup.verb.become_supervisor", None)  # no other process
     before, counts = contents(tmp_path), Counter()
     for words in lines_of(part):
         with patience(words):

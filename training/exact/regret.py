@@ -19,6 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import require_writable
+from sim2real.contract.require import require_seeds
 from training.exact.bandit_values import policy_value
 from training.exact.bernoulli_bandit import BernoulliBandit, draw_arms, thompson
 from training.exact.command import write_json
@@ -90,6 +92,9 @@ def print_regret(
     """
     if seeds < 2:
         raise BadInput("command line", "--seeds", found=seeds, expected="2 or more")
+    require_seeds(seed=seed)
+    require_writable(out, "--out")
+    require_writable(picture, "--picture")
     for name in processes:
         if name not in EXPERIMENTS:
             expected = f"one of {', '.join(EXPERIMENTS)}"
