@@ -97,7 +97,7 @@ def _run(
 
 def _watched(child: int, reads: list[int], signals_s: list[float]) -> Ended:
     """Collect what it prints, send what is due, wait for its end."""
-    began, waiting, said = time.monotonic(), [*signals_s], {read: b"" for read in reads}
+    began, waiting, said = time.monotonic(), [*signals_s], dict.fromkeys(reads, b"")
     sent_s, answered_s = [0.0], -1.0
     is_open = set(reads)
     while is_open:
@@ -129,8 +129,8 @@ def _redirect(writes: list[int], stdout: str, encoding: str) -> None:
     for number, write in enumerate(writes, start=1):
         os.dup2(write, number)
         os.close(write)
-    sys.stdout = sys.__stdout__ = open(1, "w", closefd=False, encoding=encoding)  # noqa: SIM115, PTH123
-    sys.stderr = sys.__stderr__ = open(2, "w", closefd=False, encoding=encoding)  # noqa: SIM115, PTH123
+    sys.stdout = sys.__stdout__ = open(1, "w", closefd=False, encoding=encoding)  # noqa: SIM115
+    sys.stderr = sys.__stderr__ = open(2, "w", 1, encoding, closefd=False)  # noqa: SIM115
     if stdout == "closed":
         os.close(1)
         sys.stdout = sys.__stdout__ = None  # type: ignore[misc]
