@@ -22,6 +22,7 @@ NEEDED = {
     "run": "no-run",
     "runs": "no-run",
     "recipe": "pearl-point-robot",
+    "recipes": "pearl-point-robot",
     "family": "valve_turn",
     "a": "no-a",
     "b": "no-b",

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from sim2real.contract.errors import BadInput, in_one_line
 from sim2real.contract.output_file import require_folder
-from sim2real.contract.require import require_seeds, require_threads
+from sim2real.contract.require import require_counts, require_seeds, require_threads
 from sim2real.contract.text_file import read_json
 from training.evaluation.tables import run_table
 from training.families.registry import FAMILIES
@@ -59,6 +59,7 @@ def train(
     """
     require_seeds(seed=seed)
     require_threads(threads=threads)
+    require_counts(num_train_tasks=num_train_tasks)
     require_device(device)
     if threads:
         torch.set_num_threads(threads)
