@@ -9,12 +9,15 @@ ends no work.
 from __future__ import annotations
 
 import importlib
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sim2real.contract.errors import BadInput, WorkFailed
-from sim2real.contract.output_file import what_failed
+from sim2real.command_line import Misread, command_line
+from sim2real.contract.errors import BadInput, WorkFailed, in_one_line
+from sim2real.contract.output_file import NO_NAME, what_failed
+from sim2real.contract.require import WHERE
 from sim2real.printing import patient_output
 
 
@@ -159,8 +162,13 @@ VERBS: dict[str, Verb] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; the process's exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    with patient_output() as failures:
-        code = _main(arguments)
+    try:
+        with patient_output() as failures:
+            code = _main(arguments)
+    except KeyboardInterrupt:  # again, or while the last words went out
+        code = 130
+    if argv is None:  # done: there is nothing left to interrupt but the way out
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
     if code or not failures:
         return code
     if isinstance(failures[0], BrokenPipeError):  # as in `taskbelief inspect FILE | head`
@@ -170,54 +178,66 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    name = _verb_of(arguments)
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    name, rest = _verb_of(arguments)
     if name is None:
-        asked = not arguments or arguments[0] in ("-h", "--help")
-        print(_help(), file=sys.stdout if asked else sys.stderr)
-        return 0 if asked else 2
+        found, expected = " ".join(arguments[:1]), f"one of {', '.join(VERBS)}"
+        advice = "usage: taskbelief VERB [options]"
+        _say("taskbelief", BadInput(WHERE, "VERB", found=found, expected=expected, remedy=advice))
+        return 2
+    prog = f"taskbelief {name}"
     try:
-        return _run(name, arguments[len(name.split()) :])
+        return _run(VERBS[name], prog, rest)
     except BadInput as error:
-        print(f"taskbelief {name}: {error}", file=sys.stderr)
+        _say(prog, error)
         return error.exit_code
+    except Misread as error:
+        _say(prog, error)
+        return 2
     except WorkFailed as error:
-        print(f"taskbelief {name}: {error}", file=sys.stderr)
+        _say(prog, error)
         return 1
     except OSError as error:  # a disk that is full by now, a folder that was taken away
-        print(f"taskbelief {name}: {what_failed(error)}", file=sys.stderr)
+        _say(prog, what_failed(error))
+        return 2 if error.errno in NO_NAME else 1
+    except MemoryError as error:
+        _say(prog, f"not enough memory for that; {error or 'make it smaller'}")
         return 1
     except KeyboardInterrupt:
-        print(f"taskbelief {name}: interrupted", file=sys.stderr)
+        _say(prog, "interrupted")
         return 130
 
 
-def _run(name: str, arguments: list[str]) -> int:
-    import tyro
+def _say(prog: str, what: object) -> None:
+    """One line on stderr, whatever characters the names in it have."""
+    print(in_one_line(f"{prog}: {what}"), file=sys.stderr)
 
-    verb = VERBS[name]
+
+def _run(verb: Verb, prog: str, arguments: list[str]) -> int:
     module, function = verb.function.split(":")
     try:
         command = getattr(importlib.import_module(module), function)
     except ModuleNotFoundError as error:
         if not verb.extra:
             raise
-        print(
-            f"taskbelief {name}: {error.name} is not installed; "
-            f"install it with: pip install 'taskbelief[{verb.extra}]'",
-            file=sys.stderr,
-        )
+        remedy = f"install it with: pip install 'taskbelief[{verb.extra}]'"
+        _say(prog, f"{error.name} is not installed; {remedy}")
         return 2
-    outcome = tyro.cli(command, args=arguments, prog=f"taskbelief {name}")
+    outcome = command_line(command, prog, arguments)
+    if callable(outcome):
+        outcome = outcome()
     return outcome if isinstance(outcome, int) else 0
 
 
-def _verb_of(arguments: list[str]) -> str | None:
-    """The longest verb that the arguments begin with."""
+def _verb_of(arguments: list[str]) -> tuple[str | None, list[str]]:
+    """The longest verb that the arguments begin with, and what follows it."""
     for length in (2, 1):
         name = " ".join(arguments[:length])
         if name in VERBS:
-            return name
-    return None
+            return name, arguments[length:]
+    return None, arguments
 
 
 def _help() -> str:

@@ -123,6 +123,7 @@ def test_what_no_number_means_is_refused_by_name(verb, name, value, tmp_path, mo
         ("plot", "--out", "p.png"),
         ("bench", "ros", "--rates"),
         ("bench", "sim", "--threads"),
+        ("bench", "bus", "--bauds"),
         ("excite", "e.mcap", "--num-steps", "0", "--swing-hz"),
     ],
 )

@@ -114,5 +114,6 @@ def test_a_full_disk_is_one_line(tmp_path, verb, exported_bundles):
 
     assert ended.returncode == 1, ended.stderr
     assert "Traceback" not in ended.stderr
-    assert "No space left on device" in ended.stdout + ended.stderr or "disk full" in ended.stdout
+    assert "No space left on device" in ended.stderr or "disk full" in ended.stderr
+    assert ended.stderr.count("\n") == 1
     assert not [path for path in left if not path.endswith(".mcap.part")]

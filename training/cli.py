@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +12,14 @@ import torch
 import tyro
 from rich.console import Console
 
-from sim2real.contract.errors import BadInput
+from sim2real.contract.errors import BadInput, in_one_line
 from sim2real.contract.output_file import require_folder
-from sim2real.contract.require import require_counts, require_not_negative, require_seeds
+from sim2real.contract.require import require_counts, require_seeds, require_threads
 from sim2real.contract.text_file import read_json
 from training.evaluation.tables import run_table
 from training.families.registry import FAMILIES
 from training.families.saved_tasks import saved_tasks
+from training.parts.device import require_device
 from training.parts.loss_log import TrainingFailed
 from training.recipes.recipe import Recipe
 from training.recipes.registry import OF_A_DRAW, with_settings
@@ -56,9 +58,9 @@ def train(
         quiet: no progress.
     """
     require_seeds(seed=seed)
+    require_threads(threads=threads)
     require_counts(num_train_tasks=num_train_tasks)
-    require_not_negative(threads=threads)
-    _check_device(device)
+    require_device(device)
     if threads:
         torch.set_num_threads(threads)
     if num_train_tasks is not None:
@@ -84,10 +86,10 @@ def train(
                 given=given,
             )
     except Interrupted as interrupted:
-        print(f"taskbelief train: interrupted; {interrupted}")
+        print(f"taskbelief train: interrupted; {interrupted}", file=sys.stderr)
         return 130
     except TrainingFailed as failure:
-        print(f"taskbelief train: {failure}")
+        print(in_one_line(f"taskbelief train: {failure}"), file=sys.stderr)
         return 1
     if not quiet:
         _print_outcome(directory, time.perf_counter() - began)
@@ -104,14 +106,6 @@ def _given_tasks(recipe: Recipe, path: Path, settings: Sequence[str]) -> TaskSet
     task_set = saved_tasks(path, family)
     require_disjoint(task_set, family, str(path))
     return task_set
-
-
-def _check_device(device: str) -> None:
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
-        raise BadInput("command line", "--device", found=device, expected=reason) from None
 
 
 def _check_same(directory: Path, name: str, recipe: Recipe, seed: int) -> None:

@@ -12,6 +12,7 @@ import tyro
 from sim2real.contract.errors import BadInput
 from sim2real.contract.output_file import require_folder
 from sim2real.contract.require import require_counts, require_seeds, require_some
+from training.parts.device import require_device_name
 from training.recipes.registry import with_settings
 
 
@@ -47,6 +48,7 @@ def sweep(
     for seed in seeds:
         require_seeds(seeds=seed)
     require_counts(processes=processes, cpus=cpus, timeout_min=timeout_min)
+    require_device_name(device)
     require_folder(out, "--out")
     for recipe in recipes:
         with_settings(recipe, settings)  # refused before the first of them is begun

@@ -19,11 +19,13 @@ class BadInput(ValueError):
         self.found, self.expected, self.remedy = found, expected, remedy
         advice = f"; {remedy}" if remedy else ""
         message = f"{where}: {field}: found {found!r}, expected {expected}{advice}"
-        super().__init__(message if message.isprintable() else _in_one_line(message))
+        super().__init__(in_one_line(message))
 
 
-def _in_one_line(message: str) -> str:
+def in_one_line(message: str) -> str:
     """A file's name or a key may have line ends and control characters in it."""
+    if message.isprintable():
+        return message
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in message)
 
 

@@ -18,6 +18,8 @@ from sim2real.contract.errors import BadInput
 
 PART = ".part"
 FULL = (errno.ENOSPC, errno.EDQUOT)
+NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
+"""of paths that no file can have: whoever gave them is told so, as of other bad input"""
 
 
 def write_file(path: Path, content: str | bytes) -> None:

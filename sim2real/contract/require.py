@@ -13,18 +13,29 @@ from sim2real.contract.errors import BadInput
 WHERE = "command line"
 MAX_SEED = 2**32 - 1
 """what every generator takes"""
+MAX_THREADS = 1024
+MAX_COUNT = 2**31 - 1
+"""what fits the integers of every library that is counted with"""
 
 
 def require_counts(**counts: int | None) -> None:
     """Numbers of things: at least 1, where they are given."""
     for name, count in counts.items():
         _require(count is None or count >= 1, name, count, "at least 1")
+        _require(count is None or count <= MAX_COUNT, name, count, f"at most {MAX_COUNT}")
+
+
+def require_threads(**counts: int) -> None:
+    """Threads of one process; 0 is refused by `require_counts` where it means nothing."""
+    for name, count in counts.items():
+        _require(0 <= count <= MAX_THREADS, name, count, f"0 to {MAX_THREADS}")
 
 
 def require_not_negative(**numbers: int) -> None:
     """Whole numbers of which 0 means none, or a choice of the program's own."""
     for name, number in numbers.items():
         _require(number >= 0, name, number, "0 or more")
+        _require(number <= MAX_COUNT, name, number, f"at most {MAX_COUNT}")
 
 
 def require_seeds(**seeds: int) -> None:

@@ -26,7 +26,7 @@ import numpy as np
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Command
-from sim2real.contract.require import require_counts, require_positive
+from sim2real.contract.require import require_counts, require_positive, require_some
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.contract.servo_facts import BAUD_RATES
 from sim2real.hardware.dynamixel import control_table as table
@@ -71,6 +71,7 @@ def print_bench_bus(
         if baud not in BAUD_RATES:
             expected = f"some of {', '.join(map(str, BAUD_RATES))}"
             raise BadInput("command line", "--bauds", found=baud, expected=expected)
+    require_some(bauds=bauds)
     require_counts(cycles=cycles)
     if soak_s != 0.0:
         require_positive(soak_s=soak_s)

@@ -82,7 +82,7 @@ class Recording:
                 for name, values in (more or {}).items():
                     self._writer.add_metadata(name, dict(values))
                 self._flush()
-            except OSError:
+            except BaseException:  # a full disk, Ctrl-C
                 self._abandon()
                 raise
         self._is_begun = True

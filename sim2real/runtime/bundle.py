@@ -132,7 +132,7 @@ def write_bundle(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -
             for name, content in written.items():
                 (beside / name).write_bytes(content)
             _put_in_place(beside, folder)
-    except OSError:
+    except BaseException:  # a full disk, Ctrl-C
         shutil.rmtree(beside, ignore_errors=True)
         raise
     return digest[:16]
@@ -247,9 +247,9 @@ def _read_checked(folder: Path, file: FileRecord, index: int) -> bytes:
 def _read(folder: Path, name: str) -> bytes:
     """A plain file of the folder: no link, which could lead anywhere, and nothing huge."""
     path = folder / name
-    if path.is_symlink():
-        raise BadInput(str(path), "file", found="a symbolic link", expected="a plain file")
     try:
+        if path.is_symlink():
+            raise BadInput(str(path), "file", found="a symbolic link", expected="a plain file")
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             expected = f"at most {MAX_FILE_BYTES} bytes"

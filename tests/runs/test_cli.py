@@ -61,7 +61,7 @@ def test_failure_is_one_line_and_exit_code_1(
     )
 
     assert run(tmp_path / "run", quiet=True) == 1
-    assert capsys.readouterr().out.startswith("taskbelief train: gradient step 0: kl is inf; last")
+    assert capsys.readouterr().err.startswith("taskbelief train: gradient step 0: kl is inf; last")
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,7 @@ def test_the_number_of_tasks_is_an_option(
 
     for bad in ("0", "-1"):
         assert train("sac", tmp_path / "bad", "--num-train-tasks", bad) == 2
-        assert f"num_train_tasks: found '{bad}', expected" in capsys.readouterr().err
+        assert f"--num-train-tasks: found {bad}, expected" in capsys.readouterr().err
     assert train(
         "sac", tmp_path / "bad", "--num-train-tasks", 3, "--settings", "num_train_tasks=4"
     ) == 2  # fmt: skip

@@ -113,7 +113,7 @@ def test_a_stopped_hand_is_an_error_with_its_reason(bench):
     ("field", "value", "level", "word"),
     [
         ("temperature_c", 64.0, Level.WARN, "°C"),
-        ("hardware_error", 0x20, Level.ERROR, "0x20"),
+        ("hardware_error", 0x20, Level.ERROR, "overload"),
         ("watchdog_tripped", True, Level.ERROR, "watchdog"),
     ],
 )

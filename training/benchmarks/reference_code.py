@@ -34,18 +34,19 @@ class ReferenceCode:
     """some trajectories from the prior; how many steps they had"""
 
 
+def require_checkout(folder: Path) -> None:
+    """Raise `BadInput` where the folder is not a checkout of it."""
+    if not (folder / "rlkit/torch/sac/sac.py").exists():
+        expected = "a checkout of github.com/katerakelly/oyster"
+        raise BadInput("command line", "--reference", found=str(folder), expected=expected)
+
+
 def load_reference(checkout: Path, *, context_batch_size: int) -> ReferenceCode:
     """Its PEARL on its own sparse point robot, at its own sizes.
 
     Raises `BadInput` where the folder is not a checkout of it.
     """
-    if not (checkout / "rlkit/torch/sac/sac.py").exists():
-        raise BadInput(
-            "command line",
-            "--reference",
-            found=str(checkout),
-            expected="a checkout of github.com/katerakelly/oyster",
-        )
+    require_checkout(checkout)
     _stand_in(checkout)
     get = importlib.import_module
     warnings.filterwarnings("ignore", category=UserWarning, module="gymnasium")  # of its dtypes

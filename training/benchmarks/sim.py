@@ -11,7 +11,12 @@ from itertools import cycle, islice
 
 import numpy as np
 
-from sim2real.contract.require import require_counts, require_positive, require_some
+from sim2real.contract.require import (
+    require_counts,
+    require_positive,
+    require_some,
+    require_threads,
+)
 from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES, family_named
 from training.tasks.task import TaskFamily
@@ -43,6 +48,7 @@ def print_bench_sim(
     """
     for count in threads:
         require_counts(threads=count)
+        require_threads(threads=count)
     require_some(threads=threads)
     require_counts(worlds=worlds)
     require_positive(seconds=seconds, control_period_s=control_period_s)

@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sim2real.contract.require import require_counts, require_positive
+from sim2real.contract.require import require_counts, require_positive, require_threads
 from training.algorithms.learner import TrainingSetup
 from training.algorithms.pearl import Pearl, PearlConfig
-from training.benchmarks.reference_code import load_reference
+from training.benchmarks.reference_code import load_reference, require_checkout
 from training.families.registry import FAMILIES
+from training.parts.device import require_device
 from training.recipes.registry import RECIPES
 from training.tasks.task_set import draw_task_set
 
@@ -46,7 +47,11 @@ def print_bench_train(
         device: cpu or cuda.
     """
     require_counts(threads=threads, runs=runs)
+    require_threads(threads=threads)
     require_positive(seconds=seconds)
+    require_device(device)
+    if reference is not None:
+        require_checkout(reference)
     torch.set_num_threads(threads)
     for record in bench_train(
         reference=reference, runs=runs, seconds=seconds, device=torch.device(device)

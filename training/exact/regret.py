@@ -95,6 +95,9 @@ def print_regret(
         require_writable(path, option)
     if seeds < 2:
         raise BadInput("command line", "--seeds", found=seeds, expected="2 or more")
+    require_seeds(seed=seed)
+    require_writable(out, "--out")
+    require_writable(picture, "--picture")
     for name in processes:
         if name not in EXPERIMENTS:
             expected = f"one of {', '.join(EXPERIMENTS)}"

@@ -59,7 +59,7 @@ class CheckpointStore:
             self._write(learner, iteration, part)
             shutil.rmtree(final, ignore_errors=True)  # left by a run that was resumed before it
             part.replace(final)
-        except OSError:
+        except BaseException:  # a disk that is full, a second Ctrl-C
             shutil.rmtree(part, ignore_errors=True)
             raise
         self._previous = final

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import threading
 from types import FrameType
 from typing import Any
+
+ASKED = b"\ntaskbelief train: stops when this iteration is done and saved; Ctrl-C again: at once\n"
+"""the answer to Ctrl-C; it begins a line of its own, since a bar may be on this one"""
 
 
 class Interrupted(Exception):
@@ -33,3 +38,5 @@ class DeferredInterrupt:
         if self.is_asked:
             raise KeyboardInterrupt
         self.is_asked = True
+        with contextlib.suppress(OSError):  # past all buffers: the main thread may hold their lock
+            os.write(2, ASKED)
