@@ -131,8 +131,8 @@ def test_frozen_prior_gets_no_evidence_and_wrong_task_another_tasks_belief() -> 
 class Quick(Told):
     """Acts on what it believes now, as a recurrent policy does."""
 
-    def act(self, observation: np.ndarray) -> np.ndarray:
-        return self.belief[:, None]
+    def act(self, observation: np.ndarray) -> Drawn:
+        return Drawn(self.belief[:, None])
 
 
 def test_a_wrong_belief_stays_wrong_also_where_beliefs_move_within_an_episode() -> None:
