@@ -73,7 +73,7 @@ def changed(**change: object) -> dict[str, object]:
         (changed(robot="ahand"), "robot"),
         (changed(servos={"valve": {"sign": 1, "zero_count": 2048}}), "servos"),
         (changed(speed=1), "speed"),
-        ("sign: [", "file"),
+        ("sign: [", "line 1"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_by_field(

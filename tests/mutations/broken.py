@@ -92,10 +92,15 @@ class _Finder(MetaPathFinder):
 
 
 class _Listener:
-    """A plugin of pytest that notes outcomes."""
+    """A plugin of pytest that notes outcomes, and keeps the edited source before all others."""
 
-    def __init__(self) -> None:
+    def __init__(self, finder: _Finder) -> None:
+        self._finder = finder
         self.outcomes: list[Outcome] = []
+
+    def pytest_sessionstart(self) -> None:
+        """By now pytest is ready to load modules that are called `…_test` by itself."""
+        sys.meta_path.insert(0, self._finder)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or report.outcome != "passed":
@@ -123,8 +128,9 @@ def _run_here(
     for stream in (1, 2):
         os.dup2(os.open(printed, os.O_WRONLY | os.O_CREAT | os.O_APPEND), stream)
     try:
-        sys.meta_path.insert(0, _Finder(file, source))
-        listener = _Listener()
+        finder = _Finder(file, source)
+        sys.meta_path.insert(0, finder)  # for what plugins import
+        listener = _Listener(finder)
         options = ["-p", "no:cacheprovider", "-p", "no:randomly", "-p", "no:xdist", "--tb=short"]
         options += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]
         pytest.main([*options, *tests], plugins=[listener])
