@@ -79,7 +79,10 @@ GOES_ON = "--resume"
 RULES = (
     Rule(pattern=r"^make (demo|test)", skip="run by themselves, each in a clone of its own"),
     Rule(pattern=r"^ros2 ", skip=NEEDS_ROS2CLI),
-    Rule(pattern=r"^taskbelief train pearl-", options=f"{SHORT_TRAINING} {SHORT_PEARL}"),
+    Rule(
+        pattern=r"^taskbelief train pearl-(?!.*--settings)",
+        options=f"{SHORT_TRAINING} {SHORT_PEARL}",
+    ),
     Rule(
         pattern=r"^taskbelief train (oracle|robust)-",
         options=f"{SHORT_TRAINING} num_initial_steps=480",

@@ -105,7 +105,14 @@ def _cases() -> dict[str, PearlConfig]:
 def _learner(config: PearlConfig, device: torch.device) -> Pearl:
     family = FAMILIES[_FAMILY]
     task_set = draw_task_set(family, seed=0, num_train=80, num_test=20)
-    return Pearl(config, TrainingSetup(family=family, task_set=task_set, seed=0, device=device))
+    setup = TrainingSetup(
+        family=family,
+        task_set=task_set,
+        seed=0,
+        device=device,
+        num_trial_episodes=config.num_exploration_episodes,  # nothing is evaluated here
+    )
+    return Pearl(config, setup)
 
 
 def _update_of(learner: Pearl, device: torch.device) -> Callable[[], int]:
