@@ -29,11 +29,12 @@ $(WORKSPACE): $(STAMP) ros_ws/build_workspace.py $(wildcard \
 	$(BIN)/python ros_ws/build_workspace.py
 	mkdir -p $(@D) && touch $@
 
+# Tests in real time share nodes and go through them in order; all others come in any order.
 # Two workers on two cores: a thread pool in each of them would only be in the way.
 test: export OMP_NUM_THREADS := 1
 test: $(WORKSPACE)
 	$(IN_WORKSPACE) $(BIN)/python -m pytest -n 2 --dist worksteal -m 'not realtime'
-	$(IN_WORKSPACE) $(BIN)/python -m pytest -m realtime
+	$(IN_WORKSPACE) $(BIN)/python -m pytest -m realtime -p no:randomly
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
