@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from sim2real.contract.errors import BadInput
 
@@ -29,6 +31,11 @@ def write_file(path: Path, content: str | bytes) -> None:
     """
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     write_with(path, lambda beside: _write(beside, data))
+
+
+def write_json(path: Path, document: Mapping[str, Any], *, allow_nan: bool = True) -> None:
+    """The same for a JSON object. Raises `ValueError` for NaN where that is not allowed."""
+    write_file(path, json.dumps(document, indent=1, allow_nan=allow_nan) + "\n")
 
 
 def write_with(path: Path, write: Callable[[Path], object]) -> None:

@@ -598,8 +598,9 @@ DEFECTS = (
         "Q2",
         "a full ring stops taking",
         _SEQUENCES,
-        "slots = (self.cursor[of_task] + rank) % self.capacity",
-        "slots = np.minimum(self.size[of_task] + rank, self.capacity - 1)",
+        'self.cursor, self.capacity, "sequences"\n        )\n',
+        'self.cursor, self.capacity, "sequences"\n        )\n'
+        "        slots = np.minimum(self.size[of_task], self.capacity - 1)\n",
         (f"{PARTS}/test_sequence_replay.py::test_q2_a_full_ring_forgets_its_oldest_sequences",),
     ),
     Defect(

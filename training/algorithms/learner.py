@@ -13,7 +13,6 @@ from torch import nn
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.normalizer import FrozenNormalizer
 from sim2real.runtime.kinds.kind import Settings
-from sim2real.runtime.kinds.registry import kind_of
 from training.parts.actor import Actor
 from training.parts.deployed import on_robot
 from training.parts.learner_state import LearnerState
@@ -62,16 +61,6 @@ class Deployed:
             action_size=worlds.action_size,
             context_layout=context_layout,
         )
-
-    @property
-    def kind(self) -> str:
-        """The kind of adaptation, as manifests name it."""
-        return kind_of(self.settings).name
-
-    @property
-    def adapts(self) -> bool:
-        """Whether anything is learnt about a task after training."""
-        return kind_of(self.settings).needs_context
 
 
 @dataclass(frozen=True, kw_only=True)

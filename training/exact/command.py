@@ -5,12 +5,11 @@ from __future__ import annotations
 import dataclasses
 from json import dumps
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Column, Table
 
-from sim2real.contract.output_file import require_writable, write_file
+from sim2real.contract.output_file import require_writable, write_json
 from training.exact.references import references
 
 
@@ -36,9 +35,5 @@ def exact(json: bool = False, out: Path | None = None) -> None:
     if not json:
         Console().print(table)
     if out is not None:
-        write_json(out, {"schema_version": 1, "references": documents})
-
-
-def write_json(path: Path, document: dict[str, Any]) -> None:
-    """Written beside, then renamed; folders are made."""
-    write_file(path, dumps(document, indent=1, allow_nan=False) + "\n")
+        document = {"schema_version": 1, "references": documents}
+        write_json(out, document, allow_nan=False)

@@ -19,10 +19,9 @@ from rich.console import Console
 from rich.table import Table
 
 from sim2real.contract.errors import BadInput
-from sim2real.contract.output_file import require_writable
+from sim2real.contract.output_file import require_writable, write_json
 from sim2real.contract.require import require_seeds
 from training.exact.bandit_values import policy_value
-from training.exact.command import write_json
 from training.exact.exploration import explore
 from training.exact.explorers import EpsilonGreedy, Explorer, Optimism, PosteriorSampling
 from training.exact.posterior import BetaReward, Prior
@@ -114,7 +113,8 @@ def print_regret(
     else:
         _print_tables(records, bandit)
     if out is not None:
-        write_json(out, {"schema_version": 1, "regret": records, "bandit": bandit})
+        document = {"schema_version": 1, "regret": records, "bandit": bandit}
+        write_json(out, document, allow_nan=False)
     if picture is not None:
         draw_regret(records, picture)
 

@@ -43,6 +43,35 @@ class Replay(Protocol):
         """Take over what was saved: sizes and cursors (K,), and `(task, index, block)`."""
 
 
+class Places(NamedTuple):
+    """Where what is appended to the rings of tasks goes."""
+
+    order: Int
+    """(M,) the order that it is taken in: by task, as it came within one"""
+    of_task: Int
+    """(M,) whose ring"""
+    slots: Int
+    """(M,) where in it"""
+    counts: Int
+    """(K,) how much each ring gets"""
+
+
+def places_in_rings(tasks: Int, cursor: Int, capacity: int, what: str) -> Places:
+    """Places for one thing (`what`, for messages) per element of `tasks` (M,).
+
+    `cursor` (K,) says where each ring goes on. Raises `ValueError` for more of a task at once than
+    its ring holds.
+    """
+    order = np.argsort(tasks, kind="stable")
+    of_task = tasks[order]
+    rank = np.arange(len(tasks)) - np.searchsorted(of_task, of_task)
+    counts = np.bincount(tasks, minlength=len(cursor))
+    if counts.max(initial=0) > capacity:
+        raise ValueError(f"{counts.max()} {what} of a task at once: a ring holds {capacity}")
+    slots = (cursor[of_task] + rank) % capacity
+    return Places(order, of_task, slots, counts)
+
+
 class TaskReplay:
     """One ring of rows (F,) per task. Memory grows by doubling up to `capacity` rows a task."""
 
@@ -59,14 +88,8 @@ class TaskReplay:
 
         Raises `ValueError` for more rows of a task at once than its ring holds.
         """
-        order = np.argsort(tasks, kind="stable")
-        of_task = tasks[order]
-        rank = np.arange(len(tasks)) - np.searchsorted(of_task, of_task)
-        counts = np.bincount(tasks, minlength=len(self.size))
-        if counts.max(initial=0) > self.capacity:
-            raise ValueError(f"{counts.max()} rows of a task at once: a ring holds {self.capacity}")
+        order, of_task, slots, counts = places_in_rings(tasks, self.cursor, self.capacity, "rows")
         self._grow_to(int((self.size + counts).max()))
-        slots = (self.cursor[of_task] + rank) % self.capacity
         device = self.rows.device
         self.rows[torch.from_numpy(of_task).to(device), torch.from_numpy(slots).to(device)] = (
             torch.from_numpy(rows[order]).to(device)

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from training.parts.replay import BLOCK_SLOTS, Int
+from training.parts.replay import BLOCK_SLOTS, Int, places_in_rings
 
 LENGTH = "length"
 """the name under which a block keeps the sequences' lengths"""
@@ -90,14 +90,10 @@ class SequenceReplay:
         to `max_length`, and for more sequences of a task at once than its ring holds.
         """
         self._check(tasks, columns, lengths)
-        order = np.argsort(tasks, kind="stable")
-        of_task = tasks[order]
-        rank = np.arange(len(tasks)) - np.searchsorted(of_task, of_task)
-        counts = np.bincount(tasks, minlength=len(self.size))
-        if counts.max(initial=0) > self.capacity:
-            raise ValueError(f"{counts.max()} sequences of a task: a ring holds {self.capacity}")
+        order, of_task, slots, counts = places_in_rings(
+            tasks, self.cursor, self.capacity, "sequences"
+        )
         self._grow_to(int((self.size + counts).max()))
-        slots = (self.cursor[of_task] + rank) % self.capacity
         device = self.length.device
         place = torch.from_numpy(of_task).to(device), torch.from_numpy(slots).to(device)
         self.length[place] = torch.from_numpy(lengths[order]).to(device)

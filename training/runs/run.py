@@ -16,14 +16,13 @@ the same checkpoint, bit for bit on the CPU, as one that was not.
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sim2real.contract.output_file import FULL, write_file
+from sim2real.contract.output_file import FULL, write_json
 from training.algorithms.learner import Learner
 from training.evaluation.curves import draw_curve
 from training.evaluation.meta_test import MetaTestResult
@@ -139,11 +138,6 @@ def curve_metrics(summary: Mapping[str, Any]) -> dict[str, float]:
             figures[f"{place}/{metric}/low"] = interval["low"]
             figures[f"{place}/{metric}/high"] = interval["high"]
     return figures
-
-
-def write_json(path: Path, document: Mapping[str, Any]) -> None:
-    """Written beside, then renamed."""
-    write_file(path, json.dumps(document, indent=1) + "\n")
 
 
 def _tensorboard(folder: Path, first: int) -> Any:

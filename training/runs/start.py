@@ -13,7 +13,7 @@ from rich.console import Console
 
 from sim2real.contract import strict
 from sim2real.contract.errors import BadInput
-from sim2real.contract.output_file import unless_refused
+from sim2real.contract.output_file import unless_refused, write_json
 from sim2real.contract.text_file import read_json
 from sim2real.evaluation.protocol import TrialProtocol
 from training.algorithms.learner import Learner, TrainingSetup, deployed_actor
@@ -26,7 +26,7 @@ from training.recipes.registry import run_settings
 from training.runs.checkpoint import CheckpointStore
 from training.runs.progress import Progress
 from training.runs.provenance import RunProvenance, provenance
-from training.runs.run import Run, write_json
+from training.runs.run import Run
 from training.tasks.task_set import TaskSet, draw_task_set
 
 CONFIG_VERSION = 3
