@@ -58,7 +58,8 @@ class ParameterStep:
         return np.zeros(0, np.float32)  # too many for people: see the summary
 
     def drawn(self) -> NDArray[np.float32]:
-        return self._action.copy()
+        action: NDArray[np.float32] = self._action.copy()
+        return action
 
     def proposal(
         self, parameters: Vector, explored: Explored, advantage: Double
@@ -113,13 +114,13 @@ class LatentStep:
         self._step_sizes = np.array([mean_step_sizes, log_std_step_sizes], np.float64)
         size = len(mean_step_sizes)
         self.start: Vector = np.zeros(2 * size, np.float32)
-        self._latent = np.zeros(size, np.float32)
+        self._latent: NDArray[np.float32] = np.zeros(size, np.float32)
 
     def fill(
         self, policy_inputs: PolicyInputs, parameters: Vector, noise: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         mean, log_std = latent_of(parameters)
-        self._latent = mean + np.exp(log_std) * noise
+        self._latent = (mean + np.exp(log_std) * noise).astype(np.float32)
         policy_inputs["latent_mean"][0] = mean
         policy_inputs["latent_log_std"][0] = log_std
         policy_inputs["latent_noise"][0] = noise

@@ -104,6 +104,7 @@ def test_a_trial_that_goes_on_elsewhere_is_the_same_to_the_bit(bundle):
     whole = Controller(bundle, SPEC)
     whole.begin_trial(seed=7)
     for number in range(4):
+        whole.adapt()  # what is remembered between episodes is what was learnt, see `PolicyRunner`
         memory = whole.memory
         resumed = Controller(bundle, SPEC)
         resumed.begin_trial(seed=7, first_episode=number)
@@ -113,6 +114,8 @@ def test_a_trial_that_goes_on_elsewhere_is_the_same_to_the_bit(bundle):
         for one, other in zip(ticks, run_episode(resumed, number), strict=True):
             np.testing.assert_array_equal(one.action, other.action)
             np.testing.assert_array_equal(one.shown, other.shown)
+        resumed.adapt()
+        whole.adapt()
         for name, value in whole.memory.items():
             np.testing.assert_array_equal(value, resumed.memory[name])
 

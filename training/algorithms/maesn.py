@@ -138,6 +138,8 @@ class Maesn:
 
     @property
     def why_not_deployable(self) -> str:
+        if self.config.num_exploration_episodes == 1:
+            return "one exploration episode has nothing to be compared with: no latent moves"
         return why_choices_not_deployable(self.explorer.worlds)
 
     def deployed(self) -> Deployed:

@@ -130,7 +130,7 @@ class _Networks:
             min_log_std=2 * _LOG_STD,
         )
         with torch.no_grad():
-            policy.network.layers[-1].weight.mul_(self._scale)  # type: ignore[union-attr,operator]
+            list(policy.network.parameters())[-2].mul_(self._scale)
         return policy
 
     def _tanh_policy(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:

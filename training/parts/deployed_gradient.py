@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from sim2real.contract.normalizer import FrozenNormalizer
 from training.parts.deployed import Normalize
+from training.parts.inner_loop import parameters_of
 from training.parts.networks import Mlp
 from training.parts.policies import DiagonalGaussianPolicy
 
@@ -42,11 +43,10 @@ class FlatPolicy(nn.Module):
         ):
             raise ValueError("a policy of plain tanh layers with a mean that nothing bounds")
         self.min_log_std = policy.min_log_std
-        self.shapes = [tuple(layer.weight.shape) for layer in network.layers]
+        named = parameters_of(network)  # weight, bias, weight, bias, …
+        self.shapes = [(len(w), w.shape[1]) for w in named.values() if w.dim() == 2]
         self.action_size = self.shapes[-1][0]
-        tensors = [policy.log_std]
-        for layer in network.layers:
-            tensors += [layer.weight, layer.bias]
+        tensors = [policy.log_std, *named.values()]
         base = torch.cat([tensor.detach().reshape(1, -1) for tensor in tensors], dim=-1)
         self.register_buffer("base", base.cpu().clone())
 

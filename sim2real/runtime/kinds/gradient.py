@@ -326,14 +326,6 @@ class GradientAdaptation:
             "num_transitions": np.array([self._num_transitions], np.float64),
         }  # fmt: skip
 
-    def _remembered(self, name: str, place: _Place) -> Memory:
-        if place is self._base and self._settings.parameter_step is not None:
-            return {name: np.zeros(0), f"{name}_step": np.zeros(0)}
-        return {
-            name: place.parameters.astype(np.float64),
-            f"{name}_step": np.array(place[2:], np.float64),
-        }
-
     @memory.setter
     def memory(self, memory: Memory) -> None:
         name = self._step.name
@@ -346,6 +338,14 @@ class GradientAdaptation:
         self._reference = Reference(*map(float, reference)) if reference.size else None
         self._decisions = Counter(dict(zip(DECISIONS, decisions)))
         self._steps, self._num_transitions = steps, num_transitions
+
+    def _remembered(self, name: str, place: _Place) -> Memory:
+        if place is self._base and self._settings.parameter_step is not None:
+            return {name: np.zeros(0), f"{name}_step": np.zeros(0)}
+        return {
+            name: place.parameters.astype(np.float64),
+            f"{name}_step": np.array(place[2:], np.float64),
+        }
 
     def _place_of(self, memory: Memory, name: str) -> _Place:
         if not _size(memory, name) and self._settings.parameter_step is not None:
