@@ -72,10 +72,14 @@ class Reference(NamedTuple):
 
     mean: float
     deviation: float
+    """of a single episode, as several let one estimate it"""
 
     @classmethod
-    def of(cls, rewards: Sequence[float]) -> Reference:
-        return cls(float(np.mean(rewards)), float(np.std(rewards)))
+    def of(cls, rewards: Sequence[float]) -> Reference | None:
+        """None for a single one: nobody knows how they scatter, and nothing is judged by it."""
+        if len(rewards) < 2:
+            return None
+        return cls(float(np.mean(rewards)), float(np.std(rewards, ddof=1)))
 
     def shows_fall(self, reward: float, *, max_fall: float) -> bool:
         """Whether a mean reward is more than so many deviations lower."""

@@ -120,7 +120,7 @@ class GradientSettings:
     """episodes of mostly evidence without which no step is taken"""
     max_fall: float = 3.0
     """deviations of the exploration episodes' returns by which a later one may be below their
-    mean, or the step is taken back"""
+    mean, or the step is taken back; a step on a single episode is not judged"""
 
     def __post_init__(self) -> None:
         require_exploration(self)
