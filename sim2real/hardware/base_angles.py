@@ -1,4 +1,4 @@
-"""Where the fingers stand around the object, held to robot.yaml: swapped fingers are another hand."""
+"""Where the fingers stand around the object, held to robot.yaml: swapped, they are another hand."""
 
 from __future__ import annotations
 
