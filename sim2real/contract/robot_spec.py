@@ -127,6 +127,10 @@ class RobotSpec:
     physics_joint_map: Mapping[str, str]
     """joint and object names as that file calls them, where it calls them otherwise"""
     joints: tuple[JointSpec, ...]
+    base_angle_rad: Mapping[str, float]
+    """where the first joint of each finger stands around the object's axis: seen from above,
+    counterclockwise from the object's mark at angle 0. No other number here tells two fingers
+    apart, and a policy that takes one for the other would push the wrong way"""
     objects: tuple[ObjectSpec, ...]
     servo: ServoSpec
     bus: BusSpec
@@ -196,6 +200,7 @@ def _validate(spec: RobotSpec, where: str) -> None:
     _require_positive(where, "control_period_s", spec.control_period_s)
     for index, joint in enumerate(spec.joints):
         _validate_joint(joint, where, f"joints[{index}]")
+    _validate_base_angles(spec, where)
     ids: list[int] = [*spec.motor_ids, *(item.motor_id for item in spec.objects)]
     names = [*spec.joint_names, *(item.name for item in spec.objects)]
     for kind, values in (("motor_id", ids), ("name", names)):
@@ -223,17 +228,20 @@ def _validate(spec: RobotSpec, where: str) -> None:
         raise BadInput(where, at, found=found, expected=problem)
 
 
+def _validate_base_angles(spec: RobotSpec, where: str) -> None:
+    if not spec.base_angle_rad:
+        expected = "the first joint of each finger"
+        raise BadInput(where, "base_angle_rad", found="none", expected=expected)
+    for name, angle in spec.base_angle_rad.items():
+        if name not in spec.joint_names:
+            expected = f"one of {', '.join(spec.joint_names)}"
+            raise BadInput(where, f"base_angle_rad.{name}", found=name, expected=expected)
+        _require_within_a_turn(where, f"base_angle_rad.{name}", angle)
+
+
 def _validate_joint(joint: JointSpec, where: str, at: str) -> None:
     for name in ("lower_rad", "upper_rad", "home_rad"):
-        value = getattr(joint, name)
-        if abs(value) > 2 * math.pi:
-            raise BadInput(
-                where,
-                f"{at}.{name}",
-                found=value,
-                expected="radians within one turn",
-                remedy="were these degrees?",
-            )
+        _require_within_a_turn(where, f"{at}.{name}", getattr(joint, name))
     if joint.lower_rad >= joint.upper_rad:
         raise BadInput(
             where,
@@ -249,6 +257,17 @@ def _validate_joint(joint: JointSpec, where: str, at: str) -> None:
             expected=f"within [{joint.lower_rad}, {joint.upper_rad}]",
         )
     _require_positive(where, f"{at}.max_velocity_rad_s", joint.max_velocity_rad_s)
+
+
+def _require_within_a_turn(where: str, field: str, value: float) -> None:
+    if abs(value) > 2 * math.pi:
+        raise BadInput(
+            where,
+            field,
+            found=value,
+            expected="radians within one turn",
+            remedy="were these degrees?",
+        )
 
 
 def _require_positive(where: str, field: str, value: float) -> None:

@@ -15,6 +15,7 @@ import mujoco
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import JointSpec, RobotSpec
 from sim2real.contract.servo_facts import POSITION_UNIT_RAD
+from sim2real.hardware.base_angles import require_base_angles
 from sim2real.hardware.physics_log import leave_no_log
 from sim2real.hardware.task_numerics import CUSTOM_NUMERICS
 
@@ -33,8 +34,8 @@ def load_physics_model(spec: RobotSpec, mjcf: Path | None = None) -> mujoco.MjMo
     """Compile the robot's MJCF with the robot's names in it.
 
     Beside its physics it carries the numbers of `task_numerics`, zero unless the file states them.
-    Raises `BadInput` for a file that does not compile, a joint or actuator that is not there, or a
-    joint whose range does not hold the command limits.
+    Raises `BadInput` for a file that does not compile, a joint or actuator that is not there, a
+    joint whose range does not hold the command limits, or a finger that stands elsewhere.
     """
     leave_no_log()
     path = default_mjcf(spec) if mjcf is None else mjcf
@@ -49,7 +50,7 @@ def load_physics_model(spec: RobotSpec, mjcf: Path | None = None) -> mujoco.MjMo
         )
     try:
         mj_spec = mujoco.MjSpec.from_file(where)
-        moved_objects = (item.name for item in spec.objects if item.has_joint)
+        moved_objects = tuple(item.name for item in spec.objects if item.has_joint)
         for name in (*spec.joint_names, *moved_objects):
             _rename_joint(mj_spec, spec.physics_joint_map.get(name, name), name, where)
         for name in spec.joint_names:
@@ -66,6 +67,10 @@ def load_physics_model(spec: RobotSpec, mjcf: Path | None = None) -> mujoco.MjMo
     for joint in spec.joints:
         _check_range(model, joint, where)
         _check_motor(model, joint, spec, where)
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    named = (*spec.joint_names, *moved_objects)
+    require_base_angles(spec, {name: data.joint(name).xanchor for name in named}, where)
     return model
 
 
