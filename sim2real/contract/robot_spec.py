@@ -68,9 +68,10 @@ class ObjectSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ServoSpec:
-    """The kind of servo that every joint uses (manual: ROBOTIS XM430-W210)."""
+    """The kind of servo that every joint uses, with the facts of its page in the e-manual."""
 
     model: str
+    """a key of `servo_facts.MODELS`"""
     model_number: int
     min_firmware: int
     operating_mode: int
@@ -125,7 +126,8 @@ class RobotSpec:
     physics_model: str
     """MJCF file, relative to robot.yaml"""
     physics_joint_map: Mapping[str, str]
-    """joint and object names as that file calls them, where it calls them otherwise"""
+    """joints, objects and fingertips (`FINGER_tip`) as that file calls them, where it calls them
+    otherwise"""
     joints: tuple[JointSpec, ...]
     objects: tuple[ObjectSpec, ...]
     servo: ServoSpec

@@ -30,7 +30,6 @@ from sim2real.contract.require import require_counts, require_positive, require_
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.contract.servo_facts import BAUD_RATES
 from sim2real.hardware.dynamixel import control_table as table
-from sim2real.hardware.dynamixel import frame
 from sim2real.hardware.dynamixel import instructions as build
 from sim2real.hardware.dynamixel.bus import Bus, BusTiming
 from sim2real.hardware.dynamixel.driver import DriverConfig, DynamixelRobot
@@ -41,6 +40,7 @@ from sim2real.hardware.dynamixel.packet import (
     extend_fast_reply,
 )
 from sim2real.hardware.dynamixel.port import SerialPort, wire_time_s
+from sim2real.hardware.dynamixel.servo_tables import TABLES
 from sim2real.hardware.robot import RobotFault
 
 READ_ADDRESS, READ_LENGTH = table.PRESENT_CURRENT.address, 10
@@ -303,7 +303,9 @@ def _soak(port: str, spec: RobotSpec, seconds: float, rate_hz: float = 100.0) ->
     robot = DynamixelRobot.on_serial(port, spec, "emulated", config)
     robot.provision()
     period_s, counts, host = 1.0 / rate_hz, Counter[str](), list[float]()
-    num_bytes = _bytes_per_cycle(range(10)) + 10 * (frame.LENGTH - READ_LENGTH)
+    num_bytes = _bytes_per_cycle(range(10)) + 10 * (
+        TABLES[spec.servo.model].frame.length - READ_LENGTH
+    )
     wire_s = wire_time_s(num_bytes, spec.bus.baud)
     with robot:
         robot.activate()
