@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Mapping
@@ -54,6 +55,30 @@ class JointSpec:
     @property
     def range_rad(self) -> tuple[float, float]:
         return self.lower_rad, self.upper_rad
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finger:
+    """Joints that carry one another."""
+
+    joints: tuple[str, ...]
+    """names, base first"""
+
+    @property
+    def name(self) -> str:
+        """What its joints' names begin with: `finger1` of finger1_top, finger1_middle.
+
+        The first joint's where they have nothing in common, or there is only one.
+        """
+        if len(self.joints) == 1:
+            return self.joints[0]
+        letters = itertools.takewhile(lambda same: len(set(same)) == 1, zip(*self.joints))
+        return "".join(letter for letter, *_ in letters).rstrip("_-.") or self.joints[0]
+
+    @property
+    def tip(self) -> str:
+        """The robot's name of the geom that it ends with."""
+        return f"{self.name}_tip"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +154,10 @@ class RobotSpec:
     """joints, objects and fingertips (`FINGER_tip`) as that file calls them, where it calls them
     otherwise"""
     joints: tuple[JointSpec, ...]
+    base_angle_rad: Mapping[str, float]
+    """where the first joint of each finger stands around the object's axis: seen from above,
+    counterclockwise from the object's mark at angle 0. No other number here tells two fingers
+    apart, and a policy that takes one for the other would push the wrong way"""
     objects: tuple[ObjectSpec, ...]
     servo: ServoSpec
     bus: BusSpec
@@ -153,6 +182,25 @@ class RobotSpec:
     def joint_array(self, field: str) -> NDArray[np.float64]:
         """One numeric field of every joint, (J,), in joint order."""
         return np.array([getattr(joint, field) for joint in self.joints], np.float64)
+
+    @property
+    def fingers(self) -> tuple[Finger, ...]:
+        """In joint order: one begins at every joint that `base_angle_rad` names."""
+        starts = [i for i, name in enumerate(self.joint_names) if name in self.base_angle_rad]
+        ends = [*starts[1:], len(self.joints)]
+        return tuple(Finger(joints=self.joint_names[a:b]) for a, b in zip(starts, ends))
+
+    @property
+    def turned_object(self) -> str:
+        """What the hand turns: the first object. Raises `BadInput` where no model moves it."""
+        if not self.objects or not self.objects[0].has_joint:
+            raise BadInput(
+                str(self.source),
+                "objects",
+                found="none" if not self.objects else f"{self.objects[0].name} without a joint",
+                expected="what the hand turns, first and with `has_joint: true`",
+            )
+        return self.objects[0].name
 
     def object_named(self, name: str) -> ObjectSpec:
         for spec in self.objects:
@@ -188,16 +236,13 @@ def _validate(spec: RobotSpec, where: str) -> None:
         raise BadInput(
             where, "schema_version", found=spec.schema_version, expected=str(SCHEMA_VERSION)
         )
-    known = {*spec.joint_names, *(item.name for item in spec.objects)}
-    for name in spec.physics_joint_map:
-        if name not in known:
-            expected = f"one of {', '.join(sorted(known))}"
-            raise BadInput(where, f"physics_joint_map.{name}", found=name, expected=expected)
     if not spec.joints:
         raise BadInput(where, "joints", found="none", expected="at least one joint")
     _require_positive(where, "control_period_s", spec.control_period_s)
     for index, joint in enumerate(spec.joints):
         _validate_joint(joint, where, f"joints[{index}]")
+    _validate_base_angles(spec, where)
+    _validate_map(spec, where)
     ids: list[int] = [*spec.motor_ids, *(item.motor_id for item in spec.objects)]
     names = [*spec.joint_names, *(item.name for item in spec.objects)]
     for kind, values in (("motor_id", ids), ("name", names)):
@@ -225,17 +270,38 @@ def _validate(spec: RobotSpec, where: str) -> None:
         raise BadInput(where, at, found=found, expected=problem)
 
 
+def _validate_base_angles(spec: RobotSpec, where: str) -> None:
+    if not spec.base_angle_rad:
+        expected = "the first joint of each finger"
+        raise BadInput(where, "base_angle_rad", found="none", expected=expected)
+    for name, angle in spec.base_angle_rad.items():
+        if name not in spec.joint_names:
+            expected = f"one of {', '.join(spec.joint_names)}"
+            raise BadInput(where, f"base_angle_rad.{name}", found=name, expected=expected)
+        _require_within_a_turn(where, f"base_angle_rad.{name}", angle)
+    if spec.joint_names[0] not in spec.base_angle_rad:
+        expected = f"{spec.joint_names[0]} too: the first joint begins the first finger"
+        found = ", ".join(spec.base_angle_rad)
+        raise BadInput(where, "base_angle_rad", found=found, expected=expected)
+
+
+def _validate_map(spec: RobotSpec, where: str) -> None:
+    moved = [item.name for item in spec.objects if item.has_joint]
+    known = [*spec.joint_names, *moved, *(finger.tip for finger in spec.fingers)]
+    owners: dict[str, str] = {}
+    for name, own in spec.physics_joint_map.items():
+        if name not in known:
+            expected = f"one of {', '.join(known)}"
+            raise BadInput(where, f"physics_joint_map.{name}", found=name, expected=expected)
+        if own in owners:
+            expected = f"another name: {owners[own]} is called so"
+            raise BadInput(where, f"physics_joint_map.{name}", found=own, expected=expected)
+        owners[own] = name
+
+
 def _validate_joint(joint: JointSpec, where: str, at: str) -> None:
     for name in ("lower_rad", "upper_rad", "home_rad"):
-        value = getattr(joint, name)
-        if abs(value) > 2 * math.pi:
-            raise BadInput(
-                where,
-                f"{at}.{name}",
-                found=value,
-                expected="radians within one turn",
-                remedy="were these degrees?",
-            )
+        _require_within_a_turn(where, f"{at}.{name}", getattr(joint, name))
     if joint.lower_rad >= joint.upper_rad:
         raise BadInput(
             where,
@@ -251,6 +317,17 @@ def _validate_joint(joint: JointSpec, where: str, at: str) -> None:
             expected=f"within [{joint.lower_rad}, {joint.upper_rad}]",
         )
     _require_positive(where, f"{at}.max_velocity_rad_s", joint.max_velocity_rad_s)
+
+
+def _require_within_a_turn(where: str, field: str, value: float) -> None:
+    if abs(value) > 2 * math.pi:
+        raise BadInput(
+            where,
+            field,
+            found=value,
+            expected="radians within one turn",
+            remedy="were these degrees?",
+        )
 
 
 def _require_positive(where: str, field: str, value: float) -> None:

@@ -12,7 +12,7 @@ from typing import Self
 import mujoco
 
 from sim2real.contract.errors import BadInput
-from sim2real.contract.robot_spec import RobotSpec
+from sim2real.contract.robot_spec import Finger, RobotSpec
 
 FINGERS, OBJECT = "taskbelief_fingers", "taskbelief_object"
 """the custom text elements: joints of each finger, `a b c;d e f`; the object's joint"""
@@ -36,7 +36,7 @@ class HandInModel:
         fingers = tuple(tuple(part.split()) for part in texts[FINGERS].split(";"))
         geoms = [model.geom(index).name for index in range(model.ngeom)]
         tips = tuple(
-            tuple(i for i, name in enumerate(geoms) if _is_tip(name, tip_name(joints)))
+            tuple(i for i, name in enumerate(geoms) if _is_tip(name, Finger(joints=joints).tip))
             for joints in fingers
         )
         return cls(fingers=fingers, tips=tips, object=texts[OBJECT])
@@ -45,28 +45,12 @@ class HandInModel:
     def joints(self) -> tuple[str, ...]:
         return tuple(name for finger in self.fingers for name in finger)
 
-    def palm(self, model: mujoco.MjModel) -> int:
-        """The body that carries all fingers; a hand without one is mounted finger by finger."""
-        chains = [_ancestors(model, model.joint(finger[0]).bodyid[0]) for finger in self.fingers]
+    def mounts(self, model: mujoco.MjModel) -> tuple[int, ...]:
+        """The bodies to move to move the hand: its palm, or each finger's base without one."""
+        chains = [_carriers(model, model.joint(finger[0]).bodyid[0]) for finger in self.fingers]
         shared = set(chains[0]).intersection(*chains[1:])
-        return next(body for body in chains[0] if body in shared)
-
-
-def finger_name(joints: tuple[str, ...]) -> str:
-    """What the names of a finger's joints begin with: `finger1` of finger1_top, finger1_middle.
-
-    The name of the first joint where they have nothing in common, or there is only one.
-    """
-    common = joints[0]
-    for name in joints[1:]:
-        while not name.startswith(common):
-            common = common[:-1]
-    return common.rstrip("_-. ") or joints[0]
-
-
-def tip_name(joints: tuple[str, ...]) -> str:
-    """The robot's name for the geom that a finger ends with."""
-    return f"{finger_name(joints)}_tip"
+        palm = next(body for body in [*chains[0], 0] if body in shared | {0})
+        return (palm,) if palm else tuple(chain[-1] for chain in chains)
 
 
 def name_hand(mj_spec: mujoco.MjSpec, spec: RobotSpec, where: str) -> None:
@@ -75,11 +59,10 @@ def name_hand(mj_spec: mujoco.MjSpec, spec: RobotSpec, where: str) -> None:
     A tip is the geom of that name, or of the name in `physics_joint_map`; a body's name there means
     all geoms of that body that touch. Raises `BadInput` for a tip that is not there.
     """
-    for joints in spec.fingers:
-        tip = tip_name(joints)
-        for count, geom in enumerate(_tip_geoms(mj_spec, spec, tip, where)):
-            geom.name = tip if count == 0 else f"{tip}_{count + 1}"
-    texts = {FINGERS: ";".join(" ".join(joints) for joints in spec.fingers)}
+    for finger in spec.fingers:
+        for count, geom in enumerate(_tip_geoms(mj_spec, spec, finger.tip, where)):
+            geom.name = finger.tip if count == 0 else f"{finger.tip}_{count + 1}"
+    texts = {FINGERS: ";".join(" ".join(finger.joints) for finger in spec.fingers)}
     texts[OBJECT] = spec.turned_object
     for name, data in texts.items():
         if mj_spec.text(name) is None:
@@ -110,12 +93,12 @@ def _is_tip(name: str, tip: str) -> bool:
     return name == tip or (name.startswith(f"{tip}_") and name[len(tip) + 1 :].isdecimal())
 
 
-def _ancestors(model: mujoco.MjModel, body: int) -> list[int]:
-    """Bodies that carry this one, nearest first; the world last."""
+def _carriers(model: mujoco.MjModel, body: int) -> list[int]:
+    """A body and those that carry it, nearest first; without the world."""
     found = []
     while body:
-        body = int(model.body_parentid[body])
-        found.append(body)
+        found.append(int(body))
+        body = model.body_parentid[body]
     return found
 
 

@@ -8,15 +8,17 @@ downstream depends on the file's order.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import mujoco
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import JointSpec, RobotSpec
+from sim2real.hardware.base_angles import require_base_angles
 from sim2real.hardware.hand_in_model import name_hand
 from sim2real.hardware.physics_log import leave_no_log
-from sim2real.hardware.servo_actuators import check_servo, give_servos
+from sim2real.hardware.servo_actuators import ON_A_JOINT, check_servo, give_servos
 from sim2real.hardware.task_numerics import CUSTOM_NUMERICS
 
 
@@ -30,7 +32,8 @@ def load_physics_model(spec: RobotSpec, mjcf: Path | None = None) -> mujoco.MjMo
 
     Beside its physics it carries the numbers of `task_numerics`, zero unless the file states them.
     Raises `BadInput` for a file that does not compile, a joint or fingertip that is not there, an
-    actuator that no servo can stand for, or a joint whose range does not hold the command limits.
+    actuator that no servo can stand for, a joint whose range does not hold the command limits, or
+    a finger that stands elsewhere.
     """
     leave_no_log()
     path = default_mjcf(spec) if mjcf is None else mjcf
@@ -45,9 +48,9 @@ def load_physics_model(spec: RobotSpec, mjcf: Path | None = None) -> mujoco.MjMo
         )
     try:
         mj_spec = mujoco.MjSpec.from_file(where)
-        moved_objects = (item.name for item in spec.objects if item.has_joint)
-        for name in (*spec.joint_names, *moved_objects):
-            _rename_joint(mj_spec, spec.physics_joint_map.get(name, name), name, where)
+        moved_objects = tuple(item.name for item in spec.objects if item.has_joint)
+        named = (*spec.joint_names, *moved_objects)
+        _rename_joints(mj_spec, {n: spec.physics_joint_map.get(n, n) for n in named}, where)
         give_servos(mj_spec, spec, where)
         name_hand(mj_spec, spec, where)
         for name, size in CUSTOM_NUMERICS.items():
@@ -62,21 +65,31 @@ def load_physics_model(spec: RobotSpec, mjcf: Path | None = None) -> mujoco.MjMo
     for joint in spec.joints:
         _check_range(model, joint, where)
         check_servo(model, joint, spec, where)
+    data = mujoco.MjData(model)
+    mujoco.mj_kinematics(model, data)
+    require_base_angles(spec, {name: data.joint(name).xanchor for name in named}, where)
     return model
 
 
-def _rename_joint(mj_spec: mujoco.MjSpec, found: str, name: str, where: str) -> None:
-    joint = mj_spec.joint(found)
-    if joint is None:
-        known = ", ".join(sorted(joint.name for joint in mj_spec.joints))
-        remedy = f"give the file's name for {name} in robot.yaml, in physics_joint_map"
-        raise BadInput(
-            where, "joint", found=f"no {found}", expected=f"it among {known}", remedy=remedy
-        )
-    joint.name = name
+def _rename_joints(mj_spec: mujoco.MjSpec, called: Mapping[str, str], where: str) -> None:
+    """Give joints, and what drives them, the robot's names; `called` has the file's by these."""
+    found = {name: mj_spec.joint(own) for name, own in called.items()}
+    for name, joint in found.items():
+        if joint is None:
+            known = ", ".join(sorted(joint.name for joint in mj_spec.joints)) or "none"
+            raise BadInput(
+                where,
+                f"joint {name}",
+                found=f"no {called[name]}",
+                expected=f"it among {known}",
+                remedy=f"give the file's name of {name} in robot.yaml: physics_joint_map",
+            )
+    names = {own: name for name, own in called.items()}
+    for name, joint in found.items():
+        joint.name = name
     for actuator in mj_spec.actuators:
-        if actuator.target == found:
-            actuator.target = actuator.name = name
+        if actuator.trntype in ON_A_JOINT and actuator.target in names:
+            actuator.target = actuator.name = names[actuator.target]
 
 
 def _check_range(model: mujoco.MjModel, joint: JointSpec, where: str) -> None:

@@ -27,7 +27,7 @@ _REPLACEABLE = (
     mujoco.mjtGain.mjGAIN_AFFINE,
     mujoco.mjtGain.mjGAIN_DCMOTOR,
 )
-_ON_A_JOINT = (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT)
+ON_A_JOINT = (mujoco.mjtTrn.mjTRN_JOINT, mujoco.mjtTrn.mjTRN_JOINTINPARENT)
 
 
 def give_servos(mj_spec: mujoco.MjSpec, spec: RobotSpec, where: str) -> None:
@@ -138,7 +138,7 @@ def _is_dcmotor(found: Sequence[mujoco.MjsActuator]) -> bool:
 
 def _require_replaceable(actuator: mujoco.MjsActuator, where: str) -> None:
     """Raise `BadInput` unless it drives one joint, in a way that a servo can stand for."""
-    if actuator.trntype not in _ON_A_JOINT:
+    if actuator.trntype not in ON_A_JOINT:
         found = f"on a {actuator.trntype.name.removeprefix('mjTRN_').lower()}"
     elif actuator.gaintype not in _REPLACEABLE:
         found = f"of type {actuator.gaintype.name.removeprefix('mjGAIN_').lower()}"

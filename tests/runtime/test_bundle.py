@@ -216,13 +216,21 @@ def test_another_control_period_is_refused_wherever_it_comes_from(bundle_copy):
     assert refused.field.startswith("is_evidence")
 
 
-def test_another_robot_is_refused(exported_bundles):
-    joints = (replace(SPEC.joints[0], current_limit_ma=800.0), *SPEC.joints[1:])
-
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"joints": (replace(SPEC.joints[0], current_limit_ma=800.0), *SPEC.joints[1:])},
+        # Two fingers swapped, as in the model that the first bundles were trained on.
+        {"base_angle_rad": {**SPEC.base_angle_rad, "finger1_top": -1.05, "finger2_top": 1.05}},
+    ],
+    ids=["another current limit", "fingers elsewhere"],
+)
+def test_another_robot_is_refused(exported_bundles, other):
     with pytest.raises(BadInput) as refused:
-        load_bundle(exported_bundles("none"), replace(SPEC, joints=joints))
+        load_bundle(exported_bundles("none"), replace(SPEC, **other))
 
     assert refused.value.field == "robot.fingerprint"
+    assert "\n" not in str(refused.value)
 
 
 def test_golden_vectors_that_are_not_reproduced_are_refused_by_place(bundle_copy):

@@ -12,7 +12,7 @@ from sim2real.contract.action import ActionMap
 from sim2real.contract.joint_io import Reading
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.physics_model import load_physics_model
-from sim2real.hardware.task_numerics import VALVE, encoder_noise, in_units_of, measured
+from sim2real.hardware.task_numerics import encoder_noise, in_units_of, measured
 from sim2real.skills import skill as skills
 from training.tasks.task import Task
 from training.worlds.dynamics import VARIATIONS, apply_dynamics
@@ -76,7 +76,7 @@ class ClawScene:
 
     @cached_property
     def _valve(self) -> tuple[int, int]:
-        joint = self.mj_model.joint(VALVE)
+        joint = self.mj_model.joint(self.spec.turned_object)
         return int(joint.qposadr[0]), int(joint.dofadr[0])
 
     def apply(self, mj_model: mujoco.MjModel, task: Task) -> None:
