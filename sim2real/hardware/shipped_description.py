@@ -56,7 +56,7 @@ def _attribute(element: Xml.Element, child: str, name: str) -> str:
 
 
 def _numbers(joint: Xml.Element, name: str) -> NDArray[np.float64]:
-    values = np.array(_attribute(joint, "origin", name).split() or [0.0] * 3, np.float64)
+    values = np.array(_attribute(joint, "origin", name).split() or ["0"] * 3, np.float64)
     if values.shape != (3,):
         raise ValueError(f"joint {joint.get('name')}: {name} is no three numbers")
     return values

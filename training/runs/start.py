@@ -19,6 +19,7 @@ from sim2real.evaluation.protocol import TrialProtocol
 from training.algorithms.learner import Learner, TrainingSetup, deployed_actor
 from training.algorithms.registry import ALGORITHMS
 from training.evaluation.meta_test import MetaTestResult, conditions_with, meta_test
+from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES
 from training.families.saved_tasks import saved_tasks
 from training.recipes.recipe import Recipe
@@ -29,8 +30,9 @@ from training.runs.provenance import RunProvenance, provenance
 from training.runs.run import Run
 from training.tasks.task_set import TaskSet, draw_task_set
 
-CONFIG_VERSION = 3
-"""1 had the settings of the run among those of the algorithm; 2 knew drawn tasks only"""
+CONFIG_VERSION = 4
+"""1 had the settings of the run among those of the algorithm; 2 knew drawn tasks only; 3 did not
+say for which robot"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,8 @@ class Config:
     """a `Recipe`, whose algorithm says which settings its config holds"""
     task_set_sha256: str
     """of tasks.json"""
+    robot_fingerprint: str
+    """of the robot that performs the tasks, as a bundle names it; empty where none does"""
     provenance: RunProvenance
     """where the run comes from"""
 
@@ -87,6 +91,7 @@ def start_run(
                 "seed": seed,
                 "recipe": dataclasses.asdict(recipe),
                 "task_set_sha256": task_set.sha256,
+                "robot_fingerprint": _robot_of(recipe),
                 "provenance": dataclasses.asdict(provenance()),
             },
         )
@@ -124,13 +129,17 @@ def read_run(directory: Path) -> tuple[Recipe, str, int, TaskSet]:
     path = directory / "config.json"
     if not path.exists():
         raise BadInput(str(directory), "config.json", found="nothing", expected="a run")
-    config = strict.build(Config, read_json(path, "a run's config"), str(path))
+    document = read_json(path, "a run's config")
+    if document.get("schema_version") in (1, 2, 3):
+        document.setdefault("robot_fingerprint", "")
+    config = strict.build(Config, document, str(path))
     if not 1 <= config.schema_version <= CONFIG_VERSION:
         expected = f"1 to {CONFIG_VERSION}"
         raise BadInput(str(path), "schema_version", found=config.schema_version, expected=expected)
     if config.seed < 0:
         raise BadInput(str(path), "seed", found=config.seed, expected="at least 0")
     recipe = _read_recipe(config, str(path))
+    _require_robot(config, recipe, str(path))
     task_set = saved_tasks(directory / "tasks.json", FAMILIES[recipe.family])
     if task_set.sha256 != config.task_set_sha256:
         expected = f"task set {config.task_set_sha256}"
@@ -151,6 +160,25 @@ def _read_recipe(config: Config, where: str) -> Recipe:
         known = f"one of {', '.join(FAMILIES)}"
         raise BadInput(where, "recipe.family", found=recipe.family, expected=known)
     return recipe
+
+
+def _robot_of(recipe: Recipe) -> str:
+    """The fingerprint of the robot in the worlds of a recipe; empty where there is none."""
+    family = FAMILIES[recipe.family]
+    return family.scene.spec.fingerprint if isinstance(family, ClawFamily) else ""
+
+
+def _require_robot(config: Config, recipe: Recipe, where: str) -> None:
+    """Raise `BadInput` for a run that was trained for another robot than there is now."""
+    expected = _robot_of(recipe)
+    if config.robot_fingerprint != expected:
+        raise BadInput(
+            where,
+            "robot_fingerprint",
+            found=config.robot_fingerprint or "nothing",
+            expected=expected or "nothing, as no robot performs these tasks",
+            remedy="the run was trained for another robot.yaml: train again for this one",
+        )
 
 
 def _with_run_settings(stored: dict[str, Any]) -> dict[str, Any]:
