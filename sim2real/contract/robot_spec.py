@@ -21,12 +21,19 @@ from numpy.typing import NDArray
 
 from sim2real.contract import servo_facts
 from sim2real.contract.errors import BadInput
+from sim2real.contract.registry import Registry
 from sim2real.contract.strict import NOT_IN_FILE, build
 from sim2real.contract.text_file import read_yaml
 
 SCHEMA_VERSION = 1
 HARDWARE_CONFIGS = Path(__file__).resolve().parents[2] / "hardware_configs"
-DCLAW = HARDWARE_CONFIGS / "dclaw" / "robot.yaml"
+ROBOT_YAML = "robot.yaml"
+DCLAW = HARDWARE_CONFIGS / "dclaw" / ROBOT_YAML
+ROBOTS: Registry[Path] = Registry(
+    "robots",
+    {path.parent.name: path.parent for path in sorted(HARDWARE_CONFIGS.glob("*/robot.yaml"))},
+)
+"""folders with a robot.yaml by name: the shipped ones, and those of other packages"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,14 +224,28 @@ class RobotSpec:
         return hashlib.sha256(content.encode()).hexdigest()
 
 
+def robot_yaml(path: Path) -> Path:
+    """The file that a path, a folder with a robot.yaml or the name of a known robot means."""
+    if not path.exists() and str(path) in ROBOTS:
+        path = Path(ROBOTS[str(path)])
+    return path / ROBOT_YAML if path.is_dir() else path
+
+
+def robot_reference(robot: str) -> str:
+    """How a file elsewhere names it: a known robot by its name, any other by its whole path."""
+    is_name = robot in ROBOTS and not Path(robot).exists()
+    return robot if is_name or not robot else str(Path(robot).resolve())
+
+
 def load_robot_spec(path: Path = DCLAW) -> RobotSpec:
-    """Read and validate `robot.yaml`.
+    """Read and validate a `robot.yaml`, the one in a folder, or that of a robot by its name.
 
     Raises `BadInput` naming file and field for anything missing, unknown, of the wrong type or
     inconsistent.
     """
+    path = robot_yaml(path)
     where = str(path)
-    document = read_yaml(path, "a robot.yaml")
+    document = read_yaml(path, "a robot.yaml", remedy=f"robots by name: {', '.join(ROBOTS)}")
     document.pop("anchors", None)  # YAML anchors, repeated where they are used
     spec = dataclasses.replace(build(RobotSpec, document, where), source=path)
     _validate(spec, where)

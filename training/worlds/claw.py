@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import mujoco
@@ -35,6 +35,21 @@ class ClawScene:
     """joints start at home, each off by up to this"""
     start_valve_spread_rad: float
     """the valve starts at zero, off by up to this"""
+
+    def on(self, spec: RobotSpec) -> ClawScene:
+        """The same on another robot, whose joints it moves as fast as these where they can."""
+        is_step = self.action_map.kind == "increment"
+        return replace(
+            self,
+            spec=spec,
+            skill=replace(self.skill, num_joints=len(spec.joints)),  # type: ignore[type-var]
+            action_map=ActionMap.for_robot(
+                spec,
+                kind=self.action_map.kind,
+                control_period_s=self.control_period_s,
+                max_step_rad=max(self.action_map.max_step_rad) if is_step else None,
+            ),
+        )
 
     @cached_property
     def mj_model(self) -> mujoco.MjModel:
