@@ -103,5 +103,8 @@ def _carriers(model: mujoco.MjModel, body: int) -> list[int]:
 
 
 def _text(model: mujoco.MjModel, name: str) -> str:
-    data: bytes = model.text(name).data
-    return data.rstrip(b"\0").decode()
+    index = mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_TEXT, name)
+    if index < 0:
+        raise KeyError(f"no text {name} in the model: it is not from load_physics_model")
+    start, size = int(model.text_adr[index]), int(model.text_size[index])
+    return bytes(model.text_data[start : start + size]).rstrip(b"\0").decode()

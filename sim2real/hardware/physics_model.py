@@ -85,11 +85,12 @@ def _rename_joints(mj_spec: mujoco.MjSpec, called: Mapping[str, str], where: str
                 remedy=f"give the file's name of {name} in robot.yaml: physics_joint_map",
             )
     names = {own: name for name, own in called.items()}
-    for name, joint in found.items():
-        joint.name = name
+    for suffix in ("'", ""):  # first aside: a file may have one joint's name for another
+        for name, joint in found.items():
+            joint.name = name + suffix
     for actuator in mj_spec.actuators:
         if actuator.trntype in ON_A_JOINT and actuator.target in names:
-            actuator.target = actuator.name = names[actuator.target]
+            actuator.target = names[actuator.target]
 
 
 def _check_range(model: mujoco.MjModel, joint: JointSpec, where: str) -> None:

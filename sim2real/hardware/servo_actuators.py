@@ -59,6 +59,9 @@ def give_servos(mj_spec: mujoco.MjSpec, spec: RobotSpec, where: str) -> None:
     if unwanted or missing:
         for element in [*unwanted, *mj_spec.keys, *mj_spec.sensors]:
             mj_spec.delete(element)
+    for suffix in ("'", ""):  # first aside: a file may have one joint's name for another's motor
+        for actuator in mj_spec.actuators:
+            actuator.name = actuator.target + suffix
     for name in missing:
         _add_servo(mj_spec, spec, spec.joint_names.index(name))
     if missing and mj_spec.option.integrator == mujoco.mjtIntegrator.mjINT_EULER:

@@ -54,7 +54,7 @@ def test_a_foreign_model_is_used_under_the_robots_names(mjcf):
         "",
         '<position name="a" joint="finger2_middle" kp="5" ctrlrange="-2 2" forcerange="-9 9"/>',
         '<motor joint="finger2_middle" gear="30"/>',
-        '<general joint="finger2_middle" gainprm="7" biastype="affine" biasprm="0 -7 -1"/>',
+        '<position joint="finger2_middle" kp="7" kv="1"/>',
         '<velocity joint="finger2_middle"/><position joint="finger2_middle"/>',
     ],
 )

@@ -71,8 +71,8 @@ def dynamics_of(task: Task) -> TaskDynamics:
     return TaskDynamics(apply=apply)
 
 
-def task_named(reference: str, spec: RobotSpec) -> Task:
-    """The task of this hand that FILE:INDEX or FILE:train/INDEX names.
+def task_named(reference: str, spec: RobotSpec | None = None) -> Task:
+    """The task of this hand, by default the claw, that FILE:INDEX or FILE:train/INDEX names.
 
     Raises `BadInput` when it is not written like this, the set has no such task, or is no hand's.
     """

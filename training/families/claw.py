@@ -63,7 +63,7 @@ class ClawFamily:
             return self
         if self.make is not None:
             return self.make(spec)
-        variations = variations_for(len(spec.fingers))
+        variations = variations_for(spec)
         return replace(self, scene=self.scene.on(spec), variations=variations)
 
     @cached_property

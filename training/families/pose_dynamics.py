@@ -26,11 +26,11 @@ def pose_dynamics(spec: RobotSpec) -> ClawFamily:
     return ClawFamily(
         name="pose_dynamics",
         make=pose_dynamics,
-        variations=variations_for(len(spec.fingers)),
+        variations=variations_for(spec),
         scene=ClawScene(
             spec=spec,
             # 0.06 rad: a policy that knows its loads stays within it, one that does not cannot.
-            skill=Pose(target_visible=True, success_error_rad=0.06),
+            skill=Pose(num_joints=len(spec.joints), target_visible=True, success_error_rad=0.06),
             action_map=ActionMap.for_robot(
                 spec, kind="absolute", control_period_s=CONTROL_PERIOD_S
             ),

@@ -39,7 +39,7 @@ def identification(
 
     `assumed` are the dynamics that replays ran in: what is identified is compared with them.
     """
-    variations = variations_for(len(spec.fingers))
+    variations = variations_for(spec)
     fits: dict[str, Fit] = {}
     shares: list[Mapping[str, float]] = []
     left_out: dict[str, str] = {}

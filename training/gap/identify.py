@@ -88,7 +88,7 @@ def identify(
     """
     problem = _Problem(
         motions,
-        Unknowns(names, variations_for(len(spec.fingers))),
+        Unknowns(names, variations_for(spec)),
         spec,
         base,
         options,

@@ -7,7 +7,6 @@ noise of the encoders): whoever steps it, training or an emulated servo bus, rea
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -16,12 +15,15 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.hand_in_model import HandInModel
 from sim2real.hardware.task_numerics import ACTION_DELAY, ENCODER_NOISE
 from training.tasks.task import Parameter
 
 Values = NDArray[np.float64]
 
+CLAW_TORQUE_NM = 0.9 * 3.0 / 2.3
+"""what a servo of the claw holds at its current limit, for which torques below are meant"""
 NUM_FINGERS = 3
 """of the claw; a hand with more or fewer has as many values (`variations_for`)"""
 
@@ -49,6 +51,8 @@ class Variation:
     """writes values into a compiled model, in place"""
     is_per_finger: bool = False
     """one value for each finger of the hand"""
+    is_torque: bool = False
+    """of a joint, N m: in proportion to what the hand's servos hold"""
 
     @property
     def parameter(self) -> Parameter:
@@ -196,6 +200,7 @@ _VARIATIONS = (
         high=(0.1,),
         nominal=(0.04,),
         draw="log_uniform",
+        is_torque=True,
         apply=_joint_friction,
     ),
     Variation(
@@ -245,6 +250,7 @@ _VARIATIONS = (
         nominal=(0.0,) * NUM_FINGERS,
         draw="uniform",
         is_per_finger=True,
+        is_torque=True,
         apply=_finger_load,
     ),
     Variation(
@@ -289,18 +295,26 @@ VARIATIONS: Mapping[str, Variation] = {variation.name: variation for variation i
 """by name, for the claw"""
 
 
-@functools.cache
-def variations_for(num_fingers: int) -> Mapping[str, Variation]:
-    """The same for a hand with so many fingers."""
+def variations_for(spec: RobotSpec) -> Mapping[str, Variation]:
+    """The same for another hand: a value for each of its fingers, torques in proportion.
 
-    def resized(variation: Variation) -> Variation:
-        if not variation.is_per_finger:
-            return variation
-        values = (variation.low, variation.high, variation.nominal)
-        low, high, nominal = ((value[0],) * num_fingers for value in values)
-        return replace(variation, low=low, high=high, nominal=nominal)
+    What loads and rubs is measured by what the weakest joint's current limit lets its servo hold.
+    """
+    limits = spec.joint_array("current_limit_ma") * 1e-3 * spec.servo.torque_nm_per_a
+    strength = round(float(limits.min()) / CLAW_TORQUE_NM, 3)
+    return {
+        name: _fitted(variation, len(spec.fingers), strength)
+        for name, variation in VARIATIONS.items()
+    }
 
-    return {name: resized(variation) for name, variation in VARIATIONS.items()}
+
+def _fitted(variation: Variation, num_fingers: int, strength: float) -> Variation:
+    def fitted(values: tuple[float, ...]) -> tuple[float, ...]:
+        values = (values[0],) * num_fingers if variation.is_per_finger else values
+        return tuple(value * strength for value in values) if variation.is_torque else values
+
+    low, high, nominal = map(fitted, (variation.low, variation.high, variation.nominal))
+    return replace(variation, low=low, high=high, nominal=nominal)
 
 
 def apply_dynamics(model: mujoco.MjModel, parameters: Mapping[str, tuple[float, ...]]) -> None:

@@ -18,9 +18,10 @@ from sim2real.contract.joint_io import Command
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.emulator import registers as emulated
 from sim2real.evaluation.hands import lock_step_hand
-from sim2real.hardware.doctor import doctor, format_checks, is_healthy
+from sim2real.hardware.doctor import format_checks, is_healthy
 from sim2real.hardware.dynamixel import control_table as table
 from sim2real.hardware.dynamixel.servo_tables import TABLES
+from tests.own_hand.hands import examined
 
 MANUAL = {
     # number, mA a count, most counts, baud values, volts (x10), °C, rev/min (x 0.229), shutdown
@@ -153,11 +154,7 @@ def test_a_hand_of_these_servos_is_healthy_and_goes_where_it_is_told(model, tmp_
 
 @EVERY_MODEL
 def test_the_doctor_finds_nothing_wrong_with_it(model, tmp_path):
-    from sim2real.emulator.bus_server import EmulatedBus
-
-    spec = claw_of(model, tmp_path)
-    with EmulatedBus(spec) as bus:
-        checks = doctor(bus.port, spec, "emulated")
+    checks = examined(claw_of(model, tmp_path))
 
     assert is_healthy(checks), format_checks(checks)
 
