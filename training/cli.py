@@ -15,6 +15,7 @@ from rich.console import Console
 
 from sim2real.contract.errors import BadInput, in_one_line
 from sim2real.contract.output_file import require_folder
+from sim2real.contract.registry import one_of
 from sim2real.contract.require import require_counts, require_seeds, require_threads
 from sim2real.contract.robot_spec import robot_reference
 from sim2real.contract.text_file import read_json
@@ -23,7 +24,7 @@ from training.families.saved_tasks import saved_tasks
 from training.parts.device import require_device
 from training.parts.loss_log import TrainingFailed
 from training.recipes.recipe import Recipe
-from training.recipes.registry import OF_A_DRAW, with_settings
+from training.recipes.registry import OF_A_DRAW, RECIPES, with_settings
 from training.runs.interrupt import Interrupted
 from training.runs.start import family_of, on_tasks, read_run, resume_run, start_run
 from training.tasks.check import require_disjoint
@@ -31,7 +32,7 @@ from training.tasks.task_set import TaskSet
 
 
 def train(
-    recipe: Annotated[str, tyro.conf.Positional],
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=one_of(RECIPES))],
     seed: int = 0,
     out: Path | None = None,
     resume: bool = False,
@@ -46,7 +47,6 @@ def train(
     """Train RECIPE into a run directory; Ctrl-C saves and stops, --resume goes on.
 
     Args:
-        recipe: a recipe's name (`taskbelief list recipes`).
         seed: of networks, exploration and sampling; the tasks have their own, in the recipe.
         out: the run directory; runs/RECIPE/SEED by default.
         resume: go on with the run in that directory, or start it if there is none.

@@ -11,7 +11,7 @@ What it names is imported when it is asked for, and not before.
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeVar, cast
 
 from sim2real.contract.errors import BadInput
@@ -93,3 +93,8 @@ class Registry(MutableMapping[str, T]):
 def package_of(point: importlib.metadata.EntryPoint) -> str:
     """Name and version of the package that an entry point is from."""
     return "unknown" if point.dist is None else f"{point.dist.name} {point.dist.version}"
+
+
+def one_of(names: Iterable[str]) -> str:
+    """For a person who has to choose."""
+    return f"one of {', '.join(names)}"

@@ -12,7 +12,8 @@ from sim2real.emulator.plant import Plant
 from sim2real.hardware.doctor import TIMING, Check, doctor
 from sim2real.hardware.dynamixel.bus import Bus
 
-PINCER = Path(__file__).parent / "pincer"
+TEMPLATE = Path(__file__).parents[2] / "docs" / "template_package"
+PINCER = TEMPLATE / "src" / "taskbelief_pincer" / "pincer"
 """a foreign MJCF with a robot.yaml of ours"""
 DCLAW4 = Path("dclaw4")
 """by its name"""

@@ -9,11 +9,12 @@ import tyro
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.output_file import require_writable
+from sim2real.contract.registry import one_of
 from sim2real.contract.require import require_counts, require_seeds
 from training.families.claw import ClawFamily
 from training.families.effects import parameters_without_effect
 from training.families.ranges import read_ranges, with_ranges
-from training.families.registry import family_named, family_on
+from training.families.registry import FAMILIES, family_named, family_on
 from training.families.saved_tasks import say_once
 from training.tasks.check import check_task_set, require_disjoint
 from training.tasks.task import TaskFamily
@@ -21,7 +22,7 @@ from training.tasks.task_set import TaskSet, draw_task_set, read_written_tasks
 
 
 def draw(
-    family: Annotated[str, tyro.conf.Positional],
+    family: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=one_of(FAMILIES))],
     out: Annotated[Path, tyro.conf.Positional],
     seed: int | None = None,
     num_train: int | None = None,
@@ -35,7 +36,6 @@ def draw(
     Nothing is saved if a parameter that the tasks differ in changes no rollout.
 
     Args:
-        family: a family's name.
         out: the file.
         seed: of the draw; 0 by default.
         num_train: training tasks; 80 by default.
