@@ -263,7 +263,6 @@ def _validate(spec: RobotSpec, where: str) -> None:
     for index, joint in enumerate(spec.joints):
         _validate_joint(joint, where, f"joints[{index}]")
     _validate_base_angles(spec, where)
-    _validate_map(spec, where)
     ids: list[int] = [*spec.motor_ids, *(item.motor_id for item in spec.objects)]
     names = [*spec.joint_names, *(item.name for item in spec.objects)]
     for kind, values in (("motor_id", ids), ("name", names)):
@@ -271,6 +270,7 @@ def _validate(spec: RobotSpec, where: str) -> None:
         repeated = sorted({text for text in texts if texts.count(text) > 1})
         if repeated:
             raise BadInput(where, kind, found=", ".join(repeated), expected="each one once")
+    _validate_map(spec, where)
     for motor_id in ids:
         if not 0 <= motor_id <= 252:
             raise BadInput(where, "motor_id", found=motor_id, expected="0 to 252")

@@ -20,7 +20,8 @@ MOTOR = '<position name="A_RFJ2" joint="RFJ2"/>'
 ROBOT = {
     # kind: (what is edited, into what, field, part of what was found, part of what was expected)
     "degrees where radians belong": (
-        "upper_rad: 0.8", "upper_rad: 45.0", "joints[0].upper_rad", "45.0", "radians within one turn",
+        "upper_rad: 0.8", "upper_rad: 45.0",
+        "joints[0].upper_rad", "45.0", "radians within one turn",
     ),
     "base angle in degrees": (
         "left_root: 1.5707963267948966", "left_root: 90.0",
@@ -116,8 +117,9 @@ MODEL = {
     "an actuator of an unknown type": (
         MOTOR, '<muscle name="A_RFJ2" joint="RFJ2"/>', "actuator A_RFJ2", "muscle", "position",
     ),
-    "an actuator on a tendon or a site": (
-        MOTOR, '<motor name="A_RFJ2" body="RF_dist"/>', "actuator A_RFJ2", "body", "on one joint",
+    "an actuator that turns no joint": (
+        MOTOR, '<adhesion name="A_RFJ2" body="RF_dist" ctrlrange="0 1"/>',
+        "actuator A_RFJ2", "body", "on one joint",
     ),
     "an actuator on a joint that robot.yaml does not name": (
         ELBOW, f'{ELBOW}<joint name="RFJ3" axis="0 1 0"/>',

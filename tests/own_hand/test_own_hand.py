@@ -1,7 +1,7 @@
 """Hands that are not the claw, by configuration alone: one drawn by somebody else, one of ours.
 
 The template package's `pincer/model.xml` is foreign in every way that public models are: degrees,
-names and an order of its own, position actuators, a key frame, a sensor, a fingertip without a name.
+names and an order of its own, position actuators, a key frame, a sensor, a fingertip without name.
 """
 
 from __future__ import annotations
