@@ -151,6 +151,11 @@ VERBS: dict[str, Verb] = {
         purpose="measure one tick of a bundle's controller",
         extra="training",
     ),
+    "bench adapt": Verb(
+        function="training.benchmarks.adapt:print_bench_adapt",
+        purpose="measure one step of policy gradient on the robot, against torch",
+        extra="training",
+    ),
     "bench bus": Verb(
         function="sim2real.hardware.bus_benchmark:print_bench_bus",
         purpose="measure read and write cycles on the emulated servo bus",
