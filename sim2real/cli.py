@@ -91,6 +91,11 @@ VERBS: dict[str, Verb] = {
         function="sim2real.runtime.upgrade:upgrade",
         purpose="convert a bundle of an older schema, weights and golden vectors as they are",
     ),
+    "adapted": Verb(
+        function="sim2real.recording.adapted:adapted",
+        purpose="keep what a bundle learnt in a recorded trial, beside the bundle",
+        extra="recording",
+    ),
     "evaluate": Verb(
         function="training.benches.evaluate_bundle:evaluate",
         purpose="run a bundle on held-out tasks, with and without its belief",
