@@ -60,7 +60,7 @@ def whole(folder, tmp_path_factory) -> list[EpisodeRecord]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_gk9_the_next_start_has_what_was_there_before_and_ends_alike(
+def test_the_next_start_has_what_was_there_before_and_ends_alike(
     moment: str, folder: Path, whole: list[EpisodeRecord], tmp_path: Path
 ):
     out, program = tmp_path / "out", DIES.format(**MOMENTS[moment])
