@@ -68,6 +68,11 @@ VERBS: dict[str, Verb] = {
         purpose="draw the learning curves of a recipe's seeds in one picture",
         extra="training",
     ),
+    "efficiency": Verb(
+        function="training.runs.efficiency:efficiency",
+        purpose="count the environment steps that recipes need to the same adapted return",
+        extra="training",
+    ),
     "exact": Verb(
         function="training.exact.command:exact",
         purpose="work out the exact values of small exploration problems",

@@ -253,6 +253,9 @@ def belief_message(step: Step, bundle: Bundle, stamp_ns: int) -> Values:
         "rejection_counts": list(rejections.values()),
         "evidence_age_s": step.evidence_age_s,
         "kl_from_prior": belief.kl_from_prior,
+        "digest": belief.digest,
+        "figure_names": list(belief.figures),
+        "figures": np.array(list(belief.figures.values()), np.float64),
         "is_frozen": step.is_frozen,
     }
 
