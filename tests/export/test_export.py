@@ -308,9 +308,9 @@ def test_results_go_into_the_manifest_by_name():
 
 
 def test_a_family_that_no_robot_meets_is_refused():
-    with pytest.raises(BadInput, match="a family of the claw"):
+    with pytest.raises(BadInput, match="a family of a hand"):
         claw_family("point_robot", "run")
-    with pytest.raises(BadInput, match="a family of the claw"):
+    with pytest.raises(BadInput, match="a family of a hand"):
         claw_family("juggling", "run")
 
 
