@@ -59,7 +59,8 @@ class MetaTestResult:
     @property
     def num_episodes(self) -> int:
         """Of a trial."""
-        return next(iter(self.episodes.values()))["return"].shape[2]
+        count: int = next(iter(self.episodes.values()))["return"].shape[2]
+        return count
 
     def last(self, condition: Condition, metric: str) -> NDArray[np.float64]:
         """(task,) the last episode's value, averaged over trials."""

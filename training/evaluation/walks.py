@@ -91,7 +91,8 @@ def draw_walks(walks: Mapping[str, Walk], task: Task, path: Path) -> None:
     angle_rad = np.linspace(0.0, np.pi, 100)
     for axes, (who, walk) in zip(panels, walks.items(), strict=True):
         axes.plot(np.cos(angle_rad), np.sin(angle_rad), color="0.8", linewidth=1)
-        rim = Circle(task.parameters["goal"], SCENE.success_radius_m, color="tab:green", alpha=0.25)
+        x, y = task.parameters["goal"]
+        rim = Circle((x, y), SCENE.success_radius_m, color="tab:green", alpha=0.25)
         axes.add_patch(rim)
         num_episodes = len(walk.position_m)
         for episode in reversed(range(num_episodes)):  # the first ones on top

@@ -20,8 +20,16 @@ from training.algorithms.learner import Deployed
 from training.export.make_bundle import Draft, Origin, make_draft
 from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES
-from training.parts.deployed import DeployedCell, DeployedEncoder, DeployedPolicy
+from training.parts.decoders import PromisedValue, RewardDecoder
+from training.parts.deployed import (
+    DeployedCell,
+    DeployedCritic,
+    DeployedDecoder,
+    DeployedEncoder,
+    DeployedPolicy,
+)
 from training.parts.encoders import ContextEncoder, RecurrentBelief
+from training.parts.networks import TwinCritic
 from training.parts.policies import TanhGaussianPolicy
 from training.tasks.task_set import draw_task_set
 from training.worlds.claw import ClawScene
@@ -84,7 +92,13 @@ class _Networks:
         """The module that is exported as this role."""
         inputs = {tensor.name: tensor.shape[-1] for tensor in signature.inputs}
         outputs = {tensor.name: tensor.shape[-1] for tensor in signature.outputs}
-        make = {"policy": self._policy, "encoder": self._encoder, "recurrent": self._cell}[role]
+        make = {
+            "policy": self._policy,
+            "encoder": self._encoder,
+            "recurrent": self._cell,
+            "decoder": self._decoder,
+            "critic": self._critic,
+        }[role]
         return make(inputs, outputs)
 
     def _policy(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:
@@ -103,6 +117,28 @@ class _Networks:
             inputs["context_row"], self._encoder_sizes, outputs["mean"], generator=self._generator
         )
         return DeployedEncoder(self._normalizer, self._layout, encoder)
+
+    def _decoder(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:
+        decoder = RewardDecoder(
+            self._layout,
+            inputs["latents"] // outputs["misfit"],
+            self._encoder_sizes,
+            reward_scale=1.0,
+            generator=self._generator,
+        )
+        return DeployedDecoder(self._normalizer, self._layout, decoder)
+
+    def _critic(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:
+        size, seen = inputs["latents"] // outputs["value"], inputs["observation"]
+        action_size = self._layout.action_size
+        policy = TanhGaussianPolicy(
+            seen + size, self._hidden_sizes, action_size, generator=self._generator
+        )
+        critic = TwinCritic(
+            seen + action_size + size, self._hidden_sizes, generator=self._generator
+        )
+        value = PromisedValue(size, policy, critic, None)
+        return DeployedCritic(self._normalizer, self._layout, value)
 
     def _cell(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:
         hidden, noise = inputs["hidden"], inputs.get(CELL_NOISE, 0)
