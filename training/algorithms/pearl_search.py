@@ -42,7 +42,10 @@ _ERROR_RATE = 0.01
 
 @dataclass(frozen=True, kw_only=True)
 class PearlSearchConfig(PearlConfig):
-    """Settings of PEARL, and of what it searches with."""
+    """Settings of PEARL, and of what it searches with.
+
+    `num_exploration_episodes` is not looked at: a trial searches for as long as it has to.
+    """
 
     decoder_hidden_sizes: Sizes = (128, 128)
     """hidden layers of the reward decoder"""
@@ -146,7 +149,6 @@ class PearlSearch(Pearl):
             latent_size=self.config.latent_size,
             latents=tuple(tuple(latent) for latent in latents),
             max_excess_error=self.max_excess_error,
-            num_exploration_episodes=self.config.num_exploration_episodes,
         )
         return Deployed.of(
             settings,

@@ -98,6 +98,7 @@ def draw_walks(walks: Mapping[str, Walk], task: Task, path: Path) -> None:
         for episode in reversed(range(num_episodes)):  # the first ones on top
             share = 1.0 - 0.8 * episode / max(num_episodes - 1, 1)
             axes.plot(*walk.position_m[episode].T, color=colormaps["plasma"](1.0 - share), lw=1.2)
-        axes.set(title=f"{who}\n{walk.reward.sum():.1f}", aspect="equal", xlabel="m")
+        earned = f"{walk.reward.sum():.1f} in {num_episodes} episodes"
+        axes.set(title=f"{who}\n{earned}", aspect="equal", xlabel="m")
         axes.title.set_fontsize("small")
     write_with(path, lambda beside: figure.savefig(beside, format="png", dpi=120))

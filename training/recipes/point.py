@@ -106,7 +106,7 @@ def pearl_search_sparse_point_robot() -> Recipe:
         algorithm="pearl_search",
         num_trial_episodes=10,
         num_evaluation_trials=1,  # nothing is drawn
-        config=PearlSearchConfig(**vars(plain.config) | {"num_exploration_episodes": 0}),
+        config=PearlSearchConfig(**vars(plain.config) | {"num_exploration_episodes": 1}),
     )
 
 

@@ -103,10 +103,10 @@ def _require_exact(paths: Mapping[str, Path | None], family: TaskFamily, lengths
     if asked and family.name not in known:
         expected = f"runs on {' or '.join(known)}"
         raise BadInput("command line", asked[-1], found=f"runs on {family.name}", expected=expected)
-    if asked and len(lengths) > 1:
+    if set(asked) - {"--walks"} and len(lengths) > 1:
         found = f"trials of {' and '.join(map(str, sorted(lengths)))} episodes"
         expected = "trials of one length: give --num-episodes"
-        raise BadInput("command line", asked[-1], found=found, expected=expected)
+        raise BadInput("command line", asked[0], found=found, expected=expected)
 
 
 def _beside_exact(
@@ -132,13 +132,17 @@ def _beside_exact(
 def _walk(
     protocols: Mapping[Path, TrialProtocol], task_set: TaskSet, picture: Path, table: Path
 ) -> None:
-    """The first trial of every run, and of the references, on the first held-out goal."""
+    """The first trial of every run, and of the references, on the first held-out goal.
+
+    The references have as many episodes as the shortest trial.
+    """
     task = task_set.test[0]
     walked = {
         str(run): walk_of_learner(deployed_actor(load_learner(run)), task, protocol)
         for run, protocol in protocols.items()
     }
-    walked |= walks_of_references(task, next(iter(protocols.values())))
+    shortest = min(protocols.values(), key=lambda protocol: protocol.num_episodes)
+    walked |= walks_of_references(task, shortest)
     write_walks(walked, table)
     draw_walks(walked, task, picture)
 
