@@ -94,10 +94,10 @@ DEFECTS = (
     ),
     Defect(
         "LS6",
-        "training chooses a latent at every step",
+        "training is told the dense reward, which no robot is paid",
         _LEARNER,
-        "is_over = (self.held < 0) | ~survives[np.arange(self._num_worlds), self.held]",
-        "is_over = np.ones(self._num_worlds, bool)",
+        "reward = sparse_reward if is_sparse else transition.reward",
+        "reward = transition.reward",
         (f"{_PEARL}::test_ls6_the_robot_acts_as_training_does",),
     ),
 )

@@ -1,7 +1,7 @@
 """Walks on the sparse half circle, trial by trial side by side: learners and references.
 
-A trial is drawn as its episodes, early ones light and late ones dark, with the rim within which the
-goal pays. As data it is one position a line.
+A trial is drawn as its episodes, the first dark and later ones lighter, with the rim within which
+the goal pays. As data it is one position a line.
 """
 
 from __future__ import annotations
