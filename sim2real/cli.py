@@ -48,6 +48,11 @@ VERBS: dict[str, Verb] = {
         purpose="train a recipe under several seeds, on this machine or on Slurm",
         extra="training,cluster",
     ),
+    "list": Verb(
+        function="training.listing:list_known",
+        purpose="show robots, skills, families, recipes and algorithms, and what packages bring",
+        extra="training",
+    ),
     "tasks": Verb(
         function="training.families.draw:draw",
         purpose="draw a family's task set from a seed and save it",
@@ -61,6 +66,11 @@ VERBS: dict[str, Verb] = {
     "plot": Verb(
         function="training.runs.plot_runs:plot",
         purpose="draw the learning curves of a recipe's seeds in one picture",
+        extra="training",
+    ),
+    "efficiency": Verb(
+        function="training.runs.efficiency:efficiency",
+        purpose="count the environment steps that recipes need to the same adapted return",
         extra="training",
     ),
     "exact": Verb(
@@ -85,6 +95,11 @@ VERBS: dict[str, Verb] = {
     "upgrade": Verb(
         function="sim2real.runtime.upgrade:upgrade",
         purpose="convert a bundle of an older schema, weights and golden vectors as they are",
+    ),
+    "adapted": Verb(
+        function="sim2real.recording.adapted:adapted",
+        purpose="keep what a bundle learnt in a recorded trial, beside the bundle",
+        extra="recording",
     ),
     "evaluate": Verb(
         function="training.benches.evaluate_bundle:evaluate",
@@ -144,6 +159,11 @@ VERBS: dict[str, Verb] = {
     "bench controller": Verb(
         function="training.benchmarks.controller:print_bench_controller",
         purpose="measure one tick of a bundle's controller",
+        extra="training",
+    ),
+    "bench adapt": Verb(
+        function="training.benchmarks.adapt:print_bench_adapt",
+        purpose="measure one step of policy gradient on the robot, against torch",
         extra="training",
     ),
     "bench bus": Verb(

@@ -117,7 +117,8 @@ class GraphRecord:
     inputs: tuple[TensorRecord, ...]
     outputs: tuple[TensorRecord, ...]
     max_parity_error: float
-    """largest absolute difference between torch and ONNX Runtime over the golden sequence"""
+    """largest difference between torch and ONNX Runtime over the golden sequence; of numbers above
+    one, relative to them"""
 
 
 @dataclass(frozen=True, kw_only=True)

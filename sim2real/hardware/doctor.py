@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from sim2real.contract.errors import BadInput
+from sim2real.contract.errors import BadInput, in_one_line
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.hardware.calibration import Calibration, load_calibration, unit_path
 from sim2real.hardware.dynamixel import control_table as table
@@ -106,7 +106,7 @@ def print_doctor(port: str, unit: str, robot: Path = DCLAW) -> int:
     Args:
         port: serial port of the hand.
         unit: whose calibration to use.
-        robot: the robot's robot.yaml.
+        robot: the robot's robot.yaml, its folder, or a robot's name.
     """
     checks = doctor(port, load_robot_spec(robot), unit)
     print(format_checks(checks))
@@ -126,7 +126,7 @@ def format_checks(checks: Iterable[Check]) -> str:
         lines.append(f"{row.verdict.value:8}{row.subject:{width}}{row.name:15}{row.found}")
         if row.advice:
             lines.append(f"{'':8}-> {row.advice}")
-    return "\n".join(lines)
+    return "\n".join(map(in_one_line, lines))
 
 
 def _has_failed(checks: Iterable[Check]) -> bool:

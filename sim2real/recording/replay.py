@@ -19,6 +19,7 @@ from sim2real.recording.messages import belief_message, policy_step_message
 from sim2real.recording.reader import Recorded, RecordingData
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.hand_state import HandState
+from sim2real.runtime.kinds.kind import Memory
 from sim2real.runtime.policy_runner import EpisodeOutcome, PolicyRunner, Step, TrialLabels
 from sim2real.runtime.turns import Turns
 
@@ -38,6 +39,8 @@ STEP_FIELDS = (
 )
 """of `policy_step` that readings decide; the others are times"""
 BELIEF_FIELDS = ("reading_ns", "mean", "variance", "shown", "num_transitions", "kl_from_prior")
+LEARNT_FIELDS = ("digest", "figures")
+"""of `belief`, which recordings of earlier versions have not"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -51,6 +54,10 @@ class Replayed:
     """as `episode.beliefs`"""
     outcome: EpisodeOutcome | None
     """as `episode.result`; None where the recording ends before it"""
+    memory: Memory | None
+    """as `episode.start.memory`: what the episodes before it left; None where none was replayed"""
+    learnt: Memory
+    """what it left itself"""
 
     def differences(self) -> dict[str, float]:
         """By field, the largest difference between what was recorded and what is computed.
@@ -62,7 +69,21 @@ class Replayed:
             f"belief.{name}": _difference(self.episode.beliefs, self.beliefs, name)
             for name in BELIEF_FIELDS
         }
-        return steps | beliefs
+        learnt = {
+            f"belief.{name}": _difference(self.episode.beliefs, self.beliefs, name)
+            for name in LEARNT_FIELDS
+            if name in self.episode.beliefs
+        }
+        return steps | beliefs | learnt | {"memory": self._memory_difference()}
+
+    def _memory_difference(self) -> float:
+        """What was learnt between episodes is compared here: it is told at the start of one."""
+        recorded = self.episode.start.memory
+        if self.memory is None:
+            return 0.0
+        if recorded.keys() != self.memory.keys():
+            return float("inf")
+        return max(_difference(recorded, self.memory, name) for name in recorded)
 
 
 def replay(recording: RecordingData, bundle: Bundle, spec: RobotSpec) -> Iterator[Replayed]:
@@ -101,7 +122,8 @@ class _Policy:
         runner, start = self._runner, episode.start
         self._steps.clear()
         self._outcomes.clear()
-        if not _goes_on(episode, previous):
+        memory = runner.memory if _goes_on(episode, previous) else None
+        if memory is None:
             labels = TrialLabels(
                 robot=start.robot, task=start.task, condition=start.condition, trial=start.trial
             )
@@ -120,6 +142,8 @@ class _Policy:
                 Recorded("", 0, belief_message(step, self._bundle, 0)) for step in self._steps
             ),
             outcome=outcome,
+            memory=memory,
+            learnt=runner.memory,
         )
 
     def _told(self, episode: Episode) -> Iterator[HandState]:

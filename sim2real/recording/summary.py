@@ -53,6 +53,7 @@ def summary(recording: RecordingData) -> dict[str, Any]:
         "losses": losses.as_dict(),
         "notes": losses.notes,
         "episodes": _episodes(recording),
+        "learnt": _learnt(recording),
         "rejections": _rejections(recording),
         "safety_events": _safety_events(recording),
         "timing": _timing(recording),
@@ -80,6 +81,21 @@ def _episodes(recording: RecordingData) -> list[dict[str, Any]]:
     return [
         {name: getattr(item.message, name) for name in RESULT_FIELDS}
         for item in recording.messages("trial_result")
+    ]
+
+
+def _learnt(recording: RecordingData) -> list[dict[str, Any]]:
+    """What was learnt between a trial's episodes, where anything is: as it was believed last."""
+    latest = {item.message.trial: item.message for item in recording.messages("belief")}
+    return [
+        {
+            "trial": belief.trial,
+            "digest": belief.digest,
+            "kl_from_prior": belief.kl_from_prior,
+            **dict(zip(belief.figure_names, belief.figures)),
+        }
+        for belief in latest.values()
+        if getattr(belief, "digest", "")  # recordings of earlier versions have none
     ]
 
 
@@ -139,6 +155,8 @@ def show(recording: RecordingData, *, json: bool = False) -> None:
     if document["episodes"]:
         console.print(_episode_table(document["episodes"]))
         _show_broken_off(console, document["episodes"])
+    if document["learnt"]:
+        console.print(_learnt_table(document["learnt"]))
     for note in document["notes"]:
         console.print(f"[bold red]incomplete[/]  {escape(note)}", soft_wrap=True)
 
@@ -220,6 +238,16 @@ def _episode_table(episodes: list[dict[str, Any]]) -> Table:
             str(item["num_transitions"]),
             f"{item['kl_from_prior']:.2f}",
         )
+    return table
+
+
+def _learnt_table(learnt: list[dict[str, Any]]) -> Table:
+    """One line a trial, as the policy counts them."""
+    table = Table(title="learnt between episodes", title_justify="left")
+    for name in learnt[0]:
+        table.add_column(name.replace("_", " "), justify="right")
+    for item in learnt:
+        table.add_row(*(f"{v:.4g}" if isinstance(v, float) else str(v) for v in item.values()))
     return table
 
 

@@ -171,6 +171,7 @@ def _quantiles(histogram: Histogram) -> str:
 def policy_statuses(runner: PolicyRunner, compute: Histogram) -> list[Status]:
     """Where the policy's trial stands; `compute` has the durations of its steps."""
     controller, labels = runner.controller, runner.labels
+    belief = controller.belief
     rejected = {str(cause): n for cause, n in controller.rejections.items() if n}
     running = "an episode runs" if runner.is_running else "no episode runs"
     named = {} if labels is None else {"task": labels.task, "condition": labels.condition}
@@ -193,7 +194,8 @@ def policy_statuses(runner: PolicyRunner, compute: Histogram) -> list[Status]:
             values={
                 "accepted": str(controller.num_accepted),
                 **{f"rejected {cause}": str(count) for cause, count in sorted(rejected.items())},
-                "kl_from_prior": f"{controller.belief.kl_from_prior:.3f} nats",
+                "kl_from_prior": f"{belief.kl_from_prior:.3f} nats",
+                **{name: f"{value:g}" for name, value in belief.figures.items()},
             },
         ),
     ]

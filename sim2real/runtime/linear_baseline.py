@@ -12,8 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real.contract.transition import Float
-
 OBSERVATION_CLIP = 10.0
 """elements beyond this are cut, so that a square does not swamp the fit"""
 STEP_SCALE = 100.0
@@ -24,6 +22,7 @@ NUM_RIDGES = 8
 """how often it is multiplied by ten before the fit counts as failed"""
 
 Double = NDArray[np.float64]
+Float = NDArray[np.floating]
 
 
 @dataclass(frozen=True, kw_only=True)

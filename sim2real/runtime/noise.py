@@ -17,7 +17,10 @@ ACTION_NOISE = "action_noise"
 """input of a policy that explores: (1, A) standard normal numbers, zeros where it does not"""
 CELL_NOISE = "cell_noise"
 """input of a recurrent graph that draws, as for particles: (1, N) standard normal numbers"""
-NAMES = (ACTION_NOISE, CELL_NOISE)
+LATENT_NOISE = "latent_noise"
+"""input of a policy that explores by a latent: (1, L) standard normal numbers that hold for an
+episode, zeros where it does not explore"""
+NAMES = (ACTION_NOISE, CELL_NOISE, LATENT_NOISE)
 """inputs of graphs that are noise"""
 
 

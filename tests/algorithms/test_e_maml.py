@@ -42,7 +42,7 @@ def test_m10_the_term_is_there_and_prefers_what_went_before_a_better_outcome(
     learner = make(point_robot, exploration_credit=form)
     before, after = learner.collect()
     stages = [before, paid(after, 0.0, 1.0, 2.0)]
-    credit = adaptation_credit(stages[-1], form, learner.explorer.training_credit)  # type: ignore[arg-type]
+    credit = adaptation_credit(stages[-1], form, learner.explorer.outer_credit)  # type: ignore[arg-type]
     weights = list(learner.policy.parameters())
     slope = gradient(learner.exploration_loss(stages), weights)
 
@@ -76,11 +76,11 @@ def test_the_two_forms_differ_where_early_rewards_do(point_robot: TaskFamily) ->
     reward = torch.zeros_like(after.reward)
     reward[0, 0], reward[1, -1] = 1.0, 1.0
     early, late, _ = adaptation_credit(
-        after._replace(reward=reward), "rewards", learner.explorer.training_credit
+        after._replace(reward=reward), "rewards", learner.explorer.outer_credit
     )
     torch.testing.assert_close(early, late)
     early, late, _ = adaptation_credit(
-        after._replace(reward=reward), "advantages", learner.explorer.training_credit
+        after._replace(reward=reward), "advantages", learner.explorer.outer_credit
     )
     assert late > early + 0.5
 

@@ -247,3 +247,16 @@ def test_new_tasks_begin_at_the_prior_and_adapt_towards_what_paid(
     assert (torch.sign(actor.own["mean"][:, 0]) == torch.sign(goals)).all()
     assert (actor.own["log_std"] < 0).all()  # far draws did worse
     assert (returns[:, -1] > returns[:, :-1].mean(1)).all()
+
+
+@pytest.mark.parametrize("inner_steps_on", ["training_reward", "adaptation_reward"])
+def test_outer_steps_learn_from_the_training_reward_and_inner_ones_from_what_was_chosen(
+    inner_steps_on: str,
+) -> None:
+    """In the bandit both rewards are told apart by their values: the sparse one is 0 or 1."""
+    rewards = {"training_reward": "dense", "adaptation_reward": "sparse"}
+    learner = build(Maesn, BanditFamily(), **rewards, inner_steps_on=inner_steps_on)
+    stages = collected_of(learner, 0, 1, 2).stages
+    is_sparse = [bool(((stage.reward == 0) | (stage.reward == 1)).all()) for stage in stages]
+
+    assert is_sparse == [inner_steps_on == "adaptation_reward", False]

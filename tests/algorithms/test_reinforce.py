@@ -86,7 +86,7 @@ def test_rf3_a_baseline_leaves_the_expected_gradient() -> None:
 def test_rf3_the_learner_subtracts_it(point_robot: TaskFamily) -> None:
     """Paying every step more changes no advantage, but for what the fit leaves."""
     learner = make(point_robot)
-    stage, credit = learner.collect(), learner.explorer.training_credit
+    stage, credit = learner.collect(), learner.explorer.outer_credit
     assert stage.advantage.mean((1, 2)).abs().max() < 1e-4
     returns = credit.returns(stage.reward.transpose(0, 1).flatten(1), torch.ones(20, 9))
     raw = returns.unflatten(1, (3, 3)).transpose(0, 1)
@@ -107,7 +107,7 @@ def test_rf4_steps_that_did_not_happen_count_for_nothing(counting: TaskFamily) -
         gradient(learner.policy_loss(stage), weights),
         gradient(learner.policy_loss(spoilt), weights),
     )
-    credit = learner.explorer.training_credit
+    credit = learner.explorer.outer_credit
     reward = torch.tensor([[1.0], [1.0], [9e9]])
     is_valid = torch.tensor([[1.0], [1.0], [0.0]])
     expected = torch.tensor([[1.0 + credit.discount], [1.0], [0.0]])

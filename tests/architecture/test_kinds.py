@@ -11,8 +11,10 @@ from sim2real.runtime.kinds.registry import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 ROOM = ROOT / "sim2real" / "runtime" / "kinds"
-NAMES = [name for name in KINDS if name != "none"]
-"""`none` is a word like any other"""
+NAMES = [name for name in KINDS if "_" in name]
+WORDS = [name for name in KINDS if name not in (*NAMES, "none")]
+"""these are words like any other, and `none` is in quotes as well: named where they are quoted, or
+where their module is"""
 MAY_NAME = (ROOM, ROOT / "training" / "algorithms")
 """the kinds themselves, and the algorithms that deploy as one of them"""
 PYTHON = sorted(
@@ -24,7 +26,9 @@ INTERFACES = sorted((ROOT / "ros_ws" / "src").rglob("*.msg"))
 
 
 def naming(text: str) -> set[str]:
-    return {name for name in NAMES if re.search(rf"\b{name}\b", text)}
+    named = {name for name in NAMES if re.search(rf"\b{name}\b", text)}
+    quoted = {name for name in WORDS if re.search(rf"[\"']{name}[\"']|kinds[. ].*\b{name}\b", text)}
+    return named | quoted
 
 
 @pytest.mark.parametrize("path", [*PYTHON, *INTERFACES], ids=lambda p: str(p.relative_to(ROOT)))
@@ -42,5 +46,9 @@ def test_every_kind_is_a_file_of_its_name():
 
 def test_a_name_would_be_found():
     assert naming('if adaptation.kind == "recurrent_belief":') == {"recurrent_belief"}
+    assert naming("if kind == 'gradient': of the policy gradient") == {"gradient"}
+    assert naming("from sim2real.runtime.kinds.gradient import KIND") == {"gradient"}
+    assert naming("from sim2real.runtime.kinds import gradient") == {"gradient"}
+    assert not naming("a step of policy gradient, or none")
     assert len(PYTHON) > 200
     assert any(naming(path.read_text()) for path in PYTHON if path.is_relative_to(MAY_NAME[1]))

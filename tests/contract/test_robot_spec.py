@@ -47,6 +47,8 @@ def test_fingerprint_changes_with_any_field_and_not_with_layout(edited):
     spec = load_robot_spec()
 
     assert load_robot_spec(edited("baud: 1000000", "baud: 2000000")).fingerprint != spec.fingerprint
+    swapped = edited("finger1_top: 1.0471975511965976", "finger1_top: -1.0471975511965976")
+    assert load_robot_spec(swapped).fingerprint != spec.fingerprint
     assert load_robot_spec(edited("name: dclaw\n", "name:   dclaw\n")).fingerprint == (
         spec.fingerprint
     )
@@ -69,6 +71,8 @@ def test_fingerprint_changes_with_any_field_and_not_with_layout(edited):
         ("min_voltage_v: 10.0", "min_voltage_v: 15.0", "safety.min_voltage_v", "15.0"),
         ("schema_version: 1", "schema_version: 2", "schema_version", "2"),
         ("physics_joint_map: {}", "physics_joint_map: {thumb: j}", "physics_joint_map", "thumb"),
+        ("  finger1_top: 1.047", "  thumb_top: 1.047", "base_angle_rad.thumb_top", "thumb_top"),
+        ("1.0471975511965976", "60.0", "base_angle_rad.finger1_top", "60.0"),
         ("bus:\n", "bus: 3\nold_bus:\n", "old_bus", "old_bus"),
     ],
 )
@@ -84,6 +88,16 @@ def test_what_does_not_fit_is_refused_in_one_line(edited, old, new, field, found
     assert field in message
     assert found in message
     assert "expected" in message
+
+
+def test_a_hand_has_to_say_where_its_fingers_stand(edited):
+    angles = DCLAW.read_text().partition("base_angle_rad:\n")[2].partition("\n\n")[0]
+    stated = f"base_angle_rad:\n{angles}\n"
+
+    with pytest.raises(BadInput, match="base_angle_rad: found 'none', expected the first joint"):
+        load_robot_spec(edited(stated, "base_angle_rad: {}\n"))
+    with pytest.raises(BadInput, match="base_angle_rad: found 'nothing'"):
+        load_robot_spec(edited(stated, ""))
 
 
 def test_missing_field_and_missing_file_are_named(edited, tmp_path):

@@ -72,6 +72,11 @@ def test_a_healthy_hand_passes_every_check(line: Line) -> None:
     assert "finger3_bottom" in format_checks(checks)
 
 
+def test_a_port_of_odd_characters_is_shown_as_lines_that_print() -> None:
+    checks = doctor("/dev/\x1b[31m\udcff", SPEC, "emulated")
+    assert all(line.isprintable() for line in format_checks(checks).splitlines())
+
+
 def test_three_faults_are_found_and_each_has_advice(line: Line) -> None:
     line.inject(Fault(kind="mute_servo", servo=11))
     line.inject(Fault(kind="overload", servo=20))

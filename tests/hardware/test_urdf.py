@@ -23,9 +23,9 @@ AS_IT_STANDS = '<mujoco><compiler fusestatic="false" discardvisual="false"/></mu
 TIP = '<geom name="finger1_tip" class="tip"'
 SKEWED = (
     # Joints beside their bodies' origins, a body and an axis that are askew.
-    ('name="finger1_top" class="top"', 'name="finger1_top" class="top" pos=".01 -.02 .03"'),
+    ('name="finger1_top" class="top"', 'name="finger1_top" class="top" pos="0 -.02 .03"'),
     ('name="finger1_bottom" class="bottom"', 'name="finger1_bottom" class="bottom" pos="0 .01 0"'),
-    ('<joint name="valve"/>', '<joint name="valve" pos=".01 .02 .005" axis=".6 0 .8"/>'),
+    ('<joint name="valve"/>', '<joint name="valve" pos=".001 .002 .001" axis=".6 0 .8"/>'),
     # Straight up, where roll and yaw cannot be told apart.
     ('pos="0 0 .048" childclass', 'pos="0 0 .048" xyaxes="0 0 -1 -.6 .8 0" childclass'),
     (TIP, f'{TIP} euler="1 2 3"'),
@@ -249,3 +249,67 @@ def test_a_robot_without_a_description_is_refused_with_what_makes_one(tmp_path):
 
     with pytest.raises(BadInput, match=r"robot\.urdf: file: .*python -m sim2real\.hardware\.urdf"):
         shipped_description(other)
+
+
+@pytest.fixture
+def beside(tmp_path):
+    """The robot with a URDF of its own: the shipped one with texts exchanged."""
+
+    def edit(*replacements: tuple[str, str]):
+        text = shipped_description(SPEC)
+        for old, new in replacements:
+            assert old in text
+            text = text.replace(old, new)
+        (tmp_path / "robot.urdf").write_text(text)
+        return dataclasses.replace(SPEC, source=tmp_path / "robot.yaml")
+
+    return edit
+
+
+FIRST_BASE = 'xyz="0.03 0.052 -0.003"'
+
+
+@pytest.mark.parametrize(
+    ("replacements", "problem"),
+    [
+        (
+            [("finger1_", "*"), ("finger2_", "finger1_"), ("*", "finger2_")],
+            r"base angle of finger1_top: found -1\.0475, expected 1\.0472 rad",
+        ),
+        ([('joint name="valve"', 'joint name="knob"')], "joint: found 'no valve'"),
+        ([("</robot>", "")], "file: found 'no element found"),
+        ([(FIRST_BASE, 'xyz="0.03 0.052"')], "finger1_base_mount: xyz is no three numbers"),
+        ([(FIRST_BASE, 'xyz="0.03 0.052 left"')], "could not convert string to float"),
+        ([('parent link="palm"', 'parent link="finger1_distal"')], "leads to no root"),
+    ],
+)
+def test_a_description_of_another_hand_is_refused_in_one_line(beside, replacements, problem):
+    spec = beside(*replacements)
+
+    with pytest.raises(BadInput, match=problem) as refusal:
+        shipped_description(spec)
+
+    assert str(refusal.value).startswith(str(spec.file_of("robot.urdf")))
+    assert "\n" not in str(refusal.value)
+
+
+BASE = 'rpy="0 0 0" />\n    <parent link="world"'
+
+
+def test_angles_are_those_in_the_frame_of_the_world_whatever_lies_between(beside):
+    tilt = turn(2, 0.5) @ turn(1, 0.4) @ turn(0, 0.3)
+    tilted = (BASE, BASE.replace("0 0 0", "0.3 0.4 0.5"))
+    back = tilt.T
+    rpy = np.arctan2(back[2, 1], back[2, 2]), -np.arcsin(back[2, 0]), np.arctan2(*back[1::-1, 0])
+
+    def stood_up(place: str) -> tuple[str, str]:
+        xyz = back @ numbers(place)
+        return (
+            f'xyz="{place}" rpy="0 0 0" />\n    <parent link="dclaw_base" />',
+            f'xyz="{xyz[0]} {xyz[1]} {xyz[2]}" rpy="{rpy[0]} {rpy[1]} {rpy[2]}" />\n'
+            '    <parent link="dclaw_base" />',
+        )
+
+    shipped_description(beside(tilted, stood_up("0 0 0.3"), stood_up("0 0 0.048")))
+    with pytest.raises(BadInput, match="base angle of finger1_top"):
+        shipped_description(beside(tilted))

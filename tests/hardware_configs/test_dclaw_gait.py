@@ -10,8 +10,6 @@ from training.worlds.scripted_gait import finger_joints, fingertip_path, turning
 SPEC = load_robot_spec()
 MODEL_PATH = DCLAW.with_name(SPEC.physics_model)
 TICKS = 100  # 5 s, two cycles
-# Where the base of each finger lies around the valve's axis.
-FINGER_ANGLE = {"finger1": -np.pi / 3, "finger2": np.pi / 3, "finger3": np.pi}
 
 
 def turn(*, direction: int = 1, damping: float = 0.1, frictionloss: float = 0.02) -> float:
@@ -60,7 +58,8 @@ def test_the_compiled_fingertips_lie_where_the_gait_wants_them(direction):
     for tip, joints in zip(path, finger_joints(path), strict=True):
         data.qpos[:9] = np.tile(joints, 3)
         mujoco.mj_kinematics(claw, data)
-        for finger, angle in FINGER_ANGLE.items():
+        for joint, angle in SPEC.base_angle_rad.items():
+            finger = joint.removesuffix("_top")
             outward = np.array([np.cos(angle), np.sin(angle), 0.0])
             counterclockwise = np.array([-np.sin(angle), np.cos(angle), 0.0])
             expected = tip[0] * outward + tip[1] * counterclockwise + [0.0, 0.0, tip[2]]

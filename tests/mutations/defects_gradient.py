@@ -254,6 +254,17 @@ DEFECTS = (
         (f"{_MAESN}::test_a5_step_sizes_get_the_gradient_of_finite_differences",),
     ),
     Defect(
+        "A5",
+        "inner steps learn from the reward of outer ones whatever was chosen",
+        _STAGES,
+        "self.inner_credit if index < num_steps else self.outer_credit,",
+        "self.outer_credit,",
+        (
+            f"{_MAESN}::test_outer_steps_learn_from_the_training_reward_and_inner_ones_from"
+            "_what_was_chosen[adaptation_reward]",
+        ),
+    ),
+    Defect(
         "A6",
         "a spread of one is not subtracted",
         _LATENTS,

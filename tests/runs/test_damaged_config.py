@@ -12,8 +12,11 @@ from typing import Any
 import pytest
 
 from sim2real.cli import main
+from sim2real.contract.robot_spec import load_robot_spec
 from training.algorithms.registry import ALGORITHMS
+from training.families.registry import FAMILIES
 from training.runs.start import CONFIG_VERSION, read_run
+from training.tasks.task_set import draw_task_set
 
 FREE = ("provenance.packages",)
 """mappings whose names are not fixed"""
@@ -96,6 +99,7 @@ def test_every_field_is_needed_typed_and_known(
         (("recipe", "config", "hidden_sizes"), []),
         (("recipe", "config", "num_exploration_episodes"), 99),
         (("task_set_sha256",), "0" * 64),
+        (("robot_fingerprint",), "0" * 64),
     ],
 )
 def test_values_that_mean_nothing_are_refused(
@@ -134,17 +138,37 @@ def test_what_is_no_config_is_one_line_in_every_verb(
     assert (run / "config.json").read_bytes() == content
 
 
-@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("version", [1, 2, 3])
 def test_configs_of_earlier_versions_are_read(
     version: int, runs: dict[str, Path], damaged: Any
 ) -> None:
     document = json.loads((runs["pearl"] / "config.json").read_text())
     recipe, document["schema_version"] = document["recipe"], version
-    del recipe["tasks_sha256"]
+    del document["robot_fingerprint"]
+    if version < 3:
+        del recipe["tasks_sha256"]
     if version == 1:
         recipe["config"]["num_iterations"] = recipe.pop("num_iterations")
 
     assert read_run(damaged("pearl", document))[0] == read_run(runs["pearl"])[0]
+
+
+def test_a_run_for_another_hand_is_refused_and_so_is_one_that_does_not_say(
+    runs: dict[str, Path], damaged: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks = draw_task_set(FAMILIES["valve_turn"], seed=0, num_train=2, num_test=2)
+    document = json.loads((runs["pearl"] / "config.json").read_text())
+    document["recipe"]["family"], document["task_set_sha256"] = "valve_turn", tasks.sha256
+
+    def written(**changes: Any) -> Path:
+        run = damaged("pearl", {**document, **changes})
+        tasks.save(run / "tasks.json")
+        return run
+
+    assert "robot_fingerprint: found '0000" in refused(written(robot_fingerprint="0" * 64), capsys)
+    del document["robot_fingerprint"]
+    assert "robot_fingerprint: found 'nothing'" in refused(written(schema_version=3), capsys)
+    assert read_run(written(robot_fingerprint=load_robot_spec().fingerprint))[3] == tasks
 
 
 def test_resume_starts_a_run_where_there_is_none(tmp_path: Path) -> None:

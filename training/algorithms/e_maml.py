@@ -70,8 +70,8 @@ class EMaml(Maml):
 
     def exploration_loss(self, stages: list[Stage]) -> Tensor:
         """() minus the credit of what every task did before its last inner step."""
-        form, training_credit = self.config.exploration_credit, self.explorer.training_credit
-        worth = adaptation_credit(stages[-1], form, training_credit)[:, None, None]
+        form, credit = self.config.exploration_credit, self.explorer.outer_credit
+        worth = adaptation_credit(stages[-1], form, credit)[:, None, None]
         losses = [
             surrogate_loss(explorers, stage, worth.expand_as(stage.is_valid))
             for explorers, stage in zip(self.adaptation.policies(stages)[:-1], stages, strict=False)

@@ -19,8 +19,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from training.algorithms.learner import TrainingSetup
-from training.algorithms.settings import ExplorationSettings, TrustRegionSettings
+from training.algorithms.deployed_steps import deployed_with_latent_step
+from training.algorithms.learner import Deployed, TrainingSetup
+from training.algorithms.settings import (
+    ExplorationSettings,
+    TrustRegionSettings,
+    why_choices_not_deployable,
+)
 from training.parts.checked import Count, NonNegative, Positive, Sizes
 from training.parts.distributions import DiagonalGaussian
 from training.parts.gradient_actor import GradientActor
@@ -63,7 +68,6 @@ class Maesn:
     config_type = MaesnConfig
     adapts = True
     is_told_task = False
-    why_not_deployable = "the kind `gradient` is not served by robots yet"
 
     def __init__(self, config: MaesnConfig, setup: TrainingSetup) -> None:
         self.config, self.tasks = config, setup.tasks
@@ -131,3 +135,12 @@ class Maesn:
     def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> GradientActor:
         start = self.latents.prior(len(tasks))
         return self.explorer.actor(self.adaptation, start, is_deterministic=is_deterministic)
+
+    @property
+    def why_not_deployable(self) -> str:
+        if self.config.num_exploration_episodes == 1:
+            return "one exploration episode has nothing to be compared with: no latent moves"
+        return why_choices_not_deployable(self.explorer.worlds)
+
+    def deployed(self) -> Deployed:
+        return deployed_with_latent_step(self.explorer, self.policy, self.latents)

@@ -20,8 +20,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from training.algorithms.learner import TrainingSetup
-from training.algorithms.settings import InnerStepSettings, TrustRegionSettings
+from training.algorithms.deployed_steps import deployed_with_parameter_step
+from training.algorithms.learner import Deployed, TrainingSetup
+from training.algorithms.settings import (
+    InnerStepSettings,
+    TrustRegionSettings,
+    why_choices_not_deployable,
+)
 from training.parts.gradient_actor import GradientActor
 from training.parts.gradient_adaptation import Stage, surrogate_loss
 from training.parts.outer_step import outer_step
@@ -45,7 +50,6 @@ class Maml:
     config_type: type[MamlConfig] = MamlConfig
     adapts = True
     is_told_task = False
-    why_not_deployable = "the kind `gradient` is not served by robots yet"
 
     def __init__(self, config: MamlConfig, setup: TrainingSetup) -> None:
         self.config, self.tasks = config, setup.tasks
@@ -87,3 +91,10 @@ class Maml:
     def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> GradientActor:
         start = self.adaptation.start(len(tasks))
         return self.explorer.actor(self.adaptation, start, is_deterministic=is_deterministic)
+
+    @property
+    def why_not_deployable(self) -> str:
+        return why_choices_not_deployable(self.explorer.worlds)
+
+    def deployed(self) -> Deployed:
+        return deployed_with_parameter_step(self.config, self.explorer, self.policy)

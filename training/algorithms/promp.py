@@ -15,8 +15,9 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from training.algorithms.learner import TrainingSetup
-from training.algorithms.settings import InnerStepSettings
+from training.algorithms.deployed_steps import deployed_with_parameter_step
+from training.algorithms.learner import Deployed, TrainingSetup
+from training.algorithms.settings import InnerStepSettings, why_choices_not_deployable
 from training.parts.checked import Count, NonNegative, Positive
 from training.parts.distributions import DiagonalGaussian
 from training.parts.gradient_actor import GradientActor
@@ -56,7 +57,6 @@ class Promp:
     config_type = PrompConfig
     adapts = True
     is_told_task = False
-    why_not_deployable = "the kind `gradient` is not served by robots yet"
 
     def __init__(self, config: PrompConfig, setup: TrainingSetup) -> None:
         self.config, self.tasks = config, setup.tasks
@@ -127,3 +127,10 @@ class Promp:
     def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> GradientActor:
         start = self.adaptation.start(len(tasks))
         return self.explorer.actor(self.adaptation, start, is_deterministic=is_deterministic)
+
+    @property
+    def why_not_deployable(self) -> str:
+        return why_choices_not_deployable(self.explorer.worlds)
+
+    def deployed(self) -> Deployed:
+        return deployed_with_parameter_step(self.config, self.explorer, self.policy)

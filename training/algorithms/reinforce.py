@@ -18,8 +18,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from training.algorithms.learner import TrainingSetup
-from training.algorithms.settings import InnerStepSettings
+from training.algorithms.deployed_steps import deployed_with_parameter_step
+from training.algorithms.learner import Deployed, TrainingSetup
+from training.algorithms.settings import InnerStepSettings, why_choices_not_deployable
 from training.parts.checked import Positive
 from training.parts.gradient_actor import GradientActor
 from training.parts.gradient_adaptation import Stage, mean_over_tasks
@@ -46,7 +47,6 @@ class Reinforce:
     config_type = ReinforceConfig
     adapts = True
     is_told_task = False
-    why_not_deployable = "the kind `gradient` is not served by robots yet"
 
     def __init__(self, config: ReinforceConfig, setup: TrainingSetup) -> None:
         self.config, self.tasks = config, setup.tasks
@@ -88,3 +88,10 @@ class Reinforce:
     def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> GradientActor:
         start = self.adaptation.start(len(tasks))
         return self.explorer.actor(self.adaptation, start, is_deterministic=is_deterministic)
+
+    @property
+    def why_not_deployable(self) -> str:
+        return why_choices_not_deployable(self.explorer.worlds)
+
+    def deployed(self) -> Deployed:
+        return deployed_with_parameter_step(self.config, self.explorer, self.policy)

@@ -160,9 +160,12 @@ class ExplorationSettings(ObservationSettings):
     gae_lambda: Weight = 1.0
     """of generalised advantage estimation; 1: the whole rest of the episode"""
     training_reward: Literal["dense", "sparse"] = "dense"
-    """what is learnt from, in inner and outer steps"""
+    """what is learnt from: by outer steps, and by the inner ones of training unless others say"""
     adaptation_reward: Literal["dense", "sparse"] = "dense"
     """what a trial adapts on once it is learnt; a robot pays what the evaluator pays"""
+    inner_steps_on: Literal["training_reward", "adaptation_reward"] = "training_reward"
+    """which of the two the inner steps of training learn from: the papers' choice, or that of the
+    trials to come, for which step sizes are then learnt"""
 
     def explorer(self, setup: TrainingSetup, *, stream: int) -> TaskExplorer:
         """Worlds, random numbers and statistics; `stream` is the algorithm's own.
@@ -180,7 +183,8 @@ class ExplorationSettings(ObservationSettings):
             worlds=worlds,
             tasks=setup.tasks,
             state=setup.learner_state(self.statistics(worlds, setup.device), stream=stream),
-            training_credit=self._credit(self.training_reward),
+            inner_credit=self._credit(getattr(self, self.inner_steps_on)),
+            outer_credit=self._credit(self.training_reward),
             trial_credit=self._credit(self.adaptation_reward),
             num_tasks=self.tasks_per_iteration,
             num_episodes=self.num_exploration_episodes,

@@ -163,7 +163,7 @@ def _parity(
 def graph_inputs(
     bundle: Bundle, golden: Mapping[str, NDArray[Any]], spec: RobotSpec
 ) -> dict[Role, dict[str, NDArray[np.float32]]]:
-    """What enters each graph when the golden sequence is replayed, (T, size) by input name."""
+    """What enters each graph when the golden sequence is replayed, (T, ...) by input name."""
     models = {
         graph.role: _Overheard(bundle.files[graph.file], graph, graph.file)
         for graph in bundle.manifest.graphs
@@ -186,8 +186,8 @@ class _Overheard(OnnxModel):
         super().run()
 
     def columns(self) -> dict[str, NDArray[np.float32]]:
-        """(T, size) by input name."""
+        """(T, ...) by input name."""
         return {
-            name: np.array([row[name] for row in self.entered]).reshape(-1, array.shape[1])
+            name: np.array([row[name] for row in self.entered]).reshape(-1, *array.shape[1:])
             for name, array in self.inputs.items()
         }

@@ -22,7 +22,10 @@ def parity_error(
     signature: Signature,
     recorded: Mapping[str, NDArray[np.float32]],
 ) -> float:
-    """Largest absolute difference over all outputs and all recorded rows, (T, size) per input."""
+    """Largest difference over all outputs and all recorded rows, (T, ...) per input.
+
+    Absolute up to one, relative above: not all outputs are actions.
+    """
     names = [tensor.name for tensor in signature.inputs]
     tensors = [torch.from_numpy(np.ascontiguousarray(recorded[name])) for name in names]
     with torch.no_grad():
@@ -40,6 +43,7 @@ def parity_error(
             model.inputs[name][0] = recorded[name][row]
         model.run()
         for name, array in model.outputs.items():
-            difference = np.abs(array[0] - expected[name][row].numpy())
+            wanted = expected[name][row].numpy()
+            difference = np.abs(array[0] - wanted) / np.maximum(1.0, np.abs(wanted))
             largest = max(largest, float(np.nan_to_num(difference, nan=np.inf).max()))
     return largest

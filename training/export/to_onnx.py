@@ -89,13 +89,16 @@ def _shape(item: onnx.ValueInfoProto) -> tuple[int, ...]:
 
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
-    """Torch's exporter warns about torchvision and about its own future; neither concerns us."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    """Torch's exporter warns about torchvision, about its own future and about what its optimiser
+    leaves as it is; none of it concerns us."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -12,14 +12,14 @@ from torch import nn
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.manifest import Provenance
 from sim2real.contract.normalizer import FrozenNormalizer
+from sim2real.contract.robot_spec import RobotSpec
 from sim2real.runtime.bundle import write_bundle
 from sim2real.runtime.kinds.kind import Role, Settings, Signature, Sizes
 from sim2real.runtime.kinds.registry import REHEARSED, kind_of
-from sim2real.runtime.noise import ACTION_NOISE, CELL_NOISE
+from sim2real.runtime.noise import ACTION_NOISE, CELL_NOISE, LATENT_NOISE
 from training.algorithms.learner import Deployed
 from training.export.make_bundle import Draft, Origin, make_draft
-from training.families.claw import ClawFamily
-from training.families.registry import FAMILIES
+from training.families.registry import claw_family
 from training.parts.decoders import PromisedValue, RewardDecoder
 from training.parts.deployed import (
     DeployedCell,
@@ -28,14 +28,21 @@ from training.parts.deployed import (
     DeployedEncoder,
     DeployedPolicy,
 )
+from training.parts.deployed_gradient import (
+    DeployedLatentPolicy,
+    DeployedParameterPolicy,
+    DeployedStep,
+)
 from training.parts.encoders import ContextEncoder, RecurrentBelief
 from training.parts.networks import TwinCritic
-from training.parts.policies import TanhGaussianPolicy
+from training.parts.policies import DiagonalGaussianPolicy, TanhGaussianPolicy
 from training.tasks.task_set import draw_task_set
 from training.worlds.claw import ClawScene
 
 _LOG_STD = -2.0
 """of actions where a policy explores by noise: so little that no hand is stopped for it"""
+_STEP_SIZE = 0.001
+"""of a policy that adapts by steps: far enough to show, near enough to be taken whole"""
 
 
 def untrained_parts(
@@ -60,6 +67,9 @@ def untrained_parts(
         marks_episode_end="recurrent" in kind.signatures(settings, Sizes(size, action_size, 0)),
     )
     normalizer = _normalizer(size, rng)
+    step = getattr(settings, "parameter_step", None)  # such settings know the policy's layers
+    if step is not None:
+        hidden_sizes = step.hidden_sizes
     make = _Networks(normalizer, layout, hidden_sizes, encoder_hidden_sizes, action_scale, seed)
     wanted = kind.signatures(settings, Sizes(size, action_size, layout.size))
     return Deployed(
@@ -86,7 +96,7 @@ class _Networks:
     ) -> None:
         self._normalizer, self._layout, self._scale = normalizer, layout, action_scale
         self._hidden_sizes, self._encoder_sizes = hidden_sizes, encoder_hidden_sizes
-        self._generator = torch.Generator().manual_seed(seed)
+        self._seed, self._generator = seed, torch.Generator().manual_seed(seed)
 
     def role(self, role: Role, signature: Signature) -> nn.Module:
         """The module that is exported as this role."""
@@ -96,12 +106,44 @@ class _Networks:
             "policy": self._policy,
             "encoder": self._encoder,
             "recurrent": self._cell,
+            "adapt": self._step,
             "decoder": self._decoder,
             "critic": self._critic,
         }[role]
         return make(inputs, outputs)
 
     def _policy(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:
+        if "parameters" in inputs:
+            policy = self._plain_policy(inputs["observation"], outputs["action"])
+            return DeployedParameterPolicy(self._normalizer, policy)
+        if LATENT_NOISE in inputs:
+            seen = inputs["observation"] + inputs[LATENT_NOISE]
+            return DeployedLatentPolicy(
+                self._normalizer, self._plain_policy(seen, outputs["action"])
+            )
+        return self._tanh_policy(inputs, outputs)
+
+    def _step(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:
+        policy = self._plain_policy(inputs["observation"], inputs["action"])
+        return DeployedStep(self._normalizer, policy, step_size=_STEP_SIZE, adapts_log_std=True)
+
+    def _plain_policy(self, seen: int, action_size: int) -> DiagonalGaussianPolicy:
+        """The same one whenever it is asked for: `adapt` steps from what the policy is."""
+        policy = DiagonalGaussianPolicy(
+            seen,
+            self._hidden_sizes,
+            action_size,
+            initial_log_std=_LOG_STD,
+            generator=torch.Generator().manual_seed(self._seed),
+            activation="tanh",
+            bounds_mean=False,
+            min_log_std=2 * _LOG_STD,
+        )
+        with torch.no_grad():
+            list(policy.network.parameters())[-2].mul_(self._scale)
+        return policy
+
+    def _tanh_policy(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:
         seen = sum(size for name, size in inputs.items() if name != ACTION_NOISE)
         policy = TanhGaussianPolicy(
             seen, self._hidden_sizes, outputs["action"], generator=self._generator
@@ -166,10 +208,13 @@ def untrained_draft(
     *,
     num_tasks: int = 2,
     scene: ClawScene | None = None,
+    spec: RobotSpec | None = None,
 ) -> Draft:
-    """A draft of these parts on a family of the claw; `scene` replaces the family's."""
-    family = FAMILIES[family_name]
-    assert isinstance(family, ClawFamily)
+    """A draft of these parts on a family of a hand, by default the claw.
+
+    `scene` replaces the family's.
+    """
+    family = claw_family(family_name, "untrained", spec)
     task_set = draw_task_set(family, seed=0, num_train=1, num_test=num_tasks)
     provenance = Provenance(
         recipe="untrained",
@@ -185,7 +230,9 @@ def untrained_draft(
     return make_draft(deployed, scene, task_set, Origin(name=family_name, provenance=provenance))
 
 
-def write_untrained_bundle(folder: Path, deployed: Deployed, family: str = "valve_turn") -> str:
+def write_untrained_bundle(
+    folder: Path, deployed: Deployed, family: str = "valve_turn", spec: RobotSpec | None = None
+) -> str:
     """Write such a bundle; its digest."""
-    draft = untrained_draft(deployed, family)
+    draft = untrained_draft(deployed, family, spec=spec)
     return write_bundle(folder, draft.manifest, draft.files)

@@ -10,7 +10,6 @@ are 0 or 1. The two kinds of credit differ in where the sum over later steps is 
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -130,7 +129,7 @@ def linear_baseline_values(
         seen = observation[:, columns][mask].cpu().numpy()
         when = step[:, columns][mask].cpu().numpy()
         baseline = LinearBaseline.fitted(seen, when, returns[:, columns][mask].cpu().numpy())
-        fitted = torch.from_numpy(baseline.values(seen, when).astype(np.float32))
+        fitted = torch.from_numpy(baseline.values(seen, when))
         part = torch.zeros_like(returns[:, columns])
         part[mask] = fitted.to(returns)
         values[:, columns] = part

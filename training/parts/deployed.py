@@ -16,7 +16,7 @@ from training.parts.networks import frozen_copy
 from training.parts.running_stats import normalize_rows
 
 
-class _Normalize(nn.Module):
+class Normalize(nn.Module):
     """`FrozenNormalizer.normalize` as a module, so that it is exported with the weights."""
 
     mean: Tensor
@@ -54,7 +54,7 @@ class DeployedPolicy(nn.Module):
     ) -> None:
         """`policy` is an `Explores` module that takes observation and conditions side by side."""
         super().__init__()
-        self.normalize, self.takes_noise = _Normalize(normalizer), takes_noise
+        self.normalize, self.takes_noise = Normalize(normalizer), takes_noise
         self.policy = policy
 
     def forward(self, observation: Tensor, *others: Tensor) -> Tensor:
@@ -71,7 +71,7 @@ class DeployedEncoder(nn.Module):
         self, normalizer: FrozenNormalizer, layout: ContextLayout, encoder: ContextEncoder
     ) -> None:
         super().__init__()
-        self.normalize = _Normalize(normalizer)
+        self.normalize = Normalize(normalizer)
         self.layout, self.encoder = layout, encoder
 
     def forward(self, context_row: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,7 +95,7 @@ class DeployedCell(nn.Module):
     ) -> None:
         """`read_out` maps hidden (B, H) to mean and log-variance side by side, (B, 2 D)."""
         super().__init__()
-        self.normalize = _Normalize(normalizer)
+        self.normalize = Normalize(normalizer)
         self.layout, self.cell, self.read_out = layout, cell, read_out
 
     def forward(
@@ -115,7 +115,7 @@ class DeployedDecoder(nn.Module):
         self, normalizer: FrozenNormalizer, layout: ContextLayout, decoder: RewardDecoder
     ) -> None:
         super().__init__()
-        self.normalize = _Normalize(normalizer)
+        self.normalize = Normalize(normalizer)
         self.layout, self.decoder = layout, decoder
 
     def forward(self, context_row: Tensor, latents: Tensor) -> Tensor:
@@ -134,7 +134,7 @@ class DeployedCritic(nn.Module):
     ) -> None:
         """Context rows are not looked at."""
         super().__init__()
-        self.normalize, self.value = _Normalize(normalizer), value
+        self.normalize, self.value = Normalize(normalizer), value
 
     def forward(self, observation: Tensor, latents: Tensor) -> Tensor:
         latents = latents.unflatten(-1, (-1, self.value.latent_size))

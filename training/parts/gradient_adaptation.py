@@ -83,8 +83,12 @@ class Credit:
         return discounted_returns(reward, torch.ones_like(reward), is_valid, discount=self.discount)
 
     def advantages(self, trials: Trials, num_tasks: int) -> Tensor:
-        """(T, K·M) of M episodes per task, a task's side by side; standardised per task."""
-        reward = self.reward(trials)
+        """(T, K·M) of M episodes per task, a task's side by side; standardised per task.
+
+        In float64, as on the robot: a baseline with as many features as there are steps leaves
+        little more than rounding.
+        """
+        reward = self.reward(trials).double()
         value = linear_baseline_values(
             trials.observation,
             trials.step_in_episode(),
@@ -102,7 +106,7 @@ class Credit:
             discount=self.discount,
             gae_lambda=self.gae_lambda,
         )
-        return standardise_per_task(advantage, trials.is_valid, num_tasks)
+        return standardise_per_task(advantage, trials.is_valid, num_tasks).to(trials.reward)
 
 
 def stage_of(

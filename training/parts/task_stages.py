@@ -52,7 +52,10 @@ class TaskExplorer:
     tasks: Sequence[Task]
     """that are learnt from"""
     state: LearnerState
-    training_credit: Credit
+    inner_credit: Credit
+    """what inner steps of training learn from"""
+    outer_credit: Credit
+    """what outer steps learn from: the episodes after the last inner step"""
     trial_credit: Credit
     num_tasks: int
     """K: tasks of an iteration"""
@@ -95,7 +98,7 @@ class TaskExplorer:
                     episodes,
                     actor.held,
                     adaptation.latents(own, actor.held),
-                    self.training_credit,
+                    self.inner_credit if index < num_steps else self.outer_credit,
                     state.statistics,
                     len(chosen),
                 )

@@ -34,7 +34,7 @@ from training.evaluation.walks import (
 from training.exact.levels import KNOWN, exact_returns
 from training.families.registry import FAMILIES
 from training.families.saved_tasks import saved_tasks
-from training.runs.start import load_learner, read_run
+from training.runs.start import family_of, load_learner, read_run
 from training.tasks.task import TaskFamily
 from training.tasks.task_set import TaskSet
 
@@ -76,7 +76,7 @@ def meta_test_runs(
     for option, path in [*paths.items(), ("--walks", table)]:
         require_writable(path, option)
     task_set = _common_tasks(runs, tasks)
-    family = FAMILIES[task_set.family]
+    family = family_of(read_run(runs[0])[0])
     torch.set_num_threads(1)  # small batches: more threads cost more than they bring
     lengths = {run: num_episodes or read_run(run)[0].num_trial_episodes for run in runs}
     _require_exact(paths, family, set(lengths.values()))
@@ -153,8 +153,12 @@ def _common_tasks(runs: tuple[Path, ...], tasks: Path | None) -> TaskSet:
         raise BadInput("command line", "RUNS", found="none", expected="a run directory or more")
     own = {run: read_run(run)[3] for run in runs}
     first = own[runs[0]]
-    chosen = first if tasks is None else saved_tasks(tasks, FAMILIES[first.family])
+    chosen = first if tasks is None else saved_tasks(tasks, family_of(read_run(runs[0])[0]))
+    robots = {run: read_run(run)[0].robot for run in runs}
     for run, task_set in own.items():
+        if robots[run] != robots[runs[0]]:
+            found, expected = robots[run] or "the claw", robots[runs[0]] or "the claw"
+            raise BadInput(str(run), "robot", found=found, expected=expected)
         if task_set.family != chosen.family:
             raise BadInput(str(run), "family", found=task_set.family, expected=chosen.family)
         if tasks is None and task_set.test != first.test:

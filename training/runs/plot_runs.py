@@ -37,14 +37,14 @@ def plot(
     """
     require_some(runs=runs)
     require_writable(out, "--out")
-    tables = [MetricsFile(_existing(run / "metrics.csv")).read() for run in runs]
+    tables = [MetricsFile(existing(run / "metrics.csv")).read() for run in runs]
     references = _references(runs[0], metric) if exact else {}
     draw_curve(
         tables,
         out,
         metric=metric,
-        title=title or _name(runs[0]),
-        levels={_name(run): _final(run, metric) for run in level} | references,
+        title=title or recipe_name(runs[0]),
+        levels={recipe_name(run): final_value(run, metric) for run in level} | references,
     )
 
 
@@ -58,7 +58,8 @@ def _references(run: Path, metric: str) -> dict[str, float]:
     return {level.name: float(level.by_episode[-1]) for level in returns.levels}
 
 
-def _name(run: Path) -> str:
+def recipe_name(run: Path) -> str:
+    """The recipe of a run directory."""
     document = read_json(run / "config.json", "a run's config")
     if not isinstance(document.get("name"), str):
         raise BadInput(
@@ -67,7 +68,8 @@ def _name(run: Path) -> str:
     return str(document["name"])
 
 
-def _final(run: Path, metric: str) -> float:
+def final_value(run: Path, metric: str) -> float:
+    """The adapted mean of a run's last evaluation."""
     document = read_json(run / "eval.json", "a run's evaluation")
     try:
         return float(document["conditions"]["adapted"][metric]["mean"])
@@ -76,7 +78,8 @@ def _final(run: Path, metric: str) -> float:
         raise BadInput(str(run / "eval.json"), at, found="nothing", expected="a number") from None
 
 
-def _existing(path: Path) -> Path:
+def existing(path: Path) -> Path:
+    """A file of a run directory, which has to be there."""
     if not path.exists():
         raise BadInput(str(path.parent), path.name, found="nothing", expected="a run's file")
     return path

@@ -11,7 +11,7 @@ batch: a robot is one robot.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -79,6 +79,10 @@ class Belief:
     """evidence so far in this trial"""
     kl_from_prior: float
     """nats; 0 where there is no distribution"""
+    digest: str = ""
+    """names what is too large to be shown, as parameters; empty where nothing is"""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """what there is to say of it in numbers, always the same names"""
 
 
 class BeliefSummary(NamedTuple):
