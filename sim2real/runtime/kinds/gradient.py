@@ -113,9 +113,11 @@ class GradientSettings:
     """of rewards, per step"""
     gae_lambda: float = 1.0
     """of generalised advantage estimation; 1: the whole rest of the episode"""
-    max_kl: float = 10.0
+    max_kl: float = 100.0
     """nats that an adapted policy may be away from the trained one on the states that were met,
-    mean over them and summed over the joints; a step that leads further is scaled"""
+    mean over them and summed over the joints; a step that leads further is scaled. A policy that
+    has learnt to adapt steps far (ProMP on point robots: 30 nats, for it is sure of its actions),
+    so that this is for steps that are not like those of training"""
     min_episodes: int = 1
     """episodes of mostly evidence without which no step is taken"""
     max_fall: float = 3.0
