@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from sim2real.emulator.faults import Fault
-from sim2real.hardware.dynamixel.frame import LENGTH
 from sim2real.hardware.dynamixel.packet import FAST_REPLY_OVERHEAD
+from sim2real.hardware.dynamixel.servo_tables import TABLES
 
 Stage = Literal["connect", "activate", "run"]
 Reaction = Literal["absorbed", "held", "stopped", "silenced", "refused"]
@@ -204,7 +204,7 @@ def _sweep(kind: str, what: str, num_bits: int, pause: int = 0, **fault: Any) ->
 
 
 def _special() -> list[Case]:
-    header, part = 8, LENGTH + FAST_REPLY_OVERHEAD
+    header, part = 8, TABLES["XM430-W210"].frame.length + FAST_REPLY_OVERHEAD
     return [
         _sweep("flip_reply_bit", "the first servo's part", 8 * (header + part), servo=10),
         _sweep("flip_reply_bit", "a middle servo's part", 8 * part, servo=ONE),

@@ -48,6 +48,11 @@ VERBS: dict[str, Verb] = {
         purpose="train a recipe under several seeds, on this machine or on Slurm",
         extra="training,cluster",
     ),
+    "list": Verb(
+        function="training.listing:list_known",
+        purpose="show robots, skills, families, recipes and algorithms, and what packages bring",
+        extra="training",
+    ),
     "tasks": Verb(
         function="training.families.draw:draw",
         purpose="draw a family's task set from a seed and save it",

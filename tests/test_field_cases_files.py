@@ -346,16 +346,12 @@ def test_what_robot_yaml_is_checked_against_is_the_drivers_table(tmp_path):
     assert facts.BAUD_RATES == table.BAUD_RATES
     assert facts.CURRENT_BASED_POSITION == table.OperatingMode.CURRENT_BASED_POSITION
     assert {
-        "current": table.GOAL_CURRENT.high,
         "gain": table.POSITION_P_GAIN.high,
         "watchdog": table.BUS_WATCHDOG.high,
         "return_delay": table.RETURN_DELAY.high,
     } == facts.MAX_COUNTS
     assert pytest.approx(table.RETURN_DELAY.scale * 1e6) == facts.RETURN_DELAY_UNIT_US
-    assert (facts.WATCHDOG_UNIT_S, facts.CURRENT_UNIT_MA) == (
-        table.WATCHDOG_UNIT_S,
-        table.CURRENT_UNIT_MA,
-    )
+    assert facts.WATCHDOG_UNIT_S == table.WATCHDOG_UNIT_S
     assert table.TEMPERATURE_LIMIT.high == facts.MAX_TEMPERATURE_C
 
 

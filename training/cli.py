@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -14,23 +15,24 @@ from rich.console import Console
 
 from sim2real.contract.errors import BadInput, in_one_line
 from sim2real.contract.output_file import require_folder
+from sim2real.contract.registry import one_of
 from sim2real.contract.require import require_counts, require_seeds, require_threads
+from sim2real.contract.robot_spec import robot_reference
 from sim2real.contract.text_file import read_json
 from training.evaluation.tables import run_table
-from training.families.registry import FAMILIES
 from training.families.saved_tasks import saved_tasks
 from training.parts.device import require_device
 from training.parts.loss_log import TrainingFailed
 from training.recipes.recipe import Recipe
-from training.recipes.registry import OF_A_DRAW, with_settings
+from training.recipes.registry import OF_A_DRAW, RECIPES, with_settings
 from training.runs.interrupt import Interrupted
-from training.runs.start import on_tasks, read_run, resume_run, start_run
+from training.runs.start import family_of, on_tasks, read_run, resume_run, start_run
 from training.tasks.check import require_disjoint
 from training.tasks.task_set import TaskSet
 
 
 def train(
-    recipe: Annotated[str, tyro.conf.Positional],
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=one_of(RECIPES))],
     seed: int = 0,
     out: Path | None = None,
     resume: bool = False,
@@ -40,11 +42,11 @@ def train(
     num_train_tasks: int | None = None,
     settings: tuple[str, ...] = (),
     quiet: bool = False,
+    robot_config: str = "",
 ) -> int:
     """Train RECIPE into a run directory; Ctrl-C saves and stops, --resume goes on.
 
     Args:
-        recipe: a recipe's name.
         seed: of networks, exploration and sampling; the tasks have their own, in the recipe.
         out: the run directory; runs/RECIPE/SEED by default.
         resume: go on with the run in that directory, or start it if there is none.
@@ -56,6 +58,8 @@ def train(
         num_train_tasks: how many tasks to draw and learn from instead of the recipe's number.
         settings: of the recipe's algorithm to change, as in `num_iterations=10 discount=0.9`.
         quiet: no progress.
+        robot_config: a robot.yaml, its folder, or a robot's name, to train for another hand than
+            the claw; a resumed run is given it again.
     """
     require_seeds(seed=seed)
     require_threads(threads=threads)
@@ -65,7 +69,8 @@ def train(
         torch.set_num_threads(threads)
     if num_train_tasks is not None:
         settings = (*settings, f"num_train_tasks={num_train_tasks}")
-    chosen = with_settings(recipe, settings)
+    chosen = replace(with_settings(recipe, settings), robot=robot_reference(robot_config))
+    family_of(chosen)  # refused before anything is written
     given = None if tasks is None else _given_tasks(chosen, tasks, settings)
     directory = Path("runs") / recipe / str(seed) if out is None else out
     require_folder(directory, "--out")
@@ -102,7 +107,7 @@ def _given_tasks(recipe: Recipe, path: Path, settings: Sequence[str]) -> TaskSet
         if setting.partition("=")[0] in OF_A_DRAW:
             expected = "none with --tasks: nothing is drawn"
             raise BadInput("command line", "--settings", found=setting, expected=expected)
-    family = FAMILIES[recipe.family]
+    family = family_of(recipe)
     task_set = saved_tasks(path, family)
     require_disjoint(task_set, family, str(path))
     return task_set

@@ -26,6 +26,7 @@ def sweep(
     timeout_min: int = 120,
     device: str = "cpu",
     settings: tuple[str, ...] = (),
+    robot_config: str = "",
 ) -> int:
     """Train every one of RECIPES once per seed into OUT/RECIPE/SEED; what is there already goes on.
 
@@ -41,6 +42,7 @@ def sweep(
         timeout_min: minutes until a run is stopped; it can be resumed.
         device: cpu or cuda.
         settings: to change in every recipe, as `taskbelief train` takes them.
+        robot_config: another robot than the claw, as `taskbelief train` takes it.
     """
     if not recipes:
         raise BadInput("command line", "RECIPES", found="none", expected="one or more")
@@ -58,7 +60,9 @@ def sweep(
     num_failed, width = 0, len(runs) if cluster == "slurm" else processes
     for first in range(0, len(runs), width):
         jobs = {
-            directory: executor.submit(train_or_resume, recipe, seed, directory, device, settings)
+            directory: executor.submit(
+                train_or_resume, recipe, seed, directory, device, settings, robot_config
+            )
             for recipe, seed in runs[first : first + width]
             for directory in [out / recipe / str(seed)]
         }
@@ -70,13 +74,25 @@ def sweep(
 
 
 def train_or_resume(
-    recipe: str, seed: int, directory: Path, device: str, settings: tuple[str, ...]
+    recipe: str,
+    seed: int,
+    directory: Path,
+    device: str,
+    settings: tuple[str, ...],
+    robot_config: str = "",
 ) -> None:
     """Finish one run, from wherever it is. Raises `RuntimeError` where `taskbelief train` fails."""
     from training.cli import train  # torch, in the job's own process
 
     outcome = train(
-        recipe, seed, directory, resume=True, device=device, settings=settings, quiet=True
+        recipe,
+        seed,
+        directory,
+        resume=True,
+        device=device,
+        settings=settings,
+        quiet=True,
+        robot_config=robot_config,
     )
     if outcome != 0:
         raise RuntimeError(f"{directory}: taskbelief train ended with {outcome}")

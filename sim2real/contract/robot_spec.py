@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Mapping
@@ -20,12 +21,19 @@ from numpy.typing import NDArray
 
 from sim2real.contract import servo_facts
 from sim2real.contract.errors import BadInput
+from sim2real.contract.registry import Registry
 from sim2real.contract.strict import NOT_IN_FILE, build
 from sim2real.contract.text_file import read_yaml
 
 SCHEMA_VERSION = 1
 HARDWARE_CONFIGS = Path(__file__).resolve().parents[2] / "hardware_configs"
-DCLAW = HARDWARE_CONFIGS / "dclaw" / "robot.yaml"
+ROBOT_YAML = "robot.yaml"
+DCLAW = HARDWARE_CONFIGS / "dclaw" / ROBOT_YAML
+ROBOTS: Registry[Path] = Registry(
+    "robots",
+    {path.parent.name: path.parent for path in sorted(HARDWARE_CONFIGS.glob("*/robot.yaml"))},
+)
+"""folders with a robot.yaml by name: the shipped ones, and those of other packages"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +65,30 @@ class JointSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Finger:
+    """Joints that carry one another."""
+
+    joints: tuple[str, ...]
+    """names, base first"""
+
+    @property
+    def name(self) -> str:
+        """What its joints' names begin with: `finger1` of finger1_top, finger1_middle.
+
+        The first joint's where they have nothing in common, or there is only one.
+        """
+        if len(self.joints) == 1:
+            return self.joints[0]
+        letters = itertools.takewhile(lambda same: len(set(same)) == 1, zip(*self.joints))
+        return "".join(letter for letter, *_ in letters).rstrip("_-.") or self.joints[0]
+
+    @property
+    def tip(self) -> str:
+        """The robot's name of the geom that it ends with."""
+        return f"{self.name}_tip"
+
+
+@dataclass(frozen=True, kw_only=True)
 class ObjectSpec:
     """A servo that is not part of the hand: the valve that is turned, the guide below it."""
 
@@ -68,9 +100,10 @@ class ObjectSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class ServoSpec:
-    """The kind of servo that every joint uses (manual: ROBOTIS XM430-W210)."""
+    """The kind of servo that every joint uses, with the facts of its page in the e-manual."""
 
     model: str
+    """a key of `servo_facts.MODELS`"""
     model_number: int
     min_firmware: int
     operating_mode: int
@@ -125,7 +158,8 @@ class RobotSpec:
     physics_model: str
     """MJCF file, relative to robot.yaml"""
     physics_joint_map: Mapping[str, str]
-    """joint and object names as that file calls them, where it calls them otherwise"""
+    """joints, objects and fingertips (`FINGER_tip`) as that file calls them, where it calls them
+    otherwise"""
     joints: tuple[JointSpec, ...]
     base_angle_rad: Mapping[str, float]
     """where the first joint of each finger stands around the object's axis: seen from above,
@@ -156,6 +190,25 @@ class RobotSpec:
         """One numeric field of every joint, (J,), in joint order."""
         return np.array([getattr(joint, field) for joint in self.joints], np.float64)
 
+    @property
+    def fingers(self) -> tuple[Finger, ...]:
+        """In joint order: one begins at every joint that `base_angle_rad` names."""
+        starts = [i for i, name in enumerate(self.joint_names) if name in self.base_angle_rad]
+        ends = [*starts[1:], len(self.joints)]
+        return tuple(Finger(joints=self.joint_names[a:b]) for a, b in zip(starts, ends))
+
+    @property
+    def turned_object(self) -> str:
+        """What the hand turns: the first object. Raises `BadInput` where no model moves it."""
+        if not self.objects or not self.objects[0].has_joint:
+            raise BadInput(
+                str(self.source),
+                "objects",
+                found="none" if not self.objects else f"{self.objects[0].name} without a joint",
+                expected="what the hand turns, first and with `has_joint: true`",
+            )
+        return self.objects[0].name
+
     def object_named(self, name: str) -> ObjectSpec:
         for spec in self.objects:
             if spec.name == name:
@@ -171,14 +224,28 @@ class RobotSpec:
         return hashlib.sha256(content.encode()).hexdigest()
 
 
+def robot_yaml(path: Path) -> Path:
+    """The file that a path, a folder with a robot.yaml or the name of a known robot means."""
+    if not path.exists() and str(path) in ROBOTS:
+        path = Path(ROBOTS[str(path)])
+    return path / ROBOT_YAML if path.is_dir() else path
+
+
+def robot_reference(robot: str) -> str:
+    """How a file elsewhere names it: a known robot by its name, any other by its whole path."""
+    is_name = robot in ROBOTS and not Path(robot).exists()
+    return robot if is_name or not robot else str(Path(robot).resolve())
+
+
 def load_robot_spec(path: Path = DCLAW) -> RobotSpec:
-    """Read and validate `robot.yaml`.
+    """Read and validate a `robot.yaml`, the one in a folder, or that of a robot by its name.
 
     Raises `BadInput` naming file and field for anything missing, unknown, of the wrong type or
     inconsistent.
     """
+    path = robot_yaml(path)
     where = str(path)
-    document = read_yaml(path, "a robot.yaml")
+    document = read_yaml(path, "a robot.yaml", remedy=f"robots by name: {', '.join(ROBOTS)}")
     document.pop("anchors", None)  # YAML anchors, repeated where they are used
     spec = dataclasses.replace(build(RobotSpec, document, where), source=path)
     _validate(spec, where)
@@ -190,11 +257,6 @@ def _validate(spec: RobotSpec, where: str) -> None:
         raise BadInput(
             where, "schema_version", found=spec.schema_version, expected=str(SCHEMA_VERSION)
         )
-    known = {*spec.joint_names, *(item.name for item in spec.objects)}
-    for name in spec.physics_joint_map:
-        if name not in known:
-            expected = f"one of {', '.join(sorted(known))}"
-            raise BadInput(where, f"physics_joint_map.{name}", found=name, expected=expected)
     if not spec.joints:
         raise BadInput(where, "joints", found="none", expected="at least one joint")
     _require_positive(where, "control_period_s", spec.control_period_s)
@@ -208,6 +270,7 @@ def _validate(spec: RobotSpec, where: str) -> None:
         repeated = sorted({text for text in texts if texts.count(text) > 1})
         if repeated:
             raise BadInput(where, kind, found=", ".join(repeated), expected="each one once")
+    _validate_map(spec, where)
     for motor_id in ids:
         if not 0 <= motor_id <= 252:
             raise BadInput(where, "motor_id", found=motor_id, expected="0 to 252")
@@ -237,6 +300,24 @@ def _validate_base_angles(spec: RobotSpec, where: str) -> None:
             expected = f"one of {', '.join(spec.joint_names)}"
             raise BadInput(where, f"base_angle_rad.{name}", found=name, expected=expected)
         _require_within_a_turn(where, f"base_angle_rad.{name}", angle)
+    if spec.joint_names[0] not in spec.base_angle_rad:
+        expected = f"{spec.joint_names[0]} too: the first joint begins the first finger"
+        found = ", ".join(spec.base_angle_rad)
+        raise BadInput(where, "base_angle_rad", found=found, expected=expected)
+
+
+def _validate_map(spec: RobotSpec, where: str) -> None:
+    moved = [item.name for item in spec.objects if item.has_joint]
+    known = [*spec.joint_names, *moved, *(finger.tip for finger in spec.fingers)]
+    owners: dict[str, str] = {}
+    for name, own in spec.physics_joint_map.items():
+        if name not in known:
+            expected = f"one of {', '.join(known)}"
+            raise BadInput(where, f"physics_joint_map.{name}", found=name, expected=expected)
+        if own in owners:
+            expected = f"another name: {owners[own]} is called so"
+            raise BadInput(where, f"physics_joint_map.{name}", found=own, expected=expected)
+        owners[own] = name
 
 
 def _validate_joint(joint: JointSpec, where: str, at: str) -> None:

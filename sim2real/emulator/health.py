@@ -1,7 +1,7 @@
 """What hurts a servo: supply voltage, heat, overload, silence on the bus. Latched errors, watchdog.
 
-The numbers of the thermal and the electrical model are our assumptions, in the range of an 82 g
-servo; they are there so that limits can be reached, not to predict a temperature.
+The numbers of the thermal and the electrical model (here, and by model in `registers`) are our
+assumptions; they are there so that limits can be reached, not to predict a temperature.
 """
 
 from __future__ import annotations
@@ -20,14 +20,8 @@ Float = NDArray[np.float64]
 VOLTAGE, OVERHEAT, ENCODER, SHOCK, OVERLOAD = 0x01, 0x04, 0x08, 0x10, 0x20
 """bits of Hardware Error Status"""
 AMBIENT_C = 25.0
-HEAT_CAPACITY_J_K = 75.0
-"""82 g of metal and plastic"""
-THERMAL_RESISTANCE_K_W = 6.0
-"""steady 27 W at stall would end far above the limit, 2 W of holding at 37 degrees"""
 SUPPLY_RESISTANCE_OHM = 0.1
 """wiring: what makes the voltage sag under load"""
-BROWN_OUT_V = 6.5
-"""below it the servo's processor stops; it boots when the supply is back"""
 OVERLOAD_SHARE = 0.95
 """share of the output limit that counts as overload when the shaft does not turn"""
 OVERLOAD_S = 1.0
@@ -88,9 +82,9 @@ class Health:
 
     def _check(self, elapsed_s: float, now: float, current_a: Float) -> None:
         """Slow quantities, every `CHECK_PERIOD_S`."""
-        lost_w = (self.temperature - AMBIENT_C) / THERMAL_RESISTANCE_K_W
+        lost_w = (self.temperature - AMBIENT_C) / self.memory.control.thermal_resistance_k_w
         gained_j = self._heat_j + (self.heating_w - lost_w) * elapsed_s
-        self.temperature += gained_j / HEAT_CAPACITY_J_K
+        self.temperature += gained_j / self.memory.control.heat_capacity_j_k
         self._heat_j[:] = 0.0
         # A switching output stage draws the share of the motor current that its duty lets through.
         drawn = np.abs(current_a) * np.abs(self.memory["present_pwm"]) / 885.0
@@ -112,11 +106,14 @@ class Health:
 
     def _power(self, now: float) -> None:
         """Processors stop below the brown-out voltage and boot above it."""
+        is_supplied = self.bus_v >= self.memory.control.brown_out_v
         for servo in self.servos:
-            if servo.is_powered and self.bus_v < BROWN_OUT_V:
+            if servo.is_powered and not is_supplied:
                 self.power_off(servo)
             elif (
-                not servo.is_powered and servo.index not in self.dead and self.bus_v >= BROWN_OUT_V
+                not servo.is_powered
+                and servo.index not in self.dead
+                and self.bus_v >= self.memory.control.brown_out_v
             ):
                 self.power_on(servo, now)
 

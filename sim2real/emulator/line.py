@@ -100,7 +100,7 @@ class Line:
         self._num_joints, self._num_objects = len(spec.joints), len(spec.objects)
         count = self._num_joints + self._num_objects
         self.options, self.plant = options, plant
-        self.memory = Memory(count)
+        self.memory = Memory(count, spec.servo.model)
         self.motion = Motion(self.memory, plant.motors)
         self.motion.goal_delay_steps = plant.numerics.delay_steps
         self.servos = [

@@ -25,7 +25,6 @@ TICK_RAD = 2 * np.pi / TICKS_PER_TURN
 VELOCITY_UNIT_RAD_S = 0.229 * 2 * np.pi / 60
 VELOCITY_UNIT_TICKS_S = VELOCITY_UNIT_RAD_S / TICK_RAD
 ACCELERATION_UNIT_TICKS_S2 = 214.577 / 3600 * TICKS_PER_TURN
-CURRENT_UNIT_A = 0.00269
 FULL_PWM = 885
 REVERSE, TIME_BASED, TORQUE_BY_GOAL = 1, 4, 8
 """bits of Drive Mode"""
@@ -133,7 +132,7 @@ class Motion:
             self._is_raw_pwm, pwm_limit, np.minimum(np.abs(m["goal_pwm"]), pwm_limit)
         )
         limit = m["current_limit"].astype(float)
-        goal = np.clip(m["goal_current"], -limit, limit) * CURRENT_UNIT_A
+        goal = np.clip(m["goal_current"], -limit, limit) * m.control.current_unit_a
         self._goal_current = np.where(moves, goal, 0.0)
         self._current_max = np.abs(goal)
 
@@ -318,5 +317,5 @@ class Motion:
     def sense_current(self, torque: Float) -> Float:
         """Write Present Current from the torque (N m, register frame) that acted; return ampere."""
         current = torque / self.motors.torque_per_ampere
-        self.memory["present_current"][:] = np.rint(current / CURRENT_UNIT_A)
+        self.memory["present_current"][:] = np.rint(current / self.memory.control.current_unit_a)
         return current

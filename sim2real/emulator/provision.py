@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real.contract.robot_spec import JointSpec, RobotSpec
-from sim2real.emulator.motion import CURRENT_UNIT_A, TICK_RAD
+from sim2real.emulator.motion import TICK_RAD
 from sim2real.emulator.registers import Memory
 from sim2real.emulator.servo import BAUD_RATES
 
@@ -27,10 +27,11 @@ def provision(memory: Memory, spec: RobotSpec, signs: Float, zero_ticks: Float) 
     """Everything else that robot.yaml wants of EEPROM; the rest stays as the factory set it."""
     memory["return_delay"][:] = round(spec.bus.return_delay_us / 2)
     memory["operating_mode"][:] = EXTENDED_POSITION
+    unit_ma = 1000.0 * memory.control.current_unit_a
     for row, joint in enumerate(spec.joints):
         low, high = _limits(joint, int(signs[row]), int(zero_ticks[row]))
         memory["operating_mode"][row] = spec.servo.operating_mode
-        memory["current_limit"][row] = int(joint.current_limit_ma / 1000.0 / CURRENT_UNIT_A + 1e-9)
+        memory["current_limit"][row] = int(joint.current_limit_ma / unit_ma + 1e-9)
         memory["min_position_limit"][row] = low
         memory["max_position_limit"][row] = high
 

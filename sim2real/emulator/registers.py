@@ -1,12 +1,13 @@
-"""The control table of an XM430-W210 as the servo keeps it, and the memory of a row of servos.
+"""The control tables of Dynamixels as the servos keep them, and the memory of a row of servos.
 
-Written from the ROBOTIS e-manual ("XM430-W210") and on purpose not shared with the driver: an
-address that one of them has wrong shows in the tests of both.
+Written from the ROBOTIS e-manual (the page of each model) and on purpose not shared with the
+driver: an address that one of them has wrong shows in the tests of both.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -16,10 +17,8 @@ from numpy.typing import NDArray
 Bytes = NDArray[np.uint8]
 Int = NDArray[np.signedinteger[Any]]
 
-TABLE_SIZE = 662
 EEPROM_END = 64
 """addresses below survive power loss and are locked while torque is on"""
-NUM_INDIRECT = 56
 TICKS_PER_TURN = 4096
 MODES = (0, 1, 3, 4, 5, 16)
 WATCHDOG_TRIPPED = -1
@@ -130,50 +129,153 @@ _RAM = (
 )
 
 
-def _indirect() -> tuple[Register, ...]:
-    """Pointers 1 to 28 and 29 to 56, each with its byte; a fresh pointer points at its own byte."""
-    rows = []
-    for number in range(NUM_INDIRECT):
-        pointers, data = (168, 224) if number < 28 else (578, 634)
-        offset = number % 28
-        own_byte = data + offset
-        name = f"indirect_address_{number + 1}"
-        rows.append(_free(pointers + 2 * offset, 2, name, own_byte, EEPROM_END, TABLE_SIZE - 1))
-        rows.append(_free(own_byte, 1, f"indirect_data_{number + 1}", 0, 0, 255))
+def _indirect(*blocks: tuple[int, int, int], last: int) -> tuple[Register, ...]:
+    """Blocks of n pointers, each with its byte; a fresh pointer points at its own byte.
+
+    A block is the address of its first pointer, of its first byte, and n; `last` is the largest
+    address that can be pointed to.
+    """
+    rows, number = [], 0
+    for pointers, data, count in blocks:
+        for offset in range(count):
+            number += 1
+            own_byte = data + offset
+            name = f"indirect_address_{number}"
+            rows.append(_free(pointers + 2 * offset, 2, name, own_byte, EEPROM_END, last))
+            rows.append(_free(own_byte, 1, f"indirect_data_{number}", 0, 0, 255))
     return tuple(rows)
 
 
-REGISTERS: Mapping[str, Register] = MappingProxyType(
+@dataclass(frozen=True, kw_only=True)
+class ControlTable:
+    """One model's table, and what else of the servo the emulation needs to know."""
+
+    registers: Mapping[str, Register]
+    """by name, in the order of addresses"""
+    current_unit_a: float
+    """of the registers that hold a current"""
+    brown_out_v: float
+    """below it the servo's processor stops; it boots when the supply is back. Assumed"""
+    heat_capacity_j_k: float
+    """of a servo of this weight, metal and plastic. Assumed"""
+    thermal_resistance_k_w: float
+    """to the air around it. Assumed"""
+    size: int
+    """the first address behind the table"""
+    owners: tuple[Register | None, ...]
+    """the register that each address belongs to; None where the table has a gap"""
+    pointer_of: Mapping[int, int]
+    """address of the pointer behind each indirect data byte"""
+
+
+def _table(rows: Iterable[Register], **facts: float) -> ControlTable:
+    registers = {row.name: row for row in sorted(rows, key=lambda entry: entry.address)}
+    size = max(row.end for row in registers.values())
+    numbers = [name.rpartition("_")[2] for name in registers if name.startswith("indirect_data_")]
+    return ControlTable(
+        registers=MappingProxyType(registers),
+        size=size,
+        owners=tuple(
+            next((r for r in registers.values() if r.address <= address < r.end), None)
+            for address in range(size)
+        ),
+        pointer_of=MappingProxyType(
+            {
+                registers[f"indirect_data_{n}"].address: registers[f"indirect_address_{n}"].address
+                for n in numbers
+            }
+        ),
+        **facts,
+    )
+
+
+_OF_430 = {
+    "current_unit_a": 0.00269,
+    "brown_out_v": 6.5,
+    "heat_capacity_j_k": 75.0,  # 82 g
+    # Steady 27 W at stall would end far above the limit, 2 W of holding at 37 degrees.
+    "thermal_resistance_k_w": 6.0,
+}
+_OF_330 = {
+    "current_unit_a": 0.001,
+    "brown_out_v": 3.0,
+    "heat_capacity_j_k": 20.0,  # 18 to 23 g
+    "thermal_resistance_k_w": 12.0,
+}
+_W210 = (*_EEPROM, *_RAM, *_indirect((168, 224, 28), (578, 634, 28), last=661))
+
+
+def _instead(rows: Iterable[Register], *changed: Register) -> tuple[Register, ...]:
+    names = {row.name for row in changed}
+    return (*(row for row in rows if row.name not in names), *changed)
+
+
+def _of_330(number: int, current: int, velocity: int, *changed: Register) -> ControlTable:
+    """One of the 330 series: 5 V, milliamperes, 20 indirect bytes."""
+    rows = _instead(
+        (*_EEPROM, *_RAM, *_indirect((168, 208, 20), last=227)),
+        _fixed(0, 2, "model_number", number),
+        _free(8, 1, "baud_rate", 1, 0, 6),
+        _free(10, 1, "drive_mode", 0, 0, 5),
+        _free(13, 1, "protocol", 2, 2, 22),
+        _free(31, 1, "temperature_limit", 70, 0, 100),
+        _free(32, 2, "max_voltage_limit", 70, 31, 70),
+        _free(34, 2, "min_voltage_limit", 35, 31, 70),
+        _free(38, 2, "current_limit", current, 0, current),
+        _free(44, 4, "velocity_limit", velocity, 0, 2047),
+        _free(62, 1, "pwm_slope", 140, 1, 255),
+        _free(76, 2, "velocity_i_gain", 1600, 0, 16383),
+        _free(102, 2, "goal_current", current, -current, current, signed=True),
+        _free(104, 4, "goal_velocity", 0, -2047, 2047, signed=True),
+        *changed,
+    )
+    return _table(rows, **_OF_330)
+
+
+TABLES: Mapping[str, ControlTable] = MappingProxyType(
     {
-        register.name: register
-        for register in sorted((*_EEPROM, *_RAM, *_indirect()), key=lambda entry: entry.address)
+        "XM430-W210": _table(_W210, **_OF_430),
+        "XM430-W350": _table(
+            _instead(
+                _W210,
+                _fixed(0, 2, "model_number", 1020),
+                _free(44, 4, "velocity_limit", 200, 0, 1023),
+            ),
+            **_OF_430,
+        ),
+        "XL330-M288": _of_330(
+            1200,
+            1750,
+            445,
+            _free(63, 1, "shutdown", 53, 0, 255),
+            _free(78, 2, "velocity_p_gain", 180, 0, 16383),
+            _free(84, 2, "position_p_gain", 400, 0, 16383),
+        ),
+        "XC330-M288": _of_330(
+            1240,
+            2352,
+            350,
+            _free(78, 2, "velocity_p_gain", 50, 0, 16383),
+            _free(80, 2, "position_d_gain", 500, 0, 16383),
+            _free(84, 2, "position_p_gain", 1100, 0, 16383),
+        ),
     }
 )
+"""by the names that robot.yaml has for the models"""
 
-OWNERS: tuple[Register | None, ...] = tuple(
-    next((r for r in REGISTERS.values() if r.address <= address < r.end), None)
-    for address in range(TABLE_SIZE)
-)
-"""The register that each address belongs to; None where the table has a gap."""
+USUAL_MODEL = "XM430-W210"
+REGISTERS = TABLES[USUAL_MODEL].registers
+"""the table with the most registers: what a plan of faults may name"""
 
 GOALS = frozenset({"goal_pwm", "goal_current", "goal_velocity", "goal_position"})
 """what a tripped Bus Watchdog makes read-only"""
 
-POINTER_OF: Mapping[int, int] = MappingProxyType(
-    {
-        REGISTERS[f"indirect_data_{n}"].address: REGISTERS[f"indirect_address_{n}"].address
-        for n in range(1, NUM_INDIRECT + 1)
-    }
-)
-"""address of the pointer behind each indirect data byte"""
-
-
 _FACTORY_WRITTEN = ("model_number", "model_information", "firmware")
 
 
-def _default_table() -> Bytes:
-    table = np.zeros(TABLE_SIZE, np.uint8)
-    for register in REGISTERS.values():
+def _default_bytes(control: ControlTable) -> Bytes:
+    table = np.zeros(control.size, np.uint8)
+    for register in control.registers.values():
         data = register.default.to_bytes(register.size, "little", signed=register.signed)
         table[register.address : register.end] = np.frombuffer(data, np.uint8)
     return table
@@ -186,12 +288,13 @@ class Memory:
     write a register of all servos in one assignment.
     """
 
-    def __init__(self, num_servos: int) -> None:
-        self._defaults = _default_table()
+    def __init__(self, num_servos: int, model: str = USUAL_MODEL) -> None:
+        self.control = TABLES[model]
+        self._defaults = _default_bytes(self.control)
         self.table: Bytes = np.tile(self._defaults, (num_servos, 1))
         self._columns: dict[str, Int] = {
             name: self.table[:, register.address : register.end].view(register.dtype)[:, 0]
-            for name, register in REGISTERS.items()
+            for name, register in self.control.registers.items()
         }
 
     def __getitem__(self, name: str) -> Int:

@@ -1,4 +1,4 @@
-"""One emulated XM430-W210: what each instruction does to its registers, and what it answers.
+"""One emulated Dynamixel: what each instruction does to its registers, and what it answers.
 
 An independent reading of the ROBOTIS e-manual; it shares the packet codec with the driver and
 nothing else. Time and physics come from outside: `Motion` moves it, `Health` hurts it.
@@ -16,10 +16,6 @@ from sim2real.emulator.registers import (
     GOALS,
     MODES,
     MULTI_TURN_TICKS,
-    OWNERS,
-    POINTER_OF,
-    REGISTERS,
-    TABLE_SIZE,
     WATCHDOG_TRIPPED,
     Memory,
     Register,
@@ -72,6 +68,7 @@ class Servo:
         self.tick_is_frozen = False
         """a fault: Realtime Tick stands still"""
         self._row = memory.table[index]
+        self._control = memory.control
         self._registered: tuple[int, bytes] | None = None
         self._backup: bytes | None = None
 
@@ -143,9 +140,9 @@ class Servo:
         end = address + length
         if length == 0:
             return StatusError.DATA_LENGTH, b""
-        if end > TABLE_SIZE or not any(OWNERS[address:end]):
+        if end > self._control.size or not any(self._control.owners[address:end]):
             return StatusError.ACCESS, b""
-        if end <= 224 or 252 <= address < 634:
+        if not any(at in self._control.pointer_of for at in range(address, end)):
             return StatusError.NONE, self._row[address:end].tobytes()
         sources = [self._source(a) for a in range(address, end)]
         return StatusError.NONE, self._row[sources].tobytes()
@@ -155,11 +152,11 @@ class Servo:
         writes: list[tuple[Register, int]] = []
         if not data:
             return StatusError.DATA_LENGTH
-        if address + len(data) > TABLE_SIZE:
+        if address + len(data) > self._control.size:
             return StatusError.ACCESS
         for start, piece in self._pieces(address, data):
             while piece:
-                register = OWNERS[start]
+                register = self._control.owners[start]
                 error = self._refusal(register, start, piece)
                 if register is None or error:
                     return error
@@ -227,14 +224,14 @@ class Servo:
         self.motion.stopped[self.index] = False
         self.motion.forget_turns(self.index)
         if startup & 1:
-            self._apply(REGISTERS["torque_enable"], 1)
+            self._apply(self._control.registers["torque_enable"], 1)
             self.motion.is_stale = True
 
     # What a write is checked for and what follows from it.
 
     def _source(self, address: int) -> int:
         """Where the byte at `address` really is: behind its pointer, if it is indirect data."""
-        pointer = POINTER_OF.get(address)
+        pointer = self._control.pointer_of.get(address)
         return address if pointer is None else int(self._row[pointer : pointer + 2].view("<u2")[0])
 
     def _pieces(self, address: int, data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -303,12 +300,12 @@ class Servo:
             self._torque_on()
         elif name in GOALS:
             if self["drive_mode"] & TORQUE_BY_GOAL and not self.torque_is_on:
-                self._apply(REGISTERS["torque_enable"], 1)
+                self._apply(self._control.registers["torque_enable"], 1)
             self.motion.plan(self.index)
 
     def _change_mode(self, mode: int) -> None:
         for name in _RESET_BY_MODE:
-            self.memory[name][self.index] = REGISTERS[name].default
+            self.memory[name][self.index] = self._control.registers[name].default
         self.memory["goal_pwm"][self.index] = self["pwm_limit"]
         self.memory["goal_current"][self.index] = self["current_limit"]
         if mode == 3:

@@ -134,7 +134,7 @@ class SessionRecorder:
         self._write(
             "safety_event",
             lambda ns: messages.safety_event_message(
-                rung=rung, cause=cause, stamp_ns=ns, detail=detail, joints=joints
+                self._spec, rung=rung, cause=cause, stamp_ns=ns, detail=detail, joints=joints
             ),
             stamp_ns,
         )

@@ -14,7 +14,7 @@ from mujoco.batch import Batch
 
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.gap.motion import Float, Motion, interpolated
-from sim2real.hardware.task_numerics import VALVE, TaskNumerics
+from sim2real.hardware.task_numerics import TaskNumerics
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,7 +40,7 @@ class Replayer:
         for name in ("qpos", "qvel"):
             self._batch.bind(name)
         self._dt = float(mj_model.opt.timestep)
-        names = [*spec.joint_names, VALVE]
+        names = [*spec.joint_names, spec.turned_object]
         self._qpos = np.array([mj_model.joint(name).qposadr[0] for name in names])
         self._qvel = np.array([mj_model.joint(name).dofadr[0] for name in names])
         self._actuators = np.array([mj_model.actuator(name).id for name in spec.joint_names])

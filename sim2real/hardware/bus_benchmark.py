@@ -30,7 +30,6 @@ from sim2real.contract.require import require_counts, require_positive, require_
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.contract.servo_facts import BAUD_RATES
 from sim2real.hardware.dynamixel import control_table as table
-from sim2real.hardware.dynamixel import frame
 from sim2real.hardware.dynamixel import instructions as build
 from sim2real.hardware.dynamixel.bus import Bus, BusTiming
 from sim2real.hardware.dynamixel.driver import DriverConfig, DynamixelRobot
@@ -41,6 +40,7 @@ from sim2real.hardware.dynamixel.packet import (
     extend_fast_reply,
 )
 from sim2real.hardware.dynamixel.port import SerialPort, wire_time_s
+from sim2real.hardware.dynamixel.servo_tables import TABLES
 from sim2real.hardware.robot import RobotFault
 
 READ_ADDRESS, READ_LENGTH = table.PRESENT_CURRENT.address, 10
@@ -59,6 +59,7 @@ def print_bench_bus(
     bauds: tuple[int, ...] = (1_000_000, 2_000_000, 3_000_000, 4_000_000),
     cycles: int = 200,
     soak_s: float = 10.0,
+    robot_config: Path = DCLAW,
 ) -> None:
     """Print cycle times on the emulated bus as JSON lines.
 
@@ -66,6 +67,7 @@ def print_bench_bus(
         bauds: baud rates, bits per second.
         cycles: cycles per run; there are five runs of each case.
         soak_s: how long the driver then keeps 100 Hz; 600 for the acceptance run.
+        robot_config: the hand: a robot.yaml, its folder, or a robot's name.
     """
     for baud in bauds:
         if baud not in BAUD_RATES:
@@ -75,7 +77,8 @@ def print_bench_bus(
     require_counts(cycles=cycles)
     if soak_s != 0.0:
         require_positive(soak_s=soak_s)
-    for record in bench_bus(load_robot_spec(), bauds=bauds, cycles=cycles, soak_s=soak_s):
+    spec = load_robot_spec(robot_config)
+    for record in bench_bus(spec, bauds=bauds, cycles=cycles, soak_s=soak_s):
         print(json.dumps(record), flush=True)
 
 
@@ -86,10 +89,10 @@ def bench_bus(
     motor_ids = (*spec.motor_ids, spec.objects[0].motor_id)
     yield from _in_memory(motor_ids, cycles)
     for baud in bauds:
-        with emulated_bus(baud) as port:
+        with emulated_bus(baud, spec.source) as port:
             yield from _on_wire(port, baud, motor_ids, cycles)
     if soak_s > 0:
-        with emulated_bus(spec.bus.baud) as port:
+        with emulated_bus(spec.bus.baud, spec.source) as port:
             yield from _soak(port, spec, soak_s)
 
 
@@ -303,7 +306,9 @@ def _soak(port: str, spec: RobotSpec, seconds: float, rate_hz: float = 100.0) ->
     robot = DynamixelRobot.on_serial(port, spec, "emulated", config)
     robot.provision()
     period_s, counts, host = 1.0 / rate_hz, Counter[str](), list[float]()
-    num_bytes = _bytes_per_cycle(range(10)) + 10 * (frame.LENGTH - READ_LENGTH)
+    num_bytes = _bytes_per_cycle(range(10)) + 10 * (
+        TABLES[spec.servo.model].frame.length - READ_LENGTH
+    )
     wire_s = wire_time_s(num_bytes, spec.bus.baud)
     with robot:
         robot.activate()

@@ -106,7 +106,7 @@ def print_doctor(port: str, unit: str, robot: Path = DCLAW) -> int:
     Args:
         port: serial port of the hand.
         unit: whose calibration to use.
-        robot: the robot's robot.yaml.
+        robot: the robot's robot.yaml, its folder, or a robot's name.
     """
     checks = doctor(port, load_robot_spec(robot), unit)
     print(format_checks(checks))

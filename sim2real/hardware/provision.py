@@ -16,7 +16,7 @@ def provision(port: str, unit: str, robot: Path = DCLAW) -> int:
     Args:
         port: serial port of the hand.
         unit: whose calibration to use.
-        robot: the robot's robot.yaml.
+        robot: the robot's robot.yaml, its folder, or a robot's name.
     """
     changed = DynamixelRobot.on_serial(port, load_robot_spec(robot), unit).provision()
     for difference in changed:

@@ -21,7 +21,7 @@ from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.physics_model import load_physics_model
 from sim2real.hardware.robot import Health, Phase, Placing, RobotFault
-from sim2real.hardware.task_numerics import VALVE, TaskNumerics, encoder_noise, measured
+from sim2real.hardware.task_numerics import TaskNumerics, encoder_noise, measured
 
 Float = NDArray[np.float64]
 
@@ -52,7 +52,7 @@ class SimulatedRobot:
         self._tracked_rad: Float
         self._under_way: deque[tuple[int, Float]] = deque()
         """goals that have not arrived yet, and the physics step in which they do"""
-        names = [*spec.joint_names, VALVE]
+        names = [*spec.joint_names, spec.turned_object]
         self._positions = np.array([self._model.joint(name).qposadr[0] for name in names])
         self._velocities = np.array([self._model.joint(name).dofadr[0] for name in names])
         self._actuators = np.array([self._model.actuator(name).id for name in spec.joint_names])

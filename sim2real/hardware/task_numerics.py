@@ -30,8 +30,6 @@ from sim2real.contract.robot_spec import ServoSpec
 
 Float = NDArray[np.floating]
 
-VALVE = "valve"
-"""the joint that the hand turns, as robot.yaml and every compiled model call it"""
 ACTION_DELAY = "action_delay_steps"
 ENCODER_NOISE = "observation_noise_rad"
 CUSTOM_NUMERICS = {ACTION_DELAY: 1, ENCODER_NOISE: 2}

@@ -25,8 +25,6 @@ from sim2real.runtime.kinds.kind import Memory
 from sim2real.runtime.policy_runner import EpisodeOutcome, EpisodeStart, Step
 from sim2real.runtime.safety import Rung
 
-FRAME = "dclaw_base"
-"""the frame that joints and their readings belong to"""
 _NOTHING = np.zeros(0)
 _FIRST_NS, _LAST_NS = -(2**31) * 1_000_000_000, 2**31 * 1_000_000_000 - 1
 """what 32 bits of seconds hold"""
@@ -46,6 +44,11 @@ def header(stamp_ns: int, frame_id: str = "") -> Values:
     return {"stamp": stamp(stamp_ns), "frame_id": frame_id}
 
 
+def base_frame(spec: RobotSpec) -> str:
+    """The frame that joints and their readings belong to, as the robot's URDF calls it."""
+    return f"{spec.name}_base"
+
+
 # ---- the hand ----------------------------------------------------------------------------------
 
 
@@ -53,7 +56,7 @@ def hand_reading_message(state: HandState, spec: RobotSpec, stamp_ns: int) -> Va
     """HandReading: what a policy is told."""
     reading = state.reading
     return {
-        "header": header(stamp_ns, FRAME),
+        "header": header(stamp_ns, base_frame(spec)),
         "reading_ns": reading.stamp_ns,
         "sequence": reading.sequence,
         "names": spec.joint_names,
@@ -77,7 +80,7 @@ def joint_states_message(reading: Reading, spec: RobotSpec, stamp_ns: int) -> Va
     objects = [item.name for item in spec.objects if item.has_joint][:1]
     position, velocity = reading.object_position_rad, reading.object_velocity_rad_s
     return {
-        "header": header(stamp_ns, FRAME),
+        "header": header(stamp_ns, base_frame(spec)),
         "name": [*spec.joint_names, *objects],
         "position": np.array([*reading.position_rad, *[position for _ in objects]]),
         "velocity": np.array([*reading.velocity_rad_s, *[velocity for _ in objects]]),
@@ -99,7 +102,7 @@ def joint_targets_message(
     """
     chosen = (command.lifespan_s, lifespan_s, spec.safety.stale_after_s)
     return {
-        "header": header(stamp_ns, FRAME),
+        "header": header(stamp_ns, base_frame(spec)),
         "reading_ns": command.stamp_ns,
         "lifespan_s": next(value for value in chosen if value is not None),
         "period_s": period_s,
@@ -128,7 +131,7 @@ def servo_states_message(
         **{name: getattr(health, name).tolist() for name in _HEALTH},
     }
     return {
-        "header": header(stamp_ns, FRAME),
+        "header": header(stamp_ns, base_frame(spec)),
         "reading_ns": reading.stamp_ns,
         "phase": phase.value,
         "rung": rung_name(rung),
@@ -155,11 +158,17 @@ def control_tick_message(tick: ControlTick, stamp_ns: int) -> Values:
 
 
 def safety_event_message(
-    *, rung: Rung, cause: str, stamp_ns: int, detail: str = "", joints: Sequence[str] = ()
+    spec: RobotSpec,
+    *,
+    rung: Rung,
+    cause: str,
+    stamp_ns: int,
+    detail: str = "",
+    joints: Sequence[str] = (),
 ) -> Values:
     """SafetyEvent, as of a `safety.Reason` or a `RobotFault`."""
     return {
-        "header": header(stamp_ns, FRAME),
+        "header": header(stamp_ns, base_frame(spec)),
         "rung": rung_name(rung),
         "cause": cause,
         "detail": detail,

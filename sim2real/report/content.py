@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.contract.robot_spec import RobotSpec
 from sim2real.report.adaptation import adaptation_figure
 from sim2real.report.animation import MAX_TASKS, animation_data, motion_figure
 from sim2real.report.beliefs import belief_figure, kl_figure
@@ -41,6 +41,8 @@ class Sources:
     compared: Results | None
     """results of another evaluation"""
     gap: Gap | None
+    spec: RobotSpec
+    """the hand, whose fingers are drawn"""
 
 
 def page_content(sources: Sources) -> Content:
@@ -70,7 +72,7 @@ def page_content(sources: Sources) -> Content:
         evidence=count_table(shown, "evidence", MEANINGS),
         safety=count_table(shown, "safety_events", {}),
         faults=_faults(results["faults"]),
-        motion=_motion(trials),
+        motion=_motion(trials, sources.spec),
         provenance=provenance_rows(results, recorded.recorded_at),
         commands=commands(results, evaluation.path.as_posix()),
         warnings=_warnings(evaluation, recorded),
@@ -101,11 +103,11 @@ def _belief_figures(
     return kl_figure(believing), belief_figure(believing, evaluation.parameters)
 
 
-def _motion(trials: Mapping[str, list[EpisodeTrace]]) -> Motion | None:
+def _motion(trials: Mapping[str, list[EpisodeTrace]], spec: RobotSpec) -> Motion | None:
     chosen = dict(list(trials.items())[:MAX_TASKS])
     if not chosen:
         return None
-    data, note = animation_data(chosen, load_robot_spec())
+    data, note = animation_data(chosen, spec)
     return Motion(figure=motion_figure(chosen), data=data, note=note, first=_most_changed(chosen))
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import SkillReference
+from sim2real.contract.registry import Registry
 from sim2real.skills.pose import Pose
 from sim2real.skills.skill import Skill
 from sim2real.skills.valve_screw import ValveScrew
 from sim2real.skills.valve_turn import ValveTurn
 
-SKILLS: Mapping[str, Callable[..., Skill]] = {
-    "pose": Pose,
-    "valve_turn": ValveTurn,
-    "valve_screw": ValveScrew,
-}
+SKILLS: Registry[Callable[..., Skill]] = Registry(
+    "skills", {"pose": Pose, "valve_turn": ValveTurn, "valve_screw": ValveScrew}
+)
 
 
 def make_skill(reference: SkillReference, num_joints: int, where: str) -> Skill:

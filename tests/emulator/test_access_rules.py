@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim2real.emulator.motion import Motion, MotorLine
-from sim2real.emulator.registers import OWNERS, REGISTERS, TABLE_SIZE, Memory
+from sim2real.emulator.registers import REGISTERS, TABLES, USUAL_MODEL, Memory
 from sim2real.emulator.servo import Servo
 from sim2real.hardware.dynamixel import control_table
 from sim2real.hardware.dynamixel.packet import StatusError
 
+OWNERS, TABLE_SIZE = TABLES[USUAL_MODEL].owners, TABLES[USUAL_MODEL].size
 INDIRECT_DATA = [*range(224, 252), *range(634, 662)]
 LIMITED = {"goal_pwm", "goal_current", "goal_velocity", "goal_position"}
 

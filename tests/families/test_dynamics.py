@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import mujoco
 import numpy as np
@@ -14,6 +15,7 @@ from training.worlds.dynamics import (
     DCMOTOR_POSITION_GAIN,
     VARIATIONS,
     apply_dynamics,
+    variations_for,
 )
 
 NOMINAL = load_physics_model(load_robot_spec())
@@ -109,3 +111,21 @@ def test_stiffness_scales_the_position_gain_that_the_model_file_states():
 
 def test_goals_are_no_dynamics():
     assert changed_fields(with_dynamics(target_angle=(0.5,))) == set()
+
+
+def test_the_claws_own_ranges_are_those_written_down():
+    assert variations_for(load_robot_spec()) == VARIATIONS
+
+
+def test_a_weaker_hand_with_more_fingers_has_as_many_values_and_smaller_loads():
+    claw = load_robot_spec()
+    joints = tuple(dataclasses.replace(joint, current_limit_ma=450.0) for joint in claw.joints)
+    angles = dict.fromkeys(claw.joint_names[::2], 0.0)
+    hand = dataclasses.replace(claw, joints=joints, base_angle_rad=angles)
+
+    fitted = variations_for(hand)
+
+    assert fitted["finger_load"].high == pytest.approx((0.4,) * 5)
+    assert fitted["joint_friction"].high == pytest.approx((0.05,))
+    assert fitted["servo_stiffness"].high == (1.5,) * 5
+    assert fitted["valve_friction"] == VARIATIONS["valve_friction"]

@@ -10,6 +10,7 @@ import pytest
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.hardware.hand_in_model import HandInModel
 from sim2real.hardware.physics_model import default_mjcf, load_physics_model
 
 SPEC = load_robot_spec()
@@ -47,6 +48,44 @@ def test_a_foreign_model_is_used_under_the_robots_names(mjcf):
     np.testing.assert_array_equal(model.actuator_gainprm, own.actuator_gainprm)
 
 
+@pytest.mark.parametrize(
+    "instead",
+    [
+        "",
+        '<position name="a" joint="finger2_middle" kp="5" ctrlrange="-2 2" forcerange="-9 9"/>',
+        '<motor joint="finger2_middle" gear="30"/>',
+        '<position joint="finger2_middle" kp="7" kv="1"/>',
+        '<velocity joint="finger2_middle"/><position joint="finger2_middle"/>',
+    ],
+)
+def test_whatever_moves_a_joint_in_the_file_its_servo_is_that_of_robot_yaml(mjcf, instead):
+    _, end = default_mjcf(SPEC).read_text().split("  <keyframe>")
+    keyframe = "  <keyframe>" + end.split("</keyframe>")[0] + "</keyframe>"
+
+    model = load_physics_model(SPEC, mjcf((MIDDLE2, instead), (keyframe, "")))
+
+    own = load_physics_model(SPEC)
+    for field in (
+        *("gainprm", "biasprm", "gear", "forcerange", "forcelimited", "ctrlrange", "ctrllimited"),
+        *("dyntype", "gaintype", "biastype", "dynprm"),
+    ):
+        for name in SPEC.joint_names:
+            found = getattr(model.actuator(name), field)
+            np.testing.assert_allclose(found, getattr(own.actuator(name), field), atol=1e-6)
+
+
+def test_fingers_tips_palm_and_object_are_found_in_any_model():
+    model = load_physics_model(SPEC)
+    hand = HandInModel.of(model)
+
+    assert hand.fingers == tuple(finger.joints for finger in SPEC.fingers)
+    assert [model.geom(tip).name for (tip,) in hand.tips] == [
+        f"finger{number}_tip" for number in (1, 2, 3)
+    ]
+    (palm,) = hand.mounts(model)
+    assert (model.body(palm).name, hand.object) == ("palm", "valve")
+
+
 def test_a_model_has_room_for_what_mujoco_does_not_simulate():
     model = load_physics_model(SPEC)
 
@@ -54,6 +93,7 @@ def test_a_model_has_room_for_what_mujoco_does_not_simulate():
     np.testing.assert_array_equal(model.numeric("observation_noise_rad").data, [0.0, 0.0])
 
 
+HINGE = ('<joint name="valve"/>', '<joint name="valve"/><joint name="other" axis="1 0 0"/>')
 MIDDLE2 = '<dcmotor name="finger2_middle" joint="finger2_middle" class="middle"/>'
 TOP3 = '<joint name="finger3_top" class="top"'
 
@@ -61,13 +101,11 @@ TOP3 = '<joint name="finger3_top" class="top"'
 @pytest.mark.parametrize(
     ("replacements", "field", "found"),
     [
-        ([('"finger1_top"', '"thumb"')], "joint", "no finger1_top"),
-        ([(MIDDLE2, "")], "actuator of finger2_middle", "none"),
-        (
-            [(MIDDLE2, '<motor name="m" joint="finger2_middle"/>')],
-            "actuator of finger2_middle",
-            "a motor, position",
-        ),
+        ([('"finger1_top"', '"thumb"')], "joint finger1_top", "no finger1_top"),
+        ([('geom name="finger3_tip"', 'geom name="pad"')], "geom finger3_tip", "no finger3_tip"),
+        ([(MIDDLE2, '<muscle name="m" joint="finger2_middle"/>')], "actuator m", "muscle"),
+        ([(MIDDLE2, '<motor name="m" site="finger2_tip"/>')], "actuator m", "on a site"),
+        ([(MIDDLE2, '<motor name="m" joint="other"/>'), HINGE], "actuator m", "on joint other"),
         ([(TOP3, f'{TOP3} range="-0.1 0.1"')], "range of finger3_top", "-0.1"),
         ([("<mujoco", "<mujico")], "file", "mujico"),
         ([('class="lobe" pos', 'class="lob" pos')], "file", "lob"),

@@ -822,8 +822,8 @@ DEFECTS = (
         "C4",
         "a variation does nothing",
         "training/worlds/dynamics.py",
-        "model.joint(VALVE).damping[0] = value[0]",
-        "model.joint(VALVE).damping[0] += 0.0 * value[0]",
+        "model.joint(HandInModel.of(model).object).damping[0] = value[0]",
+        "model.joint(HandInModel.of(model).object).damping[0] += 0.0 * value[0]",
         ("tests/families/test_effects.py::test_every_variation_of_the_claw_changes_a_rollout",),
     ),
     Defect(

@@ -208,7 +208,12 @@ def test_diagnostics_name_node_and_component(crossed):
 
 def test_events_are_told_with_their_joints(crossed):
     values = messages.safety_event_message(
-        rung=Rung.HOLD, cause="voltage", stamp_ns=EPOCH_NS, detail="9 V", joints=("finger1_top",)
+        SPEC,
+        rung=Rung.HOLD,
+        cause="voltage",
+        stamp_ns=EPOCH_NS,
+        detail="9 V",
+        joints=("finger1_top",),
     )
     message = crossed("safety_event", values)
 

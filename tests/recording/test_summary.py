@@ -10,6 +10,7 @@ import pytest
 
 from sim2real.cli import main
 from sim2real.contract.errors import BadInput
+from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.inspection import inspect
 from sim2real.recording import messages
 from sim2real.recording.reader import read_recording
@@ -66,7 +67,9 @@ def test_ages_are_of_fresh_commands_and_misses_and_rungs_are_counted(tmp_path, m
         recording.write("control_tick", tick(14, num_missed=4, answers_ns=1), 11)
         recording.write("control_tick", tick(15, reading_ns=0, written_ns=0, rung="hold"), 12)
         for cause in ("stale_reading", "stale_reading", ""):
-            values = messages.safety_event_message(rung=Rung.HOLD, cause=cause, stamp_ns=0)
+            values = messages.safety_event_message(
+                load_robot_spec(), rung=Rung.HOLD, cause=cause, stamp_ns=0
+            )
             recording.write("safety_event", values, 13)
 
     found = summary(read_recording(path))

@@ -284,9 +284,9 @@ def bench_in(folder: Path, domain_id: int) -> Iterator[Bench]:
 
 
 @contextmanager
-def emulated_hand() -> Iterator[str]:
+def emulated_hand(robot: Path = DCLAW) -> Iterator[str]:
     """A servo bus in a process of its own; its port."""
-    command = [sys.executable, "-m", "sim2real.cli", "emulate"]
+    command = [sys.executable, "-m", "sim2real.cli", "emulate", "--robot", str(robot)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -307,22 +307,28 @@ def targets(reading: Any, offset_rad: float = 0.0, **changed: Any) -> JointTarge
 
 
 def patient_robot(folder: Path) -> tuple[Path, Path]:
-    """A robot.yaml that forgives a busy machine its delays, and the bundle made for it.
+    """A robot.yaml that forgives a busy machine its delays, and the bundle made for it."""
+    path = patient(DCLAW, folder)
+    return path, made_for(path, folder / "bundle")
+
+
+def patient(robot: Path, folder: Path) -> Path:
+    """The same robot with limits that forgive a busy machine its delays.
 
     The limits themselves are tested where time is simulated; here it is what the nodes do at them.
     """
-    text = DCLAW.read_text()
-    for line, patient in (
+    text = robot.read_text()
+    for line, forgiving in (
         ("stale_after_s: 0.1", "stale_after_s: 1.0"),
         ("limp_after_s: 0.3", "limp_after_s: 2.0"),
         ("bus_watchdog_s: 0.2", "bus_watchdog_s: 2.0"),
     ):
         assert line in text
-        text = text.replace(line, patient)
+        text = text.replace(line, forgiving)
     path = folder / "robot.yaml"
     path.write_text(text)
-    shutil.copy(DCLAW.with_name("model.xml"), folder)
-    return path, made_for(path, folder / "bundle")
+    shutil.copy(robot.with_name("model.xml"), folder)
+    return path
 
 
 def made_for(robot_config: Path, folder: Path) -> Path:

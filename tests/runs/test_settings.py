@@ -137,7 +137,7 @@ def test_every_name_that_the_message_lists_is_a_setting(
     assert listed is not None
     hints = hints_of(Recipe) | hints_of(ALGORITHMS[algorithm].config_type)
     assert set(listed[1].split(", ")) == set(hints) - {
-        "algorithm", "family", "config", "tasks_sha256",
+        "algorithm", "family", "robot", "config", "tasks_sha256",
     }  # fmt: skip
 
 

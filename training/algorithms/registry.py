@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sim2real.contract.registry import Registry
 from training.algorithms import (
     e_maml,
     maesn,
@@ -18,7 +19,7 @@ from training.algorithms import (
     varibad,
 )
 
-ALGORITHMS: dict[str, type[Any]] = {
+_OWN: dict[str, type[Any]] = {
     "reinforce": reinforce.Reinforce,
     "maml": maml.Maml,
     "e_maml": e_maml.EMaml,
@@ -34,4 +35,6 @@ ALGORITHMS: dict[str, type[Any]] = {
     "task_inference": task_inference.TaskInference,
     "varibad": varibad.VariBad,
 }
+
+ALGORITHMS: Registry[type[Any]] = Registry("algorithms", _OWN)
 """classes that fulfil `training.algorithms.learner.Learner`"""

@@ -14,7 +14,6 @@ import mujoco
 import numpy as np
 
 from sim2real.evaluation.session import BenchTask, EpisodePlan
-from sim2real.hardware.task_numerics import VALVE
 from sim2real.skills.goal import GoalSignal
 from training.families.claw import ClawFamily
 from training.families.saved_tasks import place_of_task, saved_tasks, task_at
@@ -38,7 +37,7 @@ def episode_plan(scene: ClawScene, task: Task, row: int, seed: int) -> EpisodePl
     """The first episode of world `row` after a reset with `seed`."""
     rng = np.random.default_rng([seed, row, 0])
     start = scene.start(rng, task)
-    valve = int(scene.mj_model.joint(VALVE).qposadr[0])
+    valve = int(scene.mj_model.joint(scene.spec.turned_object).qposadr[0])
     return EpisodePlan(
         seed=seed,
         goal=goal_signal(start.carried),

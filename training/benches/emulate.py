@@ -11,13 +11,14 @@ import mujoco
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.require import require_seeds
-from sim2real.contract.robot_spec import DCLAW, load_robot_spec
+from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.contract.servo_facts import BAUD_RATES
 from sim2real.emulator import emulate as bench
 from sim2real.emulator.plant import TaskDynamics
 from training.families.registry import claw_family
 from training.families.saved_tasks import place_of_task, saved_tasks, task_at
 from training.tasks.task import Task
+from training.tasks.task_set import load_task_set
 from training.worlds.dynamics import apply_dynamics
 
 
@@ -36,7 +37,7 @@ def emulate(
     describe the robot: "robot": ..., "model": ...}.
 
     Args:
-        robot: the robot.yaml of the robot to emulate.
+        robot: the robot to emulate: its robot.yaml, the folder of it, or a robot's name.
         task: FILE:INDEX, a held-out task of a saved task set whose dynamics the robot has
             (FILE:train/INDEX for one of the training tasks).
         faults: a YAML plan of faults to inject.
@@ -48,9 +49,10 @@ def emulate(
     if baud is not None and baud not in BAUD_RATES:
         expected = f"one of {', '.join(map(str, BAUD_RATES))}"
         raise BadInput("command line", "--baud", found=baud, expected=expected)
-    dynamics = None if task is None else dynamics_of(task_named(task))
+    spec = load_robot_spec(robot)
+    dynamics = None if task is None else dynamics_of(task_named(task, spec))
     bench.emulate(
-        load_robot_spec(robot),
+        spec,
         baud=baud,
         faults=faults,
         dynamics=dynamics,
@@ -69,12 +71,12 @@ def dynamics_of(task: Task) -> TaskDynamics:
     return TaskDynamics(apply=apply)
 
 
-def task_named(reference: str) -> Task:
-    """The task of a claw that FILE:INDEX or FILE:train/INDEX names.
+def task_named(reference: str, spec: RobotSpec | None = None) -> Task:
+    """The task of this hand, by default the claw, that FILE:INDEX or FILE:train/INDEX names.
 
-    Raises `BadInput` when it is not written like this, the set has no such task, or is no claw's.
+    Raises `BadInput` when it is not written like this, the set has no such task, or is no hand's.
     """
     path, split, index = place_of_task(reference)
-    task_set = saved_tasks(path)
-    claw_family(task_set.family, str(path))
+    family = claw_family(load_task_set(path).family, str(path), spec)
+    task_set = saved_tasks(path, family)
     return task_at(task_set, split, index, str(path))

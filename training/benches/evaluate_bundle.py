@@ -95,7 +95,9 @@ def _evaluate(bundle: Path, robot: RobotKind, options: Options) -> int:
         print(f"taskbelief evaluate: {_what_is_missing(evaluation, options)}", file=sys.stderr)
         return 1
     if options.out is not None:
-        view.console.print(f"report: {write_report(options.out)}")
+        view.console.print(
+            f"report: {write_report(options.out, spec=load_robot_spec(options.robot_config))}"
+        )
     return 0
 
 
@@ -103,9 +105,9 @@ def _evaluation(
     folder: Path, robot: RobotKind, options: Options, view: LiveView
 ) -> tuple[Evaluation, ClawFamily]:
     """Everything that is needed, opened and held to each other; and the family of the tasks."""
-    spec = load_robot_spec()
+    spec = load_robot_spec(options.robot_config)
     bundle = load_bundle(folder, spec)
-    family = claw_family(bundle.manifest.provenance.family, bundle.path_of(MANIFEST))
+    family = claw_family(bundle.manifest.provenance.family, bundle.path_of(MANIFEST), spec)
     require_period(bundle, family)
     bundles: dict[Role, Bundle] = {"evaluated": bundle}
     if options.robust is not None:

@@ -14,6 +14,7 @@ from sim2real.contract.require import (
     require_positive,
     require_seeds,
 )
+from sim2real.contract.robot_spec import DCLAW
 from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.realtime import may_use_realtime
 from training.benches.open_bench import RobotKind
@@ -73,6 +74,8 @@ class Options:
     """the workspace of the real hand is clear: do not ask"""
     quiet: bool = False
     """show the outcome only"""
+    robot_config: Path = DCLAW
+    """the hand: a robot.yaml, its folder, or a robot's name"""
 
     @property
     def protocol(self) -> TrialProtocol:

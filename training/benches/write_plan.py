@@ -9,7 +9,7 @@ import tyro
 
 from sim2real.contract.output_file import require_writable
 from sim2real.contract.require import require_counts, require_seeds
-from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.contract.robot_spec import DCLAW, load_robot_spec
 from sim2real.evaluation.plan_file import make_plan, write_plan
 from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.bundle import MANIFEST, TASKS
@@ -27,6 +27,7 @@ def plan(
     num_trials: int = 1,
     num_episodes: int = 3,
     seed: int = 0,
+    robot_config: Path = DCLAW,
 ) -> None:
     """Draw the tasks and starting points of an evaluation of BUNDLE, and write them to OUT.
 
@@ -39,12 +40,14 @@ def plan(
         num_trials: trials per task.
         num_episodes: episodes of a trial; the last one is the adapted one.
         seed: of starting points and latents.
+        robot_config: the hand: a robot.yaml, its folder, or a robot's name.
     """
     require_counts(num_tasks=num_tasks, num_trials=num_trials, num_episodes=num_episodes)
     require_seeds(seed=seed)
     require_writable(out, "OUT")
-    loaded = load_bundle(bundle, load_robot_spec())
-    family = claw_family(loaded.manifest.provenance.family, loaded.path_of(MANIFEST))
+    spec = load_robot_spec(robot_config)
+    loaded = load_bundle(bundle, spec)
+    family = claw_family(loaded.manifest.provenance.family, loaded.path_of(MANIFEST), spec)
     chosen = choose_tasks(
         "emulated",
         family,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Reading
 from sim2real.contract.require import require_counts, require_not_negative
-from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
+from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.runtime.bundle import GOLDEN, Bundle
 from sim2real.runtime.controller import Controller, Joints
 from sim2real.runtime.golden import read_golden, recorded_reading
@@ -36,6 +36,7 @@ def print_bench_controller(
     bundle: Annotated[Path | None, tyro.conf.Positional] = None,
     late: int = LATE,
     priority: int = 0,
+    robot_config: Path = DCLAW,
 ) -> None:
     """Print the duration of a tick as JSON lines: gate, belief, latent, policy, action map, safety.
 
@@ -44,10 +45,11 @@ def print_bench_controller(
         late: transitions in the belief for the late case.
         priority: of real-time scheduling (SCHED_FIFO), 1 to 99, as a control loop would have it;
             0 competes like any other process, and then the tails are mostly the scheduler's.
+        robot_config: the bundle's hand: a robot.yaml, its folder, or a robot's name.
     """
     require_counts(late=late)
     require_not_negative(priority=priority)
-    spec = load_robot_spec()
+    spec = load_robot_spec(robot_config)
     with tempfile.TemporaryDirectory() as folder:
         if bundle is None:
             bundle = Path(folder) / "untrained"

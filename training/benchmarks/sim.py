@@ -18,7 +18,7 @@ from sim2real.contract.require import (
     require_threads,
 )
 from training.families.claw import ClawFamily
-from training.families.registry import FAMILIES, family_named
+from training.families.registry import FAMILIES, family_named, family_on
 from training.tasks.task import TaskFamily
 from training.tasks.task_set import draw_task_set
 from training.worlds.vector_world import Float, VectorWorld
@@ -36,6 +36,7 @@ def print_bench_sim(
     worlds: int = 64,
     seconds: float = 5.0,
     control_period_s: float | None = None,
+    robot_config: str = "",
 ) -> None:
     """Print control steps per second and real-time factor as JSON lines.
 
@@ -45,6 +46,7 @@ def print_bench_sim(
         worlds: simulations stepped together.
         seconds: how long each case runs.
         control_period_s: step the claw at this period instead of its recipe's.
+        robot_config: a robot.yaml, its folder, or a robot's name, for the families of a hand.
     """
     for count in threads:
         require_counts(threads=count)
@@ -52,7 +54,9 @@ def print_bench_sim(
     require_some(threads=threads)
     require_counts(worlds=worlds)
     require_positive(seconds=seconds, control_period_s=control_period_s)
-    chosen = [family_named(name) for name in families] or list(FAMILIES.values())
+    for name in families:
+        family_named(name)
+    chosen = [family_on(name, robot_config) for name in families] or list(FAMILIES.values())
     if control_period_s is not None:
         chosen = [
             at_control_period(family, control_period_s)

@@ -12,6 +12,7 @@ from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import Manifest, Provenance
 from sim2real.contract.output_file import require_folder
 from sim2real.contract.require import require_counts
+from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.contract.text_file import read_json
 from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.bundle import MODEL_CARD, TASKS, require_bundle_or_nothing, write_bundle
@@ -49,7 +50,8 @@ def export_run(
     require_folder(bundle, "BUNDLE")
     require_bundle_or_nothing(bundle)
     recipe, _, _, task_set = read_run(run)
-    family = claw_family(recipe.family, str(run))
+    robot = load_robot_spec(Path(recipe.robot)) if recipe.robot else None
+    family = claw_family(recipe.family, str(run), robot)
     learner = load_learner(run)
     if learner.why_not_deployable:
         reason, expected = learner.why_not_deployable, "a policy that a robot can run"
@@ -99,6 +101,8 @@ def as_trained(name: str, recipe: Recipe) -> str:
     if recipe.tasks_sha256:  # not drawn: they lie in the bundle
         fields = [field for field in fields if field not in OF_A_DRAW]
         name = f"{name} --tasks {TASKS}"
+    if recipe.robot:
+        name = f"{name} --robot-config {recipe.robot}"
     changed = [(field, getattr(recipe, field)) for field in fields]
     changed = [(field, value) for field, value in changed if value != getattr(default, field)]
     for field in hints_of(type(default.config)):

@@ -12,14 +12,14 @@ from torch import nn
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.manifest import Provenance
 from sim2real.contract.normalizer import FrozenNormalizer
+from sim2real.contract.robot_spec import RobotSpec
 from sim2real.runtime.bundle import write_bundle
 from sim2real.runtime.kinds.kind import Role, Settings, Signature, Sizes
 from sim2real.runtime.kinds.registry import REHEARSED, kind_of
 from sim2real.runtime.noise import ACTION_NOISE, CELL_NOISE, LATENT_NOISE
 from training.algorithms.learner import Deployed
 from training.export.make_bundle import Draft, Origin, make_draft
-from training.families.claw import ClawFamily
-from training.families.registry import FAMILIES
+from training.families.registry import claw_family
 from training.parts.deployed import DeployedCell, DeployedEncoder, DeployedPolicy
 from training.parts.deployed_gradient import (
     DeployedLatentPolicy,
@@ -176,10 +176,13 @@ def untrained_draft(
     *,
     num_tasks: int = 2,
     scene: ClawScene | None = None,
+    spec: RobotSpec | None = None,
 ) -> Draft:
-    """A draft of these parts on a family of the claw; `scene` replaces the family's."""
-    family = FAMILIES[family_name]
-    assert isinstance(family, ClawFamily)
+    """A draft of these parts on a family of a hand, by default the claw.
+
+    `scene` replaces the family's.
+    """
+    family = claw_family(family_name, "untrained", spec)
     task_set = draw_task_set(family, seed=0, num_train=1, num_test=num_tasks)
     provenance = Provenance(
         recipe="untrained",
@@ -195,7 +198,9 @@ def untrained_draft(
     return make_draft(deployed, scene, task_set, Origin(name=family_name, provenance=provenance))
 
 
-def write_untrained_bundle(folder: Path, deployed: Deployed, family: str = "valve_turn") -> str:
+def write_untrained_bundle(
+    folder: Path, deployed: Deployed, family: str = "valve_turn", spec: RobotSpec | None = None
+) -> str:
     """Write such a bundle; its digest."""
-    draft = untrained_draft(deployed, family)
+    draft = untrained_draft(deployed, family, spec=spec)
     return write_bundle(folder, draft.manifest, draft.files)

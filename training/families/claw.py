@@ -1,16 +1,17 @@
-"""Families of the claw: a skill, the variations that define its tasks, and its goal."""
+"""Families of a hand: a skill, the variations that define its tasks, and its goal."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
 
+from sim2real.contract.robot_spec import RobotSpec
 from training.tasks.task import Parameter
 from training.worlds.claw import ClawScene
-from training.worlds.dynamics import VARIATIONS, Variation
+from training.worlds.dynamics import VARIATIONS, Variation, variations_for
 from training.worlds.mujoco_world import MujocoWorld
 
 
@@ -42,7 +43,7 @@ class SignedGoal:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClawFamily:
-    """A `TaskFamily` of the claw."""
+    """A `TaskFamily` of a hand: of the claw, until it is put on another."""
 
     name: str
     scene: ClawScene
@@ -53,6 +54,17 @@ class ClawFamily:
     num_distinct_tasks: int | None = None
     variations: Mapping[str, Variation] = field(default_factory=lambda: VARIATIONS)
     """what is drawn by these names, and in which ranges"""
+    make: Callable[[RobotSpec], ClawFamily] | None = None
+    """the family on another robot, where goals depend on the robot; None: they do not"""
+
+    def on(self, spec: RobotSpec) -> ClawFamily:
+        """The family on another robot."""
+        if spec == self.scene.spec and spec.source == self.scene.spec.source:
+            return self
+        if self.make is not None:
+            return self.make(spec)
+        variations = variations_for(spec)
+        return replace(self, scene=self.scene.on(spec), variations=variations)
 
     @cached_property
     def _draws(self) -> tuple[SignedGoal | Variation, ...]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from sim2real.contract.action import ActionMap
-from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
 from sim2real.skills.pose import Pose
 from training.families.claw import ClawFamily
 from training.worlds.claw import ClawScene
+from training.worlds.dynamics import variations_for
 from training.worlds.goals import SwingingPose
 
 CONTROL_PERIOD_S = 0.1
@@ -14,21 +15,22 @@ CONTROL_PERIOD_S = 0.1
 earned it (ROBEL tracks poses at 20 Hz)"""
 
 
-def _pose_dynamics() -> ClawFamily:
+def pose_dynamics(spec: RobotSpec) -> ClawFamily:
     """The goal is seen and swings; loads, friction and delay are to be inferred.
 
     A position servo follows a visible target without being understood. What it cannot do alone is
     hold against an unknown load: feedback halves the error, only knowing the load removes it.
     """
-    spec = load_robot_spec()
     lower, upper = spec.joint_array("lower_rad"), spec.joint_array("upper_rad")
     centre = (lower + upper) / 2.0
     return ClawFamily(
         name="pose_dynamics",
+        make=pose_dynamics,
+        variations=variations_for(spec),
         scene=ClawScene(
             spec=spec,
             # 0.06 rad: a policy that knows its loads stays within it, one that does not cannot.
-            skill=Pose(target_visible=True, success_error_rad=0.06),
+            skill=Pose(num_joints=len(spec.joints), target_visible=True, success_error_rad=0.06),
             action_map=ActionMap.for_robot(
                 spec, kind="absolute", control_period_s=CONTROL_PERIOD_S
             ),
@@ -54,4 +56,4 @@ def _pose_dynamics() -> ClawFamily:
     )
 
 
-POSE_DYNAMICS = _pose_dynamics()
+POSE_DYNAMICS = pose_dynamics(load_robot_spec())

@@ -53,15 +53,17 @@ def write_ranges(path: Path, ranges: Ranges) -> None:
     write_file(path, yaml.safe_dump(document, sort_keys=False))
 
 
-def read_ranges(path: Path) -> Ranges:
-    """Raises `BadInput` naming file and field for anything that no task can be drawn from."""
+def read_ranges(path: Path, variations: Mapping[str, Variation] = VARIATIONS) -> Ranges:
+    """A file of the hand that has these variations.
+
+    Raises `BadInput` naming file and field for anything that no task can be drawn from."""
     where = str(path)
     ranges = build(Ranges, read_yaml(path, "a ranges.yaml"), where)
     if ranges.schema_version != SCHEMA_VERSION:
         found = ranges.schema_version
         raise BadInput(where, "schema_version", found=found, expected=str(SCHEMA_VERSION))
     for name, value in ranges.variations.items():
-        _check(name, value, where)
+        _check(name, value, where, variations)
     return ranges
 
 
@@ -80,21 +82,23 @@ def with_ranges(family: ClawFamily, ranges: Ranges) -> ClawFamily:
             expected=f"at most {family.scene.physics_steps}, a control period of {family.name}",
         )
     changed = {
-        name: dataclasses.replace(VARIATIONS[name], low=value.low, high=value.high)
+        name: dataclasses.replace(family.variations[name], low=value.low, high=value.high)
         for name, value in ranges.variations.items()
     }
     added = tuple(name for name in changed if name not in family.variation_names)
     return dataclasses.replace(
-        family, variation_names=family.variation_names + added, variations={**VARIATIONS, **changed}
+        family,
+        variation_names=family.variation_names + added,
+        variations={**family.variations, **changed},
     )
 
 
-def _check(name: str, value: Range, where: str) -> None:
+def _check(name: str, value: Range, where: str, variations: Mapping[str, Variation]) -> None:
     at = f"variations.{name}"
-    if name not in VARIATIONS:
-        expected = f"one of {', '.join(VARIATIONS)}"
+    if name not in variations:
+        expected = f"one of {', '.join(variations)}"
         raise BadInput(where, at, found=name, expected=expected)
-    variation = VARIATIONS[name]
+    variation = variations[name]
     if value.unit != variation.unit:
         raise BadInput(where, f"{at}.unit", found=value.unit, expected=variation.unit)
     for field in ("low", "high", "estimate"):

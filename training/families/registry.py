@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sim2real.contract.errors import BadInput
+from sim2real.contract.registry import Registry
+from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
 from training.families.ant import ANT_DIR, ANT_GOAL
 from training.families.bernoulli_bandit import BernoulliBanditFamily
 from training.families.body_parameters import HOPPER_PARAMS, WALKER_PARAMS
@@ -34,7 +38,7 @@ _FAMILIES: tuple[TaskFamily, ...] = (
     VALVE_SCREW,
 )
 
-FAMILIES: dict[str, TaskFamily] = {family.name: family for family in _FAMILIES}
+FAMILIES: Registry[TaskFamily] = Registry("families", {family.name: family for family in _FAMILIES})
 
 
 def family_named(name: str) -> TaskFamily:
@@ -45,11 +49,24 @@ def family_named(name: str) -> TaskFamily:
     return FAMILIES[name]
 
 
-def claw_family(name: str, where: str) -> ClawFamily:
-    """The family of that name. Raises `BadInput` for one that is met on no robot."""
+def family_on(name: str, robot: str) -> TaskFamily:
+    """A registered family on a robot: a path or a name, or empty for the family's own.
+
+    Raises `BadInput` for a robot that does not fit, and for one where no robot performs the tasks.
+    """
+    if not robot:
+        return FAMILIES[name]
+    return claw_family(name, "command line", load_robot_spec(Path(robot)))
+
+
+def claw_family(name: str, where: str, spec: RobotSpec | None = None) -> ClawFamily:
+    """The family of that name on a robot, by default its own.
+
+    Raises `BadInput` for one that is met on no robot.
+    """
     family = FAMILIES.get(name)
     if not isinstance(family, ClawFamily):
         known = [key for key, value in FAMILIES.items() if isinstance(value, ClawFamily)]
-        expected = f"a family of the claw: {', '.join(known)}"
+        expected = f"a family of a hand: {', '.join(known)}"
         raise BadInput(where, "family", found=name, expected=expected)
-    return family
+    return family if spec is None else family.on(spec)

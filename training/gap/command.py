@@ -14,7 +14,7 @@ from rich.console import Console
 from sim2real.contract.errors import BadInput
 from sim2real.contract.output_file import require_folder, write_file
 from sim2real.contract.require import require_not_negative, require_seeds
-from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.contract.robot_spec import DCLAW, load_robot_spec
 from sim2real.gap.measure import measure_gap
 from sim2real.gap.show import show_gap
 from sim2real.gap.side import Side, read_side
@@ -41,6 +41,7 @@ def gap(
     identify: int = 0,
     seed: int = 0,
     namespace: tuple[str, ...] = (),
+    robot_config: Path = DCLAW,
 ) -> int:
     """Measure what lies between A and B: B minus A, from their recordings alone.
 
@@ -58,13 +59,14 @@ def gap(
         seed: of the bootstraps.
         namespace: of the robot, where recordings hold the topics of several: one for A and B, or
             A's and B's, as in `--namespace left right`.
+        robot_config: the hand of both: a robot.yaml, its folder, or a robot's name.
     """
     require_not_negative(identify=identify)
     require_seeds(seed=seed)
     require_folder(out, "--out")
-    spec = load_robot_spec()
+    spec = load_robot_spec(robot_config)
     base = load_physics_model(spec)
-    fixed = None if task is None else _dynamics_of(dict(task_named(task).parameters))
+    fixed = None if task is None else _dynamics_of(dict(task_named(task, spec).parameters))
     of_a, of_b = _namespaces(namespace)
     sides = read_side(a, of_a), read_side(b, of_b)
     assumed = _assumed(sides[1], dynamics, fixed)

@@ -14,7 +14,7 @@ import tyro
 from sim2real.contract.errors import BadInput
 from sim2real.contract.output_file import PART, require_writable, unless_refused
 from sim2real.contract.require import require_positive
-from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
+from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.evaluation.hand import Hand
 from sim2real.evaluation.hands import emulated_hand, serial_hand, simulated_hand
 from sim2real.evaluation.session import BenchTask, EpisodePlan
@@ -42,6 +42,7 @@ def excite(
     rate: float = 50.0,
     script: Annotated[Script, tyro.conf.arg(name="")] = SCRIPT,
     yes: bool = False,
+    robot_config: Path = DCLAW,
 ) -> int:
     """Move one joint after the other, to and fro around home, and record it to the file OUT.
 
@@ -55,6 +56,7 @@ def excite(
         rate: readings per second, Hz.
         script: what every joint does.
         yes: the workspace of the real hand is clear: do not ask.
+        robot_config: the hand: a robot.yaml, its folder, or a robot's name.
     """
     require_positive(rate=rate)
     require_writable(out, "OUT")
@@ -62,7 +64,7 @@ def excite(
         found = f"--port {port or 'none'} --unit {unit or 'none'}"
         expected = "both for a real hand, neither for another"
         raise BadInput("command line", "--port, --unit", found=found, expected=expected)
-    spec = load_robot_spec()
+    spec = load_robot_spec(robot_config)
     bench = _bench_task(spec, task)
     if robot == "serial":
         bench = replace(bench, parameters={}, reference="", make_model=None)
@@ -83,7 +85,7 @@ def excite(
 
 def _bench_task(spec: RobotSpec, reference: str | None) -> BenchTask:
     """The task on the bench; without one, the robot as its model file describes it."""
-    named = None if reference is None else task_named(reference)
+    named = None if reference is None else task_named(reference, spec)
     parameters = {} if named is None else dict(named.parameters)
 
     def start(seed: int) -> EpisodePlan:

@@ -18,7 +18,7 @@ from sim2real.gap.side import Side
 from training.families.ranges import SCHEMA_VERSION, Range, Ranges
 from training.gap.identify import Fit, FitOptions, identify
 from training.gap.unknowns import HAND, OBJECT, with_dynamics
-from training.worlds.dynamics import VARIATIONS
+from training.worlds.dynamics import VARIATIONS, Variation, variations_for
 
 MIN_OBJECT_WAY_RAD = 0.1
 """an object that moved less shows nothing of its dynamics"""
@@ -39,6 +39,7 @@ def identification(
 
     `assumed` are the dynamics that replays ran in: what is identified is compared with them.
     """
+    variations = variations_for(spec)
     fits: dict[str, Fit] = {}
     shares: list[Mapping[str, float]] = []
     left_out: dict[str, str] = {}
@@ -59,13 +60,13 @@ def identification(
                 "num_windows": fit.num_windows,
                 "rmse_before_rad": fit.rmse_before_rad,
                 "rmse_after_rad": fit.rmse_after_rad,
-                "parameters": _rows(fit, assumed(task)),
+                "parameters": _rows(fit, assumed(task), variations),
             }
             for task, fit in fits.items()
         },
         "left_out": left_out,
         "contributors": _contributors(shares),
-        "ranges": {name: asdict(value) for name, value in hull(fits.values()).items()},
+        "ranges": {name: asdict(value) for name, value in hull(fits.values(), variations).items()},
     }
 
 
@@ -75,7 +76,9 @@ def names_for(motions: Sequence[Motion]) -> tuple[str, ...]:
     return HAND if moved < MIN_OBJECT_WAY_RAD else (*HAND, *OBJECT)
 
 
-def hull(fits: Sequence[Fit] | Any) -> dict[str, Range]:
+def hull(
+    fits: Sequence[Fit] | Any, variations: Mapping[str, Variation] = VARIATIONS
+) -> dict[str, Range]:
     """By variation, the range that holds the intervals of all fits; whole numbers where drawn so.
 
     What no recording bounds to less than its family's range is left out: it was not identified.
@@ -87,7 +90,7 @@ def hull(fits: Sequence[Fit] | Any) -> dict[str, Range]:
         low = np.min([one.low for one in found], axis=0)
         high = np.max([one.high for one in found], axis=0)
         estimate = np.mean([one.estimate for one in found], axis=0)
-        variation = VARIATIONS[name]
+        variation = variations[name]
         if (high - low > np.array(variation.high) - np.array(variation.low)).any():
             continue
         if variation.draw == "whole":
@@ -119,11 +122,13 @@ def _tasks(side: Side) -> list[str]:
     return list(dict.fromkeys([*excited, *(motion.key.task for motion in side.motions)]))
 
 
-def _rows(fit: Fit, assumed: Parameters) -> list[dict[str, Any]]:
+def _rows(
+    fit: Fit, assumed: Parameters, variations: Mapping[str, Variation]
+) -> list[dict[str, Any]]:
     """One row per number that was identified."""
     rows = []
     for name, found in fit.parameters.items():
-        variation = VARIATIONS[name]
+        variation = variations[name]
         for index, estimate in enumerate(found.estimate):
             taken = assumed.get(name, variation.nominal)[index]
             low, high = found.low[index], found.high[index]

@@ -26,6 +26,7 @@ from sim2real.contract.robot_spec import RobotSpec
 from sim2real.gap.motion import Motion
 from sim2real.gap.replay import Replayer
 from training.gap.unknowns import DELAY, Unknowns, with_dynamics
+from training.worlds.dynamics import variations_for
 
 Float = NDArray[np.floating]
 
@@ -85,7 +86,14 @@ def identify(
     `base` is the robot as its model file describes it, `known` dynamics are taken as given. Raises
     `ValueError` for too few windows.
     """
-    problem = _Problem(motions, Unknowns(names), spec, base, options, known or {})
+    problem = _Problem(
+        motions,
+        Unknowns(names, variations_for(spec)),
+        spec,
+        base,
+        options,
+        known or {},
+    )
     unknowns = problem.unknowns
     before = problem.errors(unknowns.nominal[:, None])[:, 0]
     vector, _ = minimize.least_squares(

@@ -10,7 +10,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from training.worlds.dynamics import VARIATIONS, apply_dynamics
+from training.worlds.dynamics import VARIATIONS, Variation, apply_dynamics
 
 Float = NDArray[np.floating]
 
@@ -46,9 +46,12 @@ SEARCH: Mapping[str, Search] = {
 class Unknowns:
     """Values of some variations as a vector of P numbers without units, and back."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self.names = tuple(names)
-        self._owner = [name for name in self.names for _ in VARIATIONS[name].nominal]
+    def __init__(
+        self, names: Sequence[str], variations: Mapping[str, Variation] = VARIATIONS
+    ) -> None:
+        """`variations` are those of the hand, by default the claw's."""
+        self.names, self._variations = tuple(names), variations
+        self._owner = [name for name in self.names for _ in variations[name].nominal]
         searches = [SEARCH[name] for name in self._owner]
         self._is_log = np.array([search.unit == 0.0 for search in searches])
         self._unit = np.array([search.unit or 1.0 for search in searches])
@@ -65,7 +68,7 @@ class Unknowns:
     @property
     def nominal(self) -> Float:
         """(P,) the robot as its model file describes it."""
-        return self.vector({name: VARIATIONS[name].nominal for name in self.names})
+        return self.vector({name: self._variations[name].nominal for name in self.names})
 
     @property
     def start(self) -> Float:

@@ -15,6 +15,8 @@ class Recipe(Settings):
     """a key of `training.algorithms.registry.ALGORITHMS`"""
     family: str
     """a key of `training.families.registry.FAMILIES`"""
+    robot: str = ""
+    """the robot that performs it, a path or a name; empty: the family's own, the claw"""
     config: Settings
     """the algorithm's settings"""
     num_train_tasks: Count = 80

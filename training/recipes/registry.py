@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.registry import Registry
 from training.parts.checked import expectation, fits, hints_of, read_setting
 from training.recipes.beliefs import BELIEF_RECIPES
 from training.recipes.claw import CLAW_RECIPES
@@ -20,13 +21,13 @@ from training.recipes.paper import PAPER_RECIPES
 from training.recipes.point import POINT_RECIPES
 from training.recipes.recipe import Recipe
 
-WHAT = ("algorithm", "family", "config", "tasks_sha256")
+WHAT = ("algorithm", "family", "robot", "config", "tasks_sha256")
 """fields of a recipe that make it the one it is"""
 
 OF_A_DRAW = ("num_train_tasks", "num_test_tasks", "task_seed")
 """settings that say nothing where tasks are given"""
 
-RECIPES: dict[str, Callable[[], Recipe]] = {
+_OWN: dict[str, Callable[[], Recipe]] = {
     **POINT_RECIPES,
     **CLAW_RECIPES,
     **LOCOMOTION_RECIPES,
@@ -34,6 +35,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     **PAPER_RECIPES,
     **BELIEF_RECIPES,
 }
+RECIPES: Registry[Callable[[], Recipe]] = Registry("recipes", _OWN)
 
 
 def with_settings(name: str, settings: Sequence[str] = ()) -> Recipe:

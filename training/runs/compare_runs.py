@@ -25,7 +25,7 @@ from training.evaluation.meta_test import (
 from training.evaluation.tables import comparison_table
 from training.families.registry import FAMILIES
 from training.families.saved_tasks import saved_tasks
-from training.runs.start import load_learner, read_run
+from training.runs.start import family_of, load_learner, read_run
 from training.tasks.task import TaskFamily
 from training.tasks.task_set import TaskSet
 
@@ -54,7 +54,7 @@ def meta_test_runs(
     require_seeds(seed=seed)
     require_writable(out, "--out")
     task_set = _common_tasks(runs, tasks)
-    family = FAMILIES[task_set.family]
+    family = family_of(read_run(runs[0])[0])
     torch.set_num_threads(1)  # small batches: more threads cost more than they bring
     protocol = TrialProtocol(num_trials=num_trials, seed=seed)
     results = {
@@ -75,8 +75,12 @@ def _common_tasks(runs: tuple[Path, ...], tasks: Path | None) -> TaskSet:
         raise BadInput("command line", "RUNS", found="none", expected="a run directory or more")
     own = {run: read_run(run)[3] for run in runs}
     first = own[runs[0]]
-    chosen = first if tasks is None else saved_tasks(tasks, FAMILIES[first.family])
+    chosen = first if tasks is None else saved_tasks(tasks, family_of(read_run(runs[0])[0]))
+    robots = {run: read_run(run)[0].robot for run in runs}
     for run, task_set in own.items():
+        if robots[run] != robots[runs[0]]:
+            found, expected = robots[run] or "the claw", robots[runs[0]] or "the claw"
+            raise BadInput(str(run), "robot", found=found, expected=expected)
         if task_set.family != chosen.family:
             raise BadInput(str(run), "family", found=task_set.family, expected=chosen.family)
         if tasks is None and task_set.test != first.test:

@@ -20,7 +20,7 @@ from training.algorithms.learner import Learner, TrainingSetup, deployed_actor
 from training.algorithms.registry import ALGORITHMS
 from training.evaluation.meta_test import MetaTestResult, conditions_with, meta_test
 from training.families.claw import ClawFamily
-from training.families.registry import FAMILIES
+from training.families.registry import FAMILIES, family_on
 from training.families.saved_tasks import saved_tasks
 from training.recipes.recipe import Recipe
 from training.recipes.registry import run_settings
@@ -28,11 +28,12 @@ from training.runs.checkpoint import CheckpointStore
 from training.runs.progress import Progress
 from training.runs.provenance import RunProvenance, provenance
 from training.runs.run import Run
+from training.tasks.task import TaskFamily
 from training.tasks.task_set import TaskSet, draw_task_set
 
-CONFIG_VERSION = 4
+CONFIG_VERSION = 5
 """1 had the settings of the run among those of the algorithm; 2 knew drawn tasks only; 3 did not
-say for which robot"""
+say for which robot; 4 knew the claw alone"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ def start_run(
         )
     recipe = recipe if given is None else on_tasks(recipe, given)
     task_set = given or draw_task_set(
-        FAMILIES[recipe.family],
+        family_of(recipe),
         seed=recipe.task_seed,
         num_train=recipe.num_train_tasks,
         num_test=recipe.num_test_tasks,
@@ -97,6 +98,11 @@ def start_run(
         )
         title = f"{name} seed {seed}"
         return _train(learner, recipe, title, task_set, directory, is_quiet, resumes=False)
+
+
+def family_of(recipe: Recipe) -> TaskFamily:
+    """The family of a recipe, on its robot."""
+    return family_on(recipe.family, recipe.robot)
 
 
 def on_tasks(recipe: Recipe, task_set: TaskSet) -> Recipe:
@@ -140,7 +146,7 @@ def read_run(directory: Path) -> tuple[Recipe, str, int, TaskSet]:
         raise BadInput(str(path), "seed", found=config.seed, expected="at least 0")
     recipe = _read_recipe(config, str(path))
     _require_robot(config, recipe, str(path))
-    task_set = saved_tasks(directory / "tasks.json", FAMILIES[recipe.family])
+    task_set = saved_tasks(directory / "tasks.json", family_of(recipe))
     if task_set.sha256 != config.task_set_sha256:
         expected = f"task set {config.task_set_sha256}"
         raise BadInput(str(directory), "tasks.json", found=task_set.sha256, expected=expected)
@@ -154,6 +160,8 @@ def _read_recipe(config: Config, where: str) -> Recipe:
         stored = _with_run_settings(stored)
     if config.schema_version < 3:
         stored.setdefault("tasks_sha256", "")
+    if config.schema_version < 5:
+        stored.setdefault("robot", "")
     config_type = _algorithm(stored.get("algorithm", "nothing"), where).config_type
     recipe = strict.build(Recipe, stored, where, "recipe", types={"config": config_type})
     if recipe.family not in FAMILIES:
@@ -164,7 +172,7 @@ def _read_recipe(config: Config, where: str) -> Recipe:
 
 def _robot_of(recipe: Recipe) -> str:
     """The fingerprint of the robot in the worlds of a recipe; empty where there is none."""
-    family = FAMILIES[recipe.family]
+    family = family_of(recipe)
     return family.scene.spec.fingerprint if isinstance(family, ClawFamily) else ""
 
 
@@ -205,7 +213,7 @@ def make_learner(
     `where` names what the recipe was read from.
     """
     setup = TrainingSetup(
-        family=FAMILIES[recipe.family],
+        family=family_of(recipe),
         task_set=task_set,
         seed=seed,
         device=torch.device(device),
@@ -240,10 +248,12 @@ def _train(
         num_episodes=recipe.num_trial_episodes, num_trials=recipe.num_evaluation_trials
     )
 
+    family = family_of(recipe)
+
     def evaluate(learner: Learner) -> MetaTestResult:
         return meta_test(
             deployed_actor(learner),
-            FAMILIES[recipe.family],
+            family,
             task_set.test,
             protocol,
             conditions=conditions_with(len(task_set.test)),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import mujoco
@@ -12,7 +12,7 @@ from sim2real.contract.action import ActionMap
 from sim2real.contract.joint_io import Reading
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.physics_model import load_physics_model
-from sim2real.hardware.task_numerics import VALVE, encoder_noise, in_units_of, measured
+from sim2real.hardware.task_numerics import encoder_noise, in_units_of, measured
 from sim2real.skills import skill as skills
 from training.tasks.task import Task
 from training.worlds.dynamics import VARIATIONS, apply_dynamics
@@ -35,6 +35,21 @@ class ClawScene:
     """joints start at home, each off by up to this"""
     start_valve_spread_rad: float
     """the valve starts at zero, off by up to this"""
+
+    def on(self, spec: RobotSpec) -> ClawScene:
+        """The same on another robot, whose joints it moves as fast as these where they can."""
+        is_step = self.action_map.kind == "increment"
+        return replace(
+            self,
+            spec=spec,
+            skill=replace(self.skill, num_joints=len(spec.joints)),  # type: ignore[type-var]
+            action_map=ActionMap.for_robot(
+                spec,
+                kind=self.action_map.kind,
+                control_period_s=self.control_period_s,
+                max_step_rad=max(self.action_map.max_step_rad) if is_step else None,
+            ),
+        )
 
     @cached_property
     def mj_model(self) -> mujoco.MjModel:
@@ -76,7 +91,7 @@ class ClawScene:
 
     @cached_property
     def _valve(self) -> tuple[int, int]:
-        joint = self.mj_model.joint(VALVE)
+        joint = self.mj_model.joint(self.spec.turned_object)
         return int(joint.qposadr[0]), int(joint.dofadr[0])
 
     def apply(self, mj_model: mujoco.MjModel, task: Task) -> None:

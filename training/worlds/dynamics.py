@@ -8,21 +8,24 @@ noise of the encoders): whoever steps it, training or an emulated servo bus, rea
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real.hardware.task_numerics import ACTION_DELAY, ENCODER_NOISE, VALVE
+from sim2real.contract.robot_spec import RobotSpec
+from sim2real.hardware.hand_in_model import HandInModel
+from sim2real.hardware.task_numerics import ACTION_DELAY, ENCODER_NOISE
 from training.tasks.task import Parameter
 
 Values = NDArray[np.float64]
 
+CLAW_TORQUE_NM = 0.9 * 3.0 / 2.3
+"""what a servo of the claw holds at its current limit, for which torques below are meant"""
 NUM_FINGERS = 3
-JOINTS_OF_A_FINGER = ("top", "middle", "bottom")
-PALM = "palm"
+"""of the claw; a hand with more or fewer has as many values (`variations_for`)"""
 
 BAND_STRETCH_RAD = 4.0
 """how far an elastic band is stretched when its finger is straight: its pull hardly varies"""
@@ -46,6 +49,10 @@ class Variation:
     the tasks weaken one finger, the others none"""
     apply: Callable[[mujoco.MjModel, Values], None]
     """writes values into a compiled model, in place"""
+    is_per_finger: bool = False
+    """one value for each finger of the hand"""
+    is_torque: bool = False
+    """of a joint, N m: in proportion to what the hand's servos hold"""
 
     @property
     def parameter(self) -> Parameter:
@@ -80,65 +87,56 @@ class Variation:
         return tuple(drawn.tolist())
 
 
-def finger_joints(finger: int) -> tuple[str, ...]:
-    """Joint (and actuator) names of finger 0, 1 or 2."""
-    return tuple(f"finger{finger + 1}_{joint}" for joint in JOINTS_OF_A_FINGER)
+def _object_damping(model: mujoco.MjModel, value: Values) -> None:
+    model.joint(HandInModel.of(model).object).damping[0] = value[0]
 
 
-def all_joints() -> tuple[str, ...]:
-    return tuple(name for finger in range(NUM_FINGERS) for name in finger_joints(finger))
+def _object_friction(model: mujoco.MjModel, value: Values) -> None:
+    model.joint(HandInModel.of(model).object).frictionloss[0] = value[0]
 
 
-def _valve_damping(model: mujoco.MjModel, value: Values) -> None:
-    model.joint(VALVE).damping[0] = value[0]
-
-
-def _valve_friction(model: mujoco.MjModel, value: Values) -> None:
-    model.joint(VALVE).frictionloss[0] = value[0]
-
-
-def _valve_inertia(model: mujoco.MjModel, value: Values) -> None:
-    model.joint(VALVE).armature[0] = value[0]
+def _object_inertia(model: mujoco.MjModel, value: Values) -> None:
+    model.joint(HandInModel.of(model).object).armature[0] = value[0]
 
 
 def _joint_damping(model: mujoco.MjModel, value: Values) -> None:
-    for name in all_joints():
+    for name in HandInModel.of(model).joints:
         model.joint(name).damping[0] *= value[0]
 
 
 def _joint_friction(model: mujoco.MjModel, value: Values) -> None:
-    for name in all_joints():
+    for name in HandInModel.of(model).joints:
         model.joint(name).frictionloss[0] = value[0]
 
 
 def _joint_armature(model: mujoco.MjModel, value: Values) -> None:
-    for name in all_joints():
+    for name in HandInModel.of(model).joints:
         model.joint(name).armature[0] = value[0]
 
 
 def _servo_stiffness(model: mujoco.MjModel, value: Values) -> None:
-    for finger in range(NUM_FINGERS):
-        for name in finger_joints(finger):
+    for finger, joints in enumerate(HandInModel.of(model).fingers):
+        for name in joints:
             model.actuator(name).gainprm[DCMOTOR_POSITION_GAIN] *= value[finger]
 
 
 def _servo_torque(model: mujoco.MjModel, value: Values) -> None:
-    for finger in range(NUM_FINGERS):
-        for name in finger_joints(finger):
+    for finger, joints in enumerate(HandInModel.of(model).fingers):
+        for name in joints:
             model.actuator(name).forcerange[:] *= value[finger]
 
 
 def _finger_load(model: mujoco.MjModel, value: Values) -> None:
-    for finger in range(NUM_FINGERS):
-        for name in finger_joints(finger):
+    for finger, joints in enumerate(HandInModel.of(model).fingers):
+        for name in joints:
             joint = model.joint(name)
             joint.stiffness[0] += abs(value[finger]) / BAND_STRETCH_RAD
             joint.qpos_spring[0] += np.sign(value[finger]) * BAND_STRETCH_RAD
 
 
 def _fingertip_friction(model: mujoco.MjModel, value: Values) -> None:
-    for finger in range(NUM_FINGERS):
-        model.geom(f"finger{finger + 1}_tip").friction[0] = value[0]
+    for tip in HandInModel.of(model).tips:
+        model.geom_friction[list(tip), 0] = value[0]
 
 
 def _action_delay(model: mujoco.MjModel, value: Values) -> None:
@@ -150,7 +148,8 @@ def _observation_noise(model: mujoco.MjModel, value: Values) -> None:
 
 
 def _mount_offset(model: mujoco.MjModel, value: Values) -> None:
-    model.body(PALM).pos[:] += value
+    for body in HandInModel.of(model).mounts(model):
+        model.body_pos[body] += value
 
 
 # Ranges: around ROBEL's RandomDynamics (valve and joint damping, friction, kp 1 to 3, mount
@@ -165,7 +164,7 @@ _VARIATIONS = (
         high=(0.5,),
         nominal=(0.1,),
         draw="log_uniform",
-        apply=_valve_damping,
+        apply=_object_damping,
     ),
     Variation(
         name="valve_friction",
@@ -174,7 +173,7 @@ _VARIATIONS = (
         high=(0.15,),
         nominal=(0.02,),
         draw="log_uniform",
-        apply=_valve_friction,
+        apply=_object_friction,
     ),
     Variation(
         name="valve_inertia",
@@ -183,7 +182,7 @@ _VARIATIONS = (
         high=(0.01,),
         nominal=(0.001,),
         draw="log_uniform",
-        apply=_valve_inertia,
+        apply=_object_inertia,
     ),
     Variation(
         name="joint_damping",
@@ -201,6 +200,7 @@ _VARIATIONS = (
         high=(0.1,),
         nominal=(0.04,),
         draw="log_uniform",
+        is_torque=True,
         apply=_joint_friction,
     ),
     Variation(
@@ -219,6 +219,7 @@ _VARIATIONS = (
         high=(1.5,) * NUM_FINGERS,
         nominal=(1.0,) * NUM_FINGERS,
         draw="uniform",
+        is_per_finger=True,
         apply=_servo_stiffness,
     ),
     Variation(
@@ -228,6 +229,7 @@ _VARIATIONS = (
         high=(1.0,) * NUM_FINGERS,
         nominal=(1.0,) * NUM_FINGERS,
         draw="uniform",
+        is_per_finger=True,
         apply=_servo_torque,
     ),
     Variation(
@@ -237,6 +239,7 @@ _VARIATIONS = (
         high=(1.0,) * NUM_FINGERS,
         nominal=(1.0,) * NUM_FINGERS,
         draw="one_weak_finger",
+        is_per_finger=True,
         apply=_servo_torque,
     ),
     Variation(
@@ -246,6 +249,8 @@ _VARIATIONS = (
         high=(0.8,) * NUM_FINGERS,
         nominal=(0.0,) * NUM_FINGERS,
         draw="uniform",
+        is_per_finger=True,
+        is_torque=True,
         apply=_finger_load,
     ),
     Variation(
@@ -287,10 +292,33 @@ _VARIATIONS = (
 )
 
 VARIATIONS: Mapping[str, Variation] = {variation.name: variation for variation in _VARIATIONS}
+"""by name, for the claw"""
+
+
+def variations_for(spec: RobotSpec) -> Mapping[str, Variation]:
+    """The same for another hand: a value for each of its fingers, torques in proportion.
+
+    What loads and rubs is measured by what the weakest joint's current limit lets its servo hold.
+    """
+    limits = spec.joint_array("current_limit_ma") * 1e-3 * spec.servo.torque_nm_per_a
+    strength = round(float(limits.min()) / CLAW_TORQUE_NM, 3)
+    return {
+        name: _fitted(variation, len(spec.fingers), strength)
+        for name, variation in VARIATIONS.items()
+    }
+
+
+def _fitted(variation: Variation, num_fingers: int, strength: float) -> Variation:
+    def fitted(values: tuple[float, ...]) -> tuple[float, ...]:
+        values = (values[0],) * num_fingers if variation.is_per_finger else values
+        return tuple(value * strength for value in values) if variation.is_torque else values
+
+    low, high, nominal = map(fitted, (variation.low, variation.high, variation.nominal))
+    return replace(variation, low=low, high=high, nominal=nominal)
 
 
 def apply_dynamics(model: mujoco.MjModel, parameters: Mapping[str, tuple[float, ...]]) -> None:
-    """Write every variation that a task names into a compiled claw model, in place.
+    """Write every variation that a task names into a hand's compiled model, in place.
 
     Parameters that are no variation (a goal) are left to the skill. Whoever calls this runs
     `mj_setConst` afterwards, so that derived constants follow.

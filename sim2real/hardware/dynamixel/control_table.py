@@ -1,7 +1,8 @@
 """The registers of the XM430-W210 as data: where, how large, what range, what unit.
 
 Facts: ROBOTIS e-manual, "XM430-W210", firmware 45 and later. A register's range is that of a legal
-write; a read-only register's is what it can show.
+write; a read-only register's is what it can show. Other models of the X series have the same
+registers at the same addresses; `servo_tables` says where their ranges and units differ.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def patient(patience_s: float) -> DriverConfig:
 
 
 class DynamixelRobot:
-    """Nine joints, an object and their servos. See `Robot` for what the methods mean.
+    """Joints, an object and their servos. See `Robot` for what the methods mean.
 
     `clock_ns` and `sleep` are replaced where an emulator runs in lock-step.
     """
@@ -91,7 +91,7 @@ class DynamixelRobot:
         self._lower = spec.joint_array("lower_rad")
         self._upper = spec.joint_array("upper_rad")
         self._current_limits = np.array(
-            [provisioning.current_limit_count(joint) for joint in spec.joints], np.int64
+            [provisioning.current_limit_count(joint, spec) for joint in spec.joints], np.int64
         )
         num_read = len(spec.joints) + len(spec.objects[:1])
         self._ticks = TickCheck(num_read, self._config.tick_tolerance_s)

@@ -22,6 +22,7 @@ class Measurement:
         self._joints = calibration.frame(spec.joint_names)
         self._objects = calibration.frame(tuple(item.name for item in spec.objects[:1]))
         self._num_joints = len(spec.joints)
+        self._current_unit_ma = np.float64(spec.servo.current_unit_ma)
 
     def reading(self, frames: NDArray[np.void], stamp_ns: int, sequence: int) -> Reading:
         """Object values are NaN for a robot without an object: there is nothing to measure."""
@@ -36,7 +37,7 @@ class Measurement:
             velocity_rad_s=self._joints.sign * _velocity(joints),
             current_ma=self._joints.sign
             * _counts(joints, table.PRESENT_CURRENT)
-            * table.CURRENT_UNIT_MA,
+            * self._current_unit_ma,
             object_position_rad=object_position[0] if objects.size else np.array(np.nan),
             object_velocity_rad_s=object_velocity[0] if objects.size else np.array(np.nan),
         )

@@ -14,6 +14,7 @@ from sim2real.hardware.calibration import Calibration, position_limit_counts
 from sim2real.hardware.dynamixel import control_table as table
 from sim2real.hardware.dynamixel.bus import Bus
 from sim2real.hardware.dynamixel.control_table import OperatingMode, Register, format_count
+from sim2real.hardware.dynamixel.servo_tables import TABLES
 
 Plan = Mapping[Register, int]
 
@@ -38,9 +39,9 @@ def motor_ids(spec: RobotSpec) -> dict[str, int]:
     return {item.name: item.motor_id for item in items}
 
 
-def current_limit_count(joint: JointSpec) -> int:
+def current_limit_count(joint: JointSpec, spec: RobotSpec) -> int:
     """The joint's current limit, never rounded up."""
-    return int(joint.current_limit_ma / table.CURRENT_UNIT_MA + 1e-9)
+    return int(joint.current_limit_ma / spec.servo.current_unit_ma + 1e-9)
 
 
 def watchdog_count(spec: RobotSpec) -> int:
@@ -50,17 +51,18 @@ def watchdog_count(spec: RobotSpec) -> int:
 
 def eeprom_plan(spec: RobotSpec, calibration: Calibration) -> dict[str, Plan]:
     """By joint or object name. Id and baud rate are not in it: the servo has answered at both."""
+    of = TABLES[spec.servo.model].of
     shared = {
         table.RETURN_DELAY: table.RETURN_DELAY.from_si(spec.bus.return_delay_us * 1e-6),
         table.DRIVE_MODE: 0,  # not reversed, and a goal write must not switch torque on
         table.SECONDARY_ID: 255,  # no second id under which writes could arrive
         table.HOMING_OFFSET: 0,  # the zero is in the unit's file alone
         table.STARTUP: 0,  # no torque at power-up
-        table.SHUTDOWN: table.SHUTDOWN.default,
-        table.TEMPERATURE_LIMIT: table.TEMPERATURE_LIMIT.default,
-        table.MAX_VOLTAGE_LIMIT: table.MAX_VOLTAGE_LIMIT.default,
-        table.MIN_VOLTAGE_LIMIT: table.MIN_VOLTAGE_LIMIT.default,
-        table.PWM_LIMIT: table.PWM_LIMIT.default,
+        of(table.SHUTDOWN): of(table.SHUTDOWN).default,
+        of(table.TEMPERATURE_LIMIT): of(table.TEMPERATURE_LIMIT).default,
+        of(table.MAX_VOLTAGE_LIMIT): of(table.MAX_VOLTAGE_LIMIT).default,
+        of(table.MIN_VOLTAGE_LIMIT): of(table.MIN_VOLTAGE_LIMIT).default,
+        of(table.PWM_LIMIT): of(table.PWM_LIMIT).default,
     }
     # An object turns freely and its whole turns count.
     plans: dict[str, Plan] = {
@@ -72,7 +74,7 @@ def eeprom_plan(spec: RobotSpec, calibration: Calibration) -> dict[str, Plan]:
         plans[joint.name] = {
             **shared,
             table.OPERATING_MODE: spec.servo.operating_mode,
-            table.CURRENT_LIMIT: current_limit_count(joint),
+            of(table.CURRENT_LIMIT): current_limit_count(joint, spec),
             table.MIN_POSITION_LIMIT: lowest,
             table.MAX_POSITION_LIMIT: highest,
         }
@@ -84,6 +86,7 @@ def ram_plan(spec: RobotSpec) -> dict[str, Plan]:
 
     The watchdog comes first: once tripped, a servo refuses goals until it is cleared.
     """
+    of = TABLES[spec.servo.model].of
     shared = {table.STATUS_RETURN_LEVEL: 2, table.BUS_WATCHDOG: 0}
     plans: dict[str, Plan] = {item.name: shared for item in spec.objects}
     for joint in spec.joints:
@@ -96,7 +99,7 @@ def ram_plan(spec: RobotSpec) -> dict[str, Plan]:
             table.FEEDFORWARD_2_GAIN: 0,
             table.PROFILE_ACCELERATION: 0,
             table.PROFILE_VELOCITY: 0,
-            table.GOAL_CURRENT: 0,
+            of(table.GOAL_CURRENT): 0,
         }
     return plans
 

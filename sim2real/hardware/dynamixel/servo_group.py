@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.calibration import Calibration
-from sim2real.hardware.dynamixel import frame, provisioning
+from sim2real.hardware.dynamixel import provisioning
 from sim2real.hardware.dynamixel.bus import Bus, BusFault, Identity
 from sim2real.hardware.dynamixel.control_table import Register
 from sim2real.hardware.dynamixel.packet import Status
 from sim2real.hardware.dynamixel.port import PortLost
+from sim2real.hardware.dynamixel.servo_tables import TABLES
 from sim2real.hardware.robot import RobotFault
 
 FAST_SYNC_READ_FIRMWARE = 45
@@ -38,6 +39,7 @@ class ServoGroup:
         self.counts: Counter[str] = Counter()
         """`fallbacks`: frames read by Sync Read because Fast Sync Read failed"""
         self._spec = spec
+        self._table = TABLES[spec.servo.model]
         self._eeprom = provisioning.eeprom_plan(spec, calibration)
         self._ram = provisioning.ram_plan(spec)
         self._names = {motor_id: name for name, motor_id in self.motor_ids.items()}
@@ -71,16 +73,17 @@ class ServoGroup:
     def write(self, name: str, register: Register, count: int) -> None:
         """Write and read back."""
         with self._faults_named():
-            self.bus.write_register(self.motor_ids[name], register, count)
+            self.bus.write_register(self.motor_ids[name], self._table.of(register), count)
 
     def write_joints(self, register: Register, counts: Iterable[int]) -> None:
         """One register of all joints at once, unconfirmed; `counts` in joint order."""
-        rows = {i: register.encode(int(n)) for i, n in zip(self._joint_ids, counts)}
+        own = self._table.of(register)
+        rows = {i: own.encode(int(n)) for i, n in zip(self._joint_ids, counts)}
         with self._faults_named():
             self.bus.sync_write(register.address, rows)
 
     def frames(self) -> NDArray[np.void]:
-        """What every servo shows now, (len(read_names),) of `frame.DTYPE`.
+        """What every servo shows now, (len(read_names),) of the model's `Frame.dtype`.
 
         Raises `RobotFault` `silent` naming those that did not answer.
         """
@@ -92,14 +95,15 @@ class ServoGroup:
         missing = tuple(self._names[i] for i in self._read_ids if i not in answers)
         if missing:
             raise RobotFault("silent", "no answer in time", missing)
-        return frame.decode(answers[motor_id].data for motor_id in self._read_ids)
+        return self._table.frame.decode(answers[motor_id].data for motor_id in self._read_ids)
 
     @property
     def _is_fast(self) -> bool:
         return all(found.firmware >= FAST_SYNC_READ_FIRMWARE for found in self.identities.values())
 
     def _sync_read(self, *, fast: bool) -> dict[int, Status]:
-        return self.bus.sync_read(frame.ADDRESS, frame.LENGTH, self._read_ids, fast=fast)
+        frame = self._table.frame
+        return self.bus.sync_read(frame.address, frame.length, self._read_ids, fast=fast)
 
     def differences(self, name: str) -> list[provisioning.Difference]:
         """Where the servo's EEPROM is not as configured."""
@@ -122,12 +126,12 @@ class ServoGroup:
 
     def configure(self, name: str) -> None:
         """Write the servo's RAM and what its frame shows; all read back."""
-        motor_id = self.motor_ids[name]
+        motor_id, frame = self.motor_ids[name], self._table.frame
         with self._faults_named():
             provisioning.apply(self.bus, motor_id, self._ram[name])
-            self.bus.write(motor_id, frame.POINTER_ADDRESS, frame.POINTERS)
-            size = len(frame.POINTERS)
-            if self.bus.read(motor_id, frame.POINTER_ADDRESS, size).data != frame.POINTERS:
+            self.bus.write(motor_id, frame.pointer_address, frame.pointers)
+            size = len(frame.pointers)
+            if self.bus.read(motor_id, frame.pointer_address, size).data != frame.pointers:
                 raise BusFault("not_kept", motor_id, "indirect addresses read back otherwise")
 
     def reboot(self, name: str) -> None:

@@ -16,11 +16,11 @@ from sim2real.contract.joint_io import Command
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.hardware.calibration import load_calibration
 from sim2real.hardware.dynamixel import control_table as table
-from sim2real.hardware.dynamixel import frame
 from sim2real.hardware.dynamixel.bus import BusTiming
 from sim2real.hardware.dynamixel.control_table import Register
 from sim2real.hardware.dynamixel.driver import DriverConfig, DynamixelRobot
 from sim2real.hardware.dynamixel.port import PortLost
+from sim2real.hardware.dynamixel.servo_tables import TABLES
 from sim2real.hardware.robot import Phase, RobotFault
 
 SPEC = load_robot_spec()
@@ -110,8 +110,9 @@ def test_connecting_configures_every_joint(bench: Bench) -> None:
     joint = SPEC.joints[0]
     assert set(bench.peek_joints(table.POSITION_P_GAIN)) == {joint.position_p_gain}
     assert set(bench.peek_joints(table.BUS_WATCHDOG)) == {0}
-    pointers = bench.wire.memory[10][frame.POINTER_ADDRESS :][: len(frame.POINTERS)]
-    assert pointers == frame.POINTERS
+    frame = TABLES["XM430-W210"].frame
+    pointers = bench.wire.memory[10][frame.pointer_address :][: len(frame.pointers)]
+    assert pointers == frame.pointers
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,11 @@ class HandTelemetry:
     ) -> None:
         """Something that a person has to know of."""
         values = safety_event_message(
-            rung=rung, cause=cause, stamp_ns=self._stamps.now(), detail=detail, joints=joints
+            self._spec,
+            rung=rung,
+            cause=cause,
+            stamp_ns=self._stamps.now(),
+            detail=detail,
+            joints=joints,
         )
         self._out.publish(SAFETY_EVENT, values)
