@@ -360,3 +360,16 @@ def test_settings_that_cannot_be_are_refused(changes: dict[str, Any], match: str
 def test_words_say_what_guards_it():
     for settings in KIND.examples:
         assert f"{settings.max_kl:g} nats" in KIND.words(settings).card
+
+
+def test_an_episode_that_does_not_end_fills_no_memory():
+    adaptation, graphs = made()
+    run(adaptation, graphs, 0)
+    adaptation.begin_episode(1)
+    row = np.zeros(OBSERVATION + ACTION + 1, np.float32)
+    for tick in range(100):
+        adaptation.fill(graphs["policy"].inputs, 1, tick)
+        adaptation.observe(row)
+    assert adaptation.memory["explored_reward"].size == 40
+    assert adaptation.summary().num_transitions == 10 + 100
+    adaptation.memory = adaptation.memory
