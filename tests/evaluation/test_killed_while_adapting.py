@@ -19,9 +19,14 @@ import os, signal, sys
 from sim2real.runtime.kinds import gradient
 
 def dies(*arguments):
-    if {late}:
-        work(*arguments)
+    calls.append(0)
+    if len(calls) == 1 or {late}:  # the first is that of the golden vectors
+        done = work(*arguments)
+    if len(calls) == 1:
+        return done
     os.kill(os.getpid(), signal.SIGKILL)
+
+calls = []
 
 work = getattr({owner}, "{verb}")
 setattr({owner}, "{verb}", dies)
