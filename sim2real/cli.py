@@ -96,6 +96,11 @@ VERBS: dict[str, Verb] = {
         function="sim2real.runtime.upgrade:upgrade",
         purpose="convert a bundle of an older schema, weights and golden vectors as they are",
     ),
+    "adapted": Verb(
+        function="sim2real.recording.adapted:adapted",
+        purpose="keep what a bundle learnt in a recorded trial, beside the bundle",
+        extra="recording",
+    ),
     "evaluate": Verb(
         function="training.benches.evaluate_bundle:evaluate",
         purpose="run a bundle on held-out tasks, with and without its belief",
@@ -154,6 +159,11 @@ VERBS: dict[str, Verb] = {
     "bench controller": Verb(
         function="training.benchmarks.controller:print_bench_controller",
         purpose="measure one tick of a bundle's controller",
+        extra="training",
+    ),
+    "bench adapt": Verb(
+        function="training.benchmarks.adapt:print_bench_adapt",
+        purpose="measure one step of policy gradient on the robot, against torch",
         extra="training",
     ),
     "bench bus": Verb(

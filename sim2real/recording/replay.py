@@ -56,6 +56,8 @@ class Replayed:
     """as `episode.result`; None where the recording ends before it"""
     memory: Memory | None
     """as `episode.start.memory`: what the episodes before it left; None where none was replayed"""
+    learnt: Memory
+    """what it left itself"""
 
     def differences(self) -> dict[str, float]:
         """By field, the largest difference between what was recorded and what is computed.
@@ -141,6 +143,7 @@ class _Policy:
             ),
             outcome=outcome,
             memory=memory,
+            learnt=runner.memory,
         )
 
     def _told(self, episode: Episode) -> Iterator[HandState]:

@@ -54,7 +54,9 @@ OUTPUTS = (
 def replay(controller: Controller, inputs: Columns) -> dict[str, NDArray[Any]]:
     """Drive a controller through the recorded readings: its `OUTPUTS`, (T, ...) each.
 
-    Its noise has to be `RecordedNoise`; see `golden_controller`.
+    Its noise has to be `RecordedNoise`; see `golden_controller`. Where `inputs` hold what was
+    applied, each tick goes on from there: fed back by `target_lag`, what processors differ by grew
+    2.5-fold a tick on a shipped policy, and ended at 1.2.
     """
     outputs: dict[str, list[Any]] = {name: [] for name in OUTPUTS}
     goal, noise = _RecordedGoal(inputs["goal"]), controller.noise
@@ -75,6 +77,8 @@ def replay(controller: Controller, inputs: Columns) -> dict[str, NDArray[Any]]:
         for name in OUTPUTS[1:]:
             outputs[name].append(getattr(tick, name))
         outputs["is_evidence"].append(tick.rejection is None)
+        if event != ENDS_EPISODE and "applied_rad" in inputs:
+            controller.report_applied(inputs["applied_rad"][row])
     return {name: np.array(values) for name, values in outputs.items()}
 
 

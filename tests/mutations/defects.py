@@ -24,8 +24,9 @@ class Defect:
     Of the parts that algorithms share: XB1–XB3 of the boundary between episodes, Q1–Q5 of sequence
     replays, G1–G4 of advantages and baselines, N1–N3 of distributions, T1, T2 of the trust region.
     Of learners that adapt by gradients: M1–M11 of MAML and its parts, PM1–PM5 of ProMP, E1 of
-    E-MAML, A1–A9 of MAESN, RF1–RF4 of REINFORCE. C1–C7 of what is
-    compared: the numerics of a task on every robot, conditions and intervals.
+    E-MAML, A1–A9 of MAESN, RF1–RF4 of REINFORCE; of their steps on a
+    robot DS1–DS5 (written out), IS1–IS5 (as in training), GK1–GK8 (guards), AB1–AB3 (kept).
+    C1–C7 of what is compared: the numerics of a task on every robot, conditions and intervals.
     """
     what: str
     """the defect, in the words that a test's name can hold"""

@@ -19,12 +19,17 @@ from sim2real.contract.context import ContextLayout
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.runtime.bundle import CHECKSUM, GOLDEN, MANIFEST, read_bundle, write_bundle
+from sim2real.runtime.controller import Controller
 from sim2real.runtime.golden import require_golden
 from sim2real.runtime.kinds.registry import KINDS, record_of
 from sim2real.runtime.verify import load_bundle
 
 SPEC = load_robot_spec()
 Document = dict
+BUNDLES = Path(__file__).resolve().parents[2] / "bundles"
+SHIPPED = sorted(path.parent for path in BUNDLES.glob("*/manifest.json"))
+DIFFERENCE = 1e-6
+"""of float32 sums in another order"""
 
 
 def rewrite(folder: Path, edit: Callable[[Document], None]) -> None:
@@ -62,6 +67,18 @@ def test_every_kind_of_bundle_loads_and_reproduces_its_golden_vectors(every_bund
     bundle = load_bundle(every_bundle, SPEC)
 
     assert require_golden(bundle, SPEC) <= 1e-6
+
+
+@pytest.mark.parametrize("name", [path.name for path in SHIPPED])
+def test_what_processors_differ_by_does_not_grow_from_tick_to_tick(name, monkeypatch):
+    """Shipped policies see how far their own targets are ahead: fed back, 1e-7 became 1.2."""
+    bundle = load_bundle(BUNDLES / name, SPEC)
+    act = Controller._act
+    monkeypatch.setattr(
+        Controller, "_act", lambda controller: act(controller) + np.float32(DIFFERENCE)
+    )
+
+    assert DIFFERENCE / 2 < require_golden(bundle, SPEC) < 10 * DIFFERENCE
 
 
 def test_any_flipped_bit_of_the_manifest_and_its_checksum_is_refused(bundle_copy):

@@ -113,9 +113,11 @@ class GradientSettings:
     """of rewards, per step"""
     gae_lambda: float = 1.0
     """of generalised advantage estimation; 1: the whole rest of the episode"""
-    max_kl: float = 10.0
+    max_kl: float = 100.0
     """nats that an adapted policy may be away from the trained one on the states that were met,
-    mean over them and summed over the joints; a step that leads further is scaled"""
+    mean over them and summed over the joints; a step that leads further is scaled. A policy that
+    has learnt to adapt steps far (ProMP on point robots: 30 nats, for it is sure of its actions),
+    so that this is for steps that are not like those of training"""
     min_episodes: int = 1
     """episodes of mostly evidence without which no step is taken"""
     max_fall: float = 3.0
@@ -189,6 +191,8 @@ class GradientAdaptation:
         self._observation_size = policy.inputs["observation"].shape[1]
         self._reward_at = self._observation_size + policy.outputs["action"].shape[1]
         self._drawn_size = self._step.drawn().size
+        parameter_step = settings.parameter_step
+        self._most_steps = MAX_COUNT if parameter_step is None else parameter_step.max_steps
         self._noise: Noise | None = None
         self._forget()
 
@@ -226,8 +230,9 @@ class GradientAdaptation:
         observation = context_row[: self._observation_size].copy()
         reward = float(context_row[self._reward_at])
         place = self._episode, self._num_ticks - 1
-        self._steps.append(ExploredStep(*place, observation, self._step.drawn(), reward))
         self._num_transitions += 1
+        if len(self._steps) < self._most_steps:  # more are not of episodes that end in time
+            self._steps.append(ExploredStep(*place, observation, self._step.drawn(), reward))
 
     # ---- between episodes ----------------------------------------------------------------------
 
@@ -356,9 +361,9 @@ class GradientAdaptation:
         return _place(parameters, float(norm), float(kl), int(count))
 
     def _explored(self, memory: Memory) -> list[ExploredStep]:
-        count, step = _size(memory, "explored_reward"), self._settings.parameter_step
-        if step is not None and count > step.max_steps:
-            expected = f"at most {step.max_steps} steps, as a step is taken on"
+        count = _size(memory, "explored_reward")
+        if count > self._most_steps:
+            expected = f"at most {self._most_steps} steps, as a step is taken on"
             raise BadInput("memory", "explored_reward", found=count, expected=expected)
         sizes = (1, 1, self._observation_size, self._drawn_size, 1)
         episode, tick, observation, drawn, reward = (
