@@ -138,7 +138,7 @@ def cannot_be_read(rng: random.Random, verb: str) -> list[str]:
 
 
 def cannot_be_done(rng: random.Random, verb: str) -> list[str]:
-    """Words that read well, and with which no work can be begun."""
+    """Words that read well, and with which no work can be begun; else such as do not."""
     bad = []
     for option in options_of(verb):
         kinds = kinds_of(option.hint)
@@ -151,7 +151,7 @@ def cannot_be_done(rng: random.Random, verb: str) -> list[str]:
             bad.append([option.flag, "folder" if is_file else rng.choice(NO_FOLDERS)])
         elif kinds == (Path,):
             bad += [[option.flag, rng.choice(PATHS)] for _ in range(3)]
-    return rng.choice(bad) if bad else []
+    return rng.choice(bad) if bad else cannot_be_read(rng, verb)
 
 
 def is_input(option: Option) -> bool:

@@ -75,7 +75,8 @@ def _linked(link: Path | None, port: str) -> Iterator[str]:
     if link is None:
         yield port
         return
-    require_free(link, "--link")
+    # As it will be once its folders are made: `none/../file` is a file that must not be replaced.
+    require_free(link.parent.resolve() / link.name, "--link")
     require_folder(link.parent, "--link")
     beside = link.with_name(link.name + PART)
     with naming(link):
