@@ -112,7 +112,7 @@ class TensorRecord:
 class GraphRecord:
     """One ONNX graph of the bundle."""
 
-    role: Literal["policy", "encoder", "recurrent", "adapt"]
+    role: Literal["policy", "encoder", "recurrent", "adapt", "decoder", "critic"]
     file: str
     inputs: tuple[TensorRecord, ...]
     outputs: tuple[TensorRecord, ...]

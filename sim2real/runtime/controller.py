@@ -268,8 +268,8 @@ class Controller:
     def _act(self) -> Float:
         """(A,) what the policy wants, given observation, belief and noise."""
         inputs, place = self._policy.inputs, (self._episode, self._number)
-        self._shown = self._adaptation.fill(inputs, *place)
         self._observation_input[:] = self._observation
+        self._shown = self._adaptation.fill(inputs, *place)
         if self._noise_input is not None:
             explores = self._episode < self._num_exploration_episodes
             size = self._noise_input.size

@@ -1,4 +1,4 @@
-"""Joint-pose tracking: bring nine joints to a pose, which may move."""
+"""Joint-pose tracking: bring all joints to a pose, which may move."""
 
 from __future__ import annotations
 

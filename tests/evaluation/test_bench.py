@@ -88,7 +88,7 @@ def test_tasks_are_found_by_place_and_by_set(tmp_path):
 
 
 def test_a_family_that_no_robot_meets_is_refused():
-    with pytest.raises(BadInput, match="a family of the claw"):
+    with pytest.raises(BadInput, match="a family of a hand"):
         claw_family("point_robot", "run")
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -60,6 +61,16 @@ def test_it_writes_what_others_read(folder, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "adapted, episode 1" in shown
     assert "oracle: not available" in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "explores", "expected"), [(None, 0, 3), (None, 20, 21), (2, 20, 2)]
+)
+def test_a_trial_is_as_long_as_the_bundle_needs_unless_told(given, explores, expected):
+    bundle = SimpleNamespace(settings=lambda: SimpleNamespace(num_exploration_episodes=explores))
+    options = Options(num_episodes=given)
+
+    assert options.protocol(bundle).num_episodes == expected  # type: ignore[arg-type]
 
 
 def test_a_folder_with_an_evaluation_is_refused_in_one_line(folder, tmp_path, capsys):

@@ -145,7 +145,7 @@ def test_the_verb_refuses_what_cannot_be_used(file, tmp_path, capsys):
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 2
     assert "none.yaml" in errors[0]
-    assert "family of the claw" in errors[1]
+    assert "family of a hand" in errors[1]
 
 
 def test_a_delay_of_more_than_a_control_period_is_refused():

@@ -28,7 +28,7 @@ def test_two_hands_of_different_configuration_do_not_disturb_each_other(bench, t
         drivers = {}
         for name, config in configs.items():
             port = stack.enter_context(emulated_hand(config))
-            robot = {"port": port, "robot_config": config, **EMULATED}
+            robot = {**EMULATED, "patience_s": 1.0, "port": port, "robot_config": config}
             drivers[name] = bench.start("driver", name, **robot)
         readings = {name: bench.listen(HAND_READING, name) for name in configs}
         ticks = {name: bench.listen(CONTROL_TICK, name) for name in configs}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import shutil
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from sim2real.cli import main
 from sim2real.contract.robot_spec import load_robot_spec
 from training.algorithms.registry import ALGORITHMS
 from training.families.registry import FAMILIES
+from training.recipes.registry import RECIPES
 from training.runs.start import CONFIG_VERSION, read_run
 from training.tasks.task_set import draw_task_set
 
@@ -151,6 +153,24 @@ def test_configs_of_earlier_versions_are_read(
         recipe["config"]["num_iterations"] = recipe.pop("num_iterations")
 
     assert read_run(damaged("pearl", document))[0] == read_run(runs["pearl"])[0]
+
+
+def test_runs_from_when_inner_steps_had_no_choice_are_read(
+    runs: dict[str, Path], damaged: Any
+) -> None:
+    recipe = RECIPES["promp-point-robot"]()
+    tasks = draw_task_set(FAMILIES["point_robot"], seed=recipe.task_seed, num_train=2, num_test=2)
+    document = json.loads((runs["pearl"] / "config.json").read_text())
+    document |= {
+        "recipe": dataclasses.asdict(recipe),
+        "task_set_sha256": tasks.sha256,
+        "schema_version": 4,
+    }
+    del document["recipe"]["config"]["inner_steps_on"]
+    run = damaged("pearl", document)
+    tasks.save(run / "tasks.json")
+
+    assert read_run(run)[0] == recipe
 
 
 def test_a_run_for_another_hand_is_refused_and_so_is_one_that_does_not_say(

@@ -249,11 +249,7 @@ class Pearl:
         groups = np.repeat(np.arange(self.num_collected), self.config.worlds_per_task)
         groups[groups >= len(tasks)] = -1
         task_of_world = tasks[np.maximum(groups, 0)]
-        actor: Actor = (
-            _HeldActions(self.state.rng, len(task_of_world), self.worlds.action_size)
-            if latents == "held"
-            else _CollectingActor(self, task_of_world, groups, latents)
-        )
+        actor = self._collecting_actor(task_of_world, groups, latents)
 
         def store(step: Step) -> None:
             of_task = task_of_world[step.worlds]
@@ -273,6 +269,12 @@ class Pearl:
         )
         self.state.num_environment_steps += collected.num_steps
         return collected
+
+    def _collecting_actor(self, tasks: Int, groups: Int, latents: Phase) -> Actor:
+        """Who acts in a phase, in one world for each of `tasks`; `groups` are of equal tasks."""
+        if latents == "held":
+            return _HeldActions(self.state.rng, len(tasks), self.worlds.action_size)
+        return _CollectingActor(self, tasks, groups, latents)
 
     def _context_rows(self, step: Step) -> Float:
         """(M, C) encoder rows, observations not normalised yet: statistics still change."""
@@ -330,10 +332,15 @@ class Pearl:
         state = torch.cat([batch.observation, latent.detach()], dim=-1)
         losses = self._judge_step(batch, latent, posterior)
         losses |= self._actor_step(state)
+        losses |= self._learn_beside(context, latent[:, 0].detach())
         is_reference = self.config.form == "reference"
         source = self.value if is_reference else self.critic
         sac.move_towards(self.target, source, self.config.target_update_rate)
         return losses
+
+    def _learn_beside(self, context: Tensor, latent: Tensor) -> dict[str, Tensor]:
+        """What else is learnt from (K, N, C) context and (K, L) latents drawn given it: nothing."""
+        return {}
 
     def _judge_step(self, batch: Batch, latent: Tensor, posterior: Gaussian) -> dict[str, Tensor]:
         """Critics and encoder: the only place where the encoder gets gradients."""
@@ -398,7 +405,7 @@ class Pearl:
 
     # ---- being used ----------------------------------------------------------------------------
 
-    def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> OnlineActor:
+    def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> Actor:
         return OnlineActor(self, len(tasks), is_deterministic=is_deterministic)
 
     def deployed(self) -> Deployed:

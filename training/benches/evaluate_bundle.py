@@ -87,7 +87,7 @@ def _evaluate(bundle: Path, robot: RobotKind, options: Options) -> int:
         with _terminable(), _hurried(options.realtime_priority), view:
             evaluation.run()
         if robot == "simulated" and options.oracle is not None and not evaluation.missing():
-            _add_oracle(journal, options, family, bundle)
+            _add_oracle(evaluation, options, family, bundle)
     finally:
         document = _written(options, journal)
     show_results(view.console, document)
@@ -142,7 +142,7 @@ def _evaluation(
         robot=robot,
         tasks=chosen.tasks,
         bundles=bundles,
-        protocol=options.protocol,
+        protocol=options.protocol(bundle),
         open_session=bench.session,
         journal=journal,
         observers=() if options.quiet else (view,),
@@ -177,7 +177,7 @@ def _header(
         robot=robot,
         unit=options.unit,
         num_trials=options.num_trials,
-        num_episodes=options.num_episodes,
+        num_episodes=options.protocol(bundles["evaluated"]).num_episodes,
         seed=options.seed,
         task_set_sha256=chosen.sha256,
         not_available=_not_available(robot, options),
@@ -244,13 +244,14 @@ def _hurried(priority: int) -> Iterator[None]:
         os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
-def _add_oracle(journal: Journal, options: Options, family: ClawFamily, bundle: Path) -> None:
+def _add_oracle(evaluation: Evaluation, options: Options, family: ClawFamily, bundle: Path) -> None:
+    journal = evaluation.journal
     if any(record.condition == Condition.ORACLE for record in journal.records):
         return
     assert options.oracle is not None
     path = bundle / TASKS if options.tasks is None else options.tasks
     tasks = load_task_set(path).test[: options.num_tasks]
-    for record in oracle_records(options.oracle, family, tasks, options.protocol):
+    for record in oracle_records(options.oracle, family, tasks, evaluation.protocol):
         journal.append(record)
 
 

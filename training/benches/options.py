@@ -16,6 +16,7 @@ from sim2real.contract.require import (
 )
 from sim2real.contract.robot_spec import DCLAW
 from sim2real.evaluation.protocol import TrialProtocol
+from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.realtime import may_use_realtime
 from training.benches.open_bench import RobotKind
 
@@ -49,8 +50,9 @@ class Options:
     """how many of the held-out tasks; all by default, one on a real hand"""
     num_trials: int = 1
     """trials per task"""
-    num_episodes: int = 3
-    """episodes of a trial; the last one is the adapted one"""
+    num_episodes: int | None = None
+    """episodes of a trial; the last one is the adapted one. By default 3, or one more than the
+    bundle explores in"""
     seed: int = 0
     """of starting points and latents"""
     robust: Path | None = None
@@ -77,10 +79,11 @@ class Options:
     robot_config: Path = DCLAW
     """the hand: a robot.yaml, its folder, or a robot's name"""
 
-    @property
-    def protocol(self) -> TrialProtocol:
+    def protocol(self, bundle: Bundle) -> TrialProtocol:
         return TrialProtocol(
-            num_episodes=self.num_episodes, num_trials=self.num_trials, seed=self.seed
+            num_episodes=self.num_episodes or default_episodes(bundle),
+            num_trials=self.num_trials,
+            seed=self.seed,
         )
 
     def rate_hz(self, control_period_s: float) -> float:
@@ -92,6 +95,11 @@ class Options:
             expected = f"a whole multiple of the policy's {1.0 / control_period_s:g} Hz"
             raise BadInput("command line", "--rate", found=rate_hz, expected=expected)
         return rate_hz
+
+
+def default_episodes(bundle: Bundle) -> int:
+    """Episodes of a trial that show what a bundle adapts to."""
+    return max(3, bundle.settings().num_exploration_episodes + 1)
 
 
 AS_IT_IS = Options()

@@ -15,6 +15,7 @@ from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.bundle import MANIFEST, TASKS
 from sim2real.runtime.verify import load_bundle
 from training.benches.open_bench import choose_tasks
+from training.benches.options import default_episodes
 from training.families.registry import claw_family
 
 
@@ -25,7 +26,7 @@ def plan(
     tasks: Path | None = None,
     num_tasks: int | None = None,
     num_trials: int = 1,
-    num_episodes: int = 3,
+    num_episodes: int | None = None,
     seed: int = 0,
     robot_config: Path = DCLAW,
 ) -> None:
@@ -38,7 +39,8 @@ def plan(
         tasks: another task set of the bundle's family than its own.
         num_tasks: how many of the held-out tasks; all by default.
         num_trials: trials per task.
-        num_episodes: episodes of a trial; the last one is the adapted one.
+        num_episodes: episodes of a trial; the last one is the adapted one. By default 3, or one
+            more than the bundle explores in.
         seed: of starting points and latents.
         robot_config: the hand: a robot.yaml, its folder, or a robot's name.
     """
@@ -58,7 +60,8 @@ def plan(
         tasks=None if tasks is None else tasks.absolute(),
         num_tasks=num_tasks,
     )
-    protocol = TrialProtocol(num_episodes=num_episodes, num_trials=num_trials, seed=seed)
+    episodes = num_episodes or default_episodes(loaded)
+    protocol = TrialProtocol(num_episodes=episodes, num_trials=num_trials, seed=seed)
     write_plan(out, make_plan(chosen.tasks, protocol, chosen.sha256))
     count = len(chosen.tasks)
-    print(f"{out}: {count} tasks of {family.name}, {num_trials} trials of {num_episodes} episodes")
+    print(f"{out}: {count} tasks of {family.name}, {num_trials} trials of {episodes} episodes")

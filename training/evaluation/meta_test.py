@@ -33,6 +33,8 @@ from training.worlds.vector_world import VectorWorld
 CONDITIONS = (Condition.ADAPTED, Condition.FROZEN_PRIOR, Condition.WRONG_TASK)
 """of a learner that adapts; the others have `adapted` alone"""
 METRICS = ("return", "dense_return", "success", "success_fraction")
+MakeActor = Callable[[Sequence[Task]], Actor]
+"""what is tested: its behaviour in one world per task"""
 CSV_COLUMNS = ("condition", "task", "trial", "episode", "metric", "value")
 
 
@@ -54,6 +56,12 @@ class MetaTestResult:
     `success_fraction` at which share of the steps.
     """
 
+    @property
+    def num_episodes(self) -> int:
+        """Of a trial."""
+        count: int = next(iter(self.episodes.values()))["return"].shape[2]
+        return count
+
     def last(self, condition: Condition, metric: str) -> NDArray[np.float64]:
         """(task,) the last episode's value, averaged over trials."""
         values: NDArray[np.float64] = self.episodes[condition][metric][:, :, -1].mean(1)
@@ -62,9 +70,8 @@ class MetaTestResult:
     def summary(self) -> dict[str, Any]:
         """Means and intervals over tasks: by condition (last episode), and by episode."""
         adapted = next(iter(self.episodes.values()))
-        num_episodes = adapted["return"].shape[2]
         conditions = {name: _intervals(metrics, -1) for name, metrics in self.episodes.items()}
-        by_episode = [_intervals(adapted, episode) for episode in range(num_episodes)]
+        by_episode = [_intervals(adapted, episode) for episode in range(self.num_episodes)]
         return {
             "tasks": len(self.task_names),
             "trials": adapted["return"].shape[1],
@@ -104,7 +111,7 @@ def _intervals(
 
 
 def meta_test(
-    make_actor: Callable[[Sequence[Task]], Actor],
+    make_actor: MakeActor,
     family: TaskFamily,
     tasks: Sequence[Task],
     protocol: TrialProtocol,

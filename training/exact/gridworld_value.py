@@ -8,6 +8,7 @@ walk is found step by step over (goals met so far, cell): of equal ones only the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,6 +60,20 @@ def bayes_optimal_walk(grid: Gridworld) -> GridworldPlan:
         cells.append(int(layer.cell[best]))
         best = int(layer.parent[best])
     return GridworldPlan(value=value, walk=tuple(reversed(cells)))
+
+
+def walk_returns_by_episode(grid: Gridworld, walk: Sequence[int]) -> Array:
+    """(E,) mean return of each episode over the goals, for a walk as `GridworldPlan` has it."""
+    cells, num_steps = np.array(walk), len(walk)
+    is_met = cells[:, None] == grid.goals  # (T, G)
+    met_at = np.where(is_met.any(0), is_met.argmax(0), num_steps)
+    now = _steps_on_goal(grid)[0]
+    episode = met_at // grid.episode_length
+    index = np.arange(grid.num_episodes)[:, None]  # (E, 1) beside goals
+    on_goal = np.where(index == episode, now[met_at], 0)
+    on_goal = np.where(index > episode, _steps_on_known_goal(grid), on_goal)
+    paid = grid.goal_reward * on_goal + grid.step_reward * (grid.episode_length - on_goal)
+    return np.asarray(paid.mean(1))
 
 
 def discovery_worths(grid: Gridworld) -> Array:

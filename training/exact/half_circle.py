@@ -72,9 +72,12 @@ def walk_returns(problem: HalfCircle) -> Array:
     return total
 
 
-def known_goal_returns(problem: HalfCircle) -> Array:
-    """(G,) return of an episode for a player who is told the goal: no one can do better."""
-    goals = on_circle(problem.angles_rad)
+def known_goal_returns(problem: HalfCircle, goals: Array | None = None) -> Array:
+    """(G,) return of an episode for a player who is told the goal: no one can do better.
+
+    `goals` (G, 2) in m are the problem's own by default.
+    """
+    goals = on_circle(problem.angles_rad) if goals is None else goals
     position, total = np.zeros_like(goals), np.zeros(len(goals))
     for _ in range(SCENE.episode_length):
         position = stepped(problem, position, goals)
@@ -129,3 +132,33 @@ def _drawn(possible: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.
     """(M,) one of the possible goals each, all equally likely; goal 0 where none is left."""
     rank = rng.integers(np.maximum(possible.sum(1), 1)) + 1
     return np.asarray((possible.cumsum(1) >= rank[:, None]).argmax(1))
+
+
+def walk_of_sampler(
+    problem: HalfCircle, goal: Array, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """One trial of the ideal posterior sampler on a goal (2,) in m.
+
+    Returns (E, T + 1, 2) positions from the start on, and the (E, T) rewards of the steps.
+    """
+    returns, goals = walk_returns(problem), on_circle(problem.angles_rad)
+    possible, is_found = np.ones(problem.num_goals, bool), False
+    walks = []
+    for _ in range(problem.num_episodes):
+        drawn = int(rng.choice(np.flatnonzero(possible)))
+        walks.append(straight_walk(problem, goal if is_found else goals[drawn], np.zeros(2)))
+        is_found |= bool((reward(walks[-1], goal) > 0.0).any())
+        if not is_found:
+            possible &= returns[drawn] == 0.0
+    position = np.array(walks)
+    return position, reward(position[:, 1:], goal)
+
+
+def straight_walk(
+    problem: HalfCircle, target: Array, start: Array, num_steps: int = SCENE.episode_length
+) -> Array:
+    """(num_steps + 1, 2) from the start to a target, and staying there."""
+    positions = [start]
+    for _ in range(num_steps):
+        positions.append(stepped(problem, positions[-1], target))
+    return np.array(positions)

@@ -11,7 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from training.exact.half_circle import SCENE, HalfCircle, known_goal_returns, on_circle, stepped
+from training.exact.half_circle import (
+    SCENE,
+    HalfCircle,
+    known_goal_returns,
+    on_circle,
+    stepped,
+    straight_walk,
+)
 from training.exact.half_circle import reward as reward_at
 from training.worlds.point_world import STEP_M
 from training.worlds.ties import Array
@@ -148,3 +155,22 @@ def _rest_of_episode(problem: HalfCircle, position: Array, goal: Array, step: Ar
 
 def _length() -> int:
     return SCENE.episode_length
+
+
+def walk_of_sweep(problem: HalfCircle, sweep: Sweep, goal: Array) -> tuple[Array, Array]:
+    """One trial of a sweep on a goal (2,) in m.
+
+    Returns (E, T + 1, 2) positions from the start on, and the (E, T) rewards of the steps.
+    """
+    path = sweep_path(problem, sweep)
+    along = path.reshape(-1, 2)
+    angle_rad = np.arctan2(goal[1:], goal[:1])
+    known_at = int(_known_at(along, angle_rad, reward_at(along[:, None], goal[None]))[0])
+    walks = []
+    for episode, start in enumerate(range(0, len(along), _length())):
+        followed = min(max(known_at + 1 - start, 0), _length())
+        out = np.concatenate([np.zeros((1, 2)), path[episode, :followed]])
+        rest = straight_walk(problem, goal, out[-1], _length() - followed)
+        walks.append(np.concatenate([out, rest[1:]]))
+    position = np.array(walks)
+    return position, reward_at(position[:, 1:], goal)

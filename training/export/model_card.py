@@ -18,7 +18,7 @@ CONDITIONS = {
 _PURPOSE = {
     "valve_turn": "Turns a valve to a target angle",
     "valve_screw": "Turns a valve at a target velocity",
-    "pose": "Brings nine joints to a pose that may move",
+    "pose": "Brings all joints to a pose that may move",
 }
 
 

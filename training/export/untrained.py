@@ -20,13 +20,21 @@ from sim2real.runtime.noise import ACTION_NOISE, CELL_NOISE, LATENT_NOISE
 from training.algorithms.learner import Deployed
 from training.export.make_bundle import Draft, Origin, make_draft
 from training.families.registry import claw_family
-from training.parts.deployed import DeployedCell, DeployedEncoder, DeployedPolicy
+from training.parts.decoders import PromisedValue, RewardDecoder
+from training.parts.deployed import (
+    DeployedCell,
+    DeployedCritic,
+    DeployedDecoder,
+    DeployedEncoder,
+    DeployedPolicy,
+)
 from training.parts.deployed_gradient import (
     DeployedLatentPolicy,
     DeployedParameterPolicy,
     DeployedStep,
 )
 from training.parts.encoders import ContextEncoder, RecurrentBelief
+from training.parts.networks import TwinCritic
 from training.parts.policies import DiagonalGaussianPolicy, TanhGaussianPolicy
 from training.tasks.task_set import draw_task_set
 from training.worlds.claw import ClawScene
@@ -99,6 +107,8 @@ class _Networks:
             "encoder": self._encoder,
             "recurrent": self._cell,
             "adapt": self._step,
+            "decoder": self._decoder,
+            "critic": self._critic,
         }[role]
         return make(inputs, outputs)
 
@@ -149,6 +159,28 @@ class _Networks:
             inputs["context_row"], self._encoder_sizes, outputs["mean"], generator=self._generator
         )
         return DeployedEncoder(self._normalizer, self._layout, encoder)
+
+    def _decoder(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:
+        decoder = RewardDecoder(
+            self._layout,
+            inputs["latents"] // outputs["misfit"],
+            self._encoder_sizes,
+            reward_scale=1.0,
+            generator=self._generator,
+        )
+        return DeployedDecoder(self._normalizer, self._layout, decoder)
+
+    def _critic(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:
+        size, seen = inputs["latents"] // outputs["value"], inputs["observation"]
+        action_size = self._layout.action_size
+        policy = TanhGaussianPolicy(
+            seen + size, self._hidden_sizes, action_size, generator=self._generator
+        )
+        critic = TwinCritic(
+            seen + action_size + size, self._hidden_sizes, generator=self._generator
+        )
+        value = PromisedValue(size, policy, critic, None)
+        return DeployedCritic(self._normalizer, self._layout, value)
 
     def _cell(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:
         hidden, noise = inputs["hidden"], inputs.get(CELL_NOISE, 0)

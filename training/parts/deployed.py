@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.normalizer import FrozenNormalizer
+from training.parts.decoders import PromisedValue, RewardDecoder
 from training.parts.encoders import ContextEncoder, RecurrentBelief
 from training.parts.networks import frozen_copy
 from training.parts.running_stats import normalize_rows
@@ -107,6 +108,41 @@ class DeployedCell(nn.Module):
         return hidden, *self.read_out(hidden).chunk(2, dim=-1)
 
 
+class DeployedDecoder(nn.Module):
+    """Context row (B, C) and M latents (B, M L) to predicted less paid reward, (B, M)."""
+
+    def __init__(
+        self, normalizer: FrozenNormalizer, layout: ContextLayout, decoder: RewardDecoder
+    ) -> None:
+        super().__init__()
+        self.normalize = Normalize(normalizer)
+        self.layout, self.decoder = layout, decoder
+
+    def forward(self, context_row: Tensor, latents: Tensor) -> Tensor:
+        rows = normalize_rows(context_row, self.layout, self.normalize)
+        latents = latents.unflatten(-1, (-1, self.decoder.latent_size))
+        rows = rows[:, None].expand(-1, latents.shape[1], -1)
+        misfit: Tensor = self.decoder(rows, latents) - rows[..., self.decoder.reward_at]
+        return misfit
+
+
+class DeployedCritic(nn.Module):
+    """Observation (B, O) and M latents (B, M L) to what each of them promises, (B, M)."""
+
+    def __init__(
+        self, normalizer: FrozenNormalizer, layout: ContextLayout, value: PromisedValue
+    ) -> None:
+        """Context rows are not looked at."""
+        super().__init__()
+        self.normalize, self.value = Normalize(normalizer), value
+
+    def forward(self, observation: Tensor, latents: Tensor) -> Tensor:
+        latents = latents.unflatten(-1, (-1, self.value.latent_size))
+        seen = self.normalize(observation)[:, None].expand(-1, latents.shape[1], -1)
+        promised: Tensor = self.value(seen, latents)
+        return promised
+
+
 def on_robot(
     role: str, normalizer: FrozenNormalizer, layout: ContextLayout | None, network: nn.Module
 ) -> nn.Module:
@@ -120,5 +156,10 @@ def on_robot(
     if layout is None:
         raise ValueError(f"{role}: a network that takes context needs its layout")
     wrappers: Mapping[str, Callable[..., nn.Module]]
-    wrappers = {"encoder": DeployedEncoder, "recurrent": DeployedCell}
+    wrappers = {
+        "encoder": DeployedEncoder,
+        "recurrent": DeployedCell,
+        "decoder": DeployedDecoder,
+        "critic": DeployedCritic,
+    }
     return wrappers[role](normalizer, layout, copy)

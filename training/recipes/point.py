@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Literal
 
 from training.algorithms.pearl import PearlConfig
+from training.algorithms.pearl_search import PearlSearchConfig
 from training.algorithms.rl2 import Rl2Config
 from training.algorithms.sac import SacConfig
 from training.recipes.recipe import Recipe
@@ -96,6 +98,18 @@ def pearl_sparse_point_robot() -> Recipe:
     )
 
 
+def pearl_search_sparse_point_robot() -> Recipe:
+    """PEARL's recipe, but for the trials: ten episodes, as the exact references have them."""
+    plain = pearl_sparse_point_robot()
+    return replace(
+        plain,
+        algorithm="pearl_search",
+        num_trial_episodes=10,
+        num_evaluation_trials=1,  # nothing is drawn
+        config=PearlSearchConfig(**vars(plain.config) | {"num_exploration_episodes": 1}),
+    )
+
+
 def rl2_point_robot() -> Recipe:
     return Recipe(
         algorithm="rl2",
@@ -143,6 +157,7 @@ _sparse = partial(sac_point_robot, "sparse_point_robot", num_trial_episodes=20)
 POINT_RECIPES: dict[str, Callable[[], Recipe]] = {
     "pearl-point-robot": pearl_point_robot,
     "pearl-sparse-point-robot": pearl_sparse_point_robot,
+    "pearl-search-sparse-point-robot": pearl_search_sparse_point_robot,
     "rl2-point-robot": rl2_point_robot,
     "robust-point-robot": partial(_dense, "robust"),
     "oracle-point-robot": partial(_dense, "oracle"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +12,11 @@ import tyro
 from rich.console import Console
 
 from sim2real.contract.errors import BadInput
-from sim2real.contract.output_file import require_writable
+from sim2real.contract.output_file import require_writable, write_json
 from sim2real.contract.require import require_counts, require_seeds
 from sim2real.evaluation.protocol import Condition, TrialProtocol
 from training.algorithms.learner import deployed_actor
+from training.evaluation.against_exact import against_exact, draw_episodes, exact_table
 from training.evaluation.meta_test import (
     CSV_COLUMNS,
     MetaTestResult,
@@ -23,6 +25,13 @@ from training.evaluation.meta_test import (
     write_table,
 )
 from training.evaluation.tables import comparison_table
+from training.evaluation.walks import (
+    draw_walks,
+    walk_of_learner,
+    walks_of_references,
+    write_walks,
+)
+from training.exact.levels import KNOWN, exact_returns
 from training.families.registry import FAMILIES
 from training.families.saved_tasks import saved_tasks
 from training.runs.start import family_of, load_learner, read_run
@@ -37,8 +46,14 @@ def meta_test_runs(
     num_episodes: int | None = None,
     seed: int = 0,
     out: Path | None = None,
+    exact: Path | None = None,
+    picture: Path | None = None,
+    walks: Path | None = None,
 ) -> None:
     """Meta-test the latest checkpoints of RUNS on the same held-out tasks and show them together.
+
+    Where a family has exact references, as `taskbelief exact` works them out, and all trials have
+    the same number of episodes, they are shown beside the runs, with the regret of both.
 
     Args:
         runs: run directories of one family.
@@ -49,17 +64,25 @@ def meta_test_runs(
             as each run's recipe has.
         seed: of starting points and latents.
         out: a CSV file for every single value; none is written by default.
+        exact: a JSON file for returns and regret by episode, of runs and exact references.
+        picture: a PNG of these.
+        walks: a PNG of the first trial on the first held-out goal of the half circle, of every run
+            beside an ideal posterior sampler and the best sweep; the positions beside it as CSV.
     """
     require_counts(num_trials=num_trials, num_episodes=num_episodes)
     require_seeds(seed=seed)
-    require_writable(out, "--out")
+    table = None if walks is None else walks.with_suffix(".csv")
+    paths = {"--out": out, "--exact": exact, "--picture": picture, "--walks": walks}
+    for option, path in [*paths.items(), ("--walks", table)]:
+        require_writable(path, option)
     task_set = _common_tasks(runs, tasks)
     family = family_of(read_run(runs[0])[0])
     torch.set_num_threads(1)  # small batches: more threads cost more than they bring
+    lengths = {run: num_episodes or read_run(run)[0].num_trial_episodes for run in runs}
+    _require_exact(paths, family, set(lengths.values()))
     protocol = TrialProtocol(num_trials=num_trials, seed=seed)
-    results = {
-        str(run): _meta_test_run(run, family, task_set, protocol, num_episodes) for run in runs
-    }
+    protocols = {run: replace(protocol, num_episodes=length) for run, length in lengths.items()}
+    results = {str(run): _meta_test_run(run, family, task_set, protocols[run]) for run in runs}
     if out is not None:
         lines = ((run, *line) for run, result in results.items() for line in result.lines())
         write_table(out, ("run", *CSV_COLUMNS), lines)
@@ -67,6 +90,61 @@ def meta_test_runs(
     where = f"{len(task_set.test)} held-out tasks of {family.name}, {num_trials} trials each"
     for metric in ("return", "success"):
         Console().print(comparison_table(f"{metric} on {where}", summaries, metric))
+    if len(set(lengths.values())) == 1:
+        _beside_exact(results, task_set, f"{where}, beside exact references", exact, picture)
+    if walks is not None and table is not None:
+        _walk(protocols, task_set, walks, table)
+
+
+def _require_exact(paths: Mapping[str, Path | None], family: TaskFamily, lengths: set[int]) -> None:
+    """Refuse to be asked for what a family has not. Raises `BadInput`."""
+    asked = [option for option in ("--exact", "--picture", "--walks") if paths[option] is not None]
+    known = ("sparse_point_robot",) if paths["--walks"] is not None else tuple(KNOWN)
+    if asked and family.name not in known:
+        expected = f"runs on {' or '.join(known)}"
+        raise BadInput("command line", asked[-1], found=f"runs on {family.name}", expected=expected)
+    if set(asked) - {"--walks"} and len(lengths) > 1:
+        found = f"trials of {' and '.join(map(str, sorted(lengths)))} episodes"
+        expected = "trials of one length: give --num-episodes"
+        raise BadInput("command line", asked[0], found=found, expected=expected)
+
+
+def _beside_exact(
+    results: Mapping[str, MetaTestResult],
+    task_set: TaskSet,
+    title: str,
+    out: Path | None,
+    picture: Path | None,
+) -> None:
+    """Table, JSON and picture of runs and exact references, where the family has some."""
+    num_episodes = next(iter(results.values())).num_episodes
+    exact = exact_returns(task_set.family, task_set.test, num_episodes)
+    if exact is None:
+        return
+    document = against_exact(results, exact)
+    Console().print(exact_table(title, document))
+    if out is not None:
+        write_json(out, {"schema_version": 1, "family": task_set.family, **document})
+    if picture is not None:
+        draw_episodes(task_set.family, document, picture)
+
+
+def _walk(
+    protocols: Mapping[Path, TrialProtocol], task_set: TaskSet, picture: Path, table: Path
+) -> None:
+    """The first trial of every run, and of the references, on the first held-out goal.
+
+    The references have as many episodes as the shortest trial.
+    """
+    task = task_set.test[0]
+    walked = {
+        str(run): walk_of_learner(deployed_actor(load_learner(run)), task, protocol)
+        for run, protocol in protocols.items()
+    }
+    shortest = min(protocols.values(), key=lambda protocol: protocol.num_episodes)
+    walked |= walks_of_references(task, shortest)
+    write_walks(walked, table)
+    draw_walks(walked, task, picture)
 
 
 def _common_tasks(runs: tuple[Path, ...], tasks: Path | None) -> TaskSet:
@@ -111,15 +189,9 @@ def _meta_test_run(
     family: TaskFamily,
     task_set: TaskSet,
     protocol: TrialProtocol,
-    num_episodes: int | None,
 ) -> MetaTestResult:
     learner = load_learner(run)
-    adapts = learner.adapts
-    protocol = replace(
-        protocol,
-        num_episodes=num_episodes or read_run(run)[0].num_trial_episodes,
-    )
-    conditions = conditions_with(len(task_set.test)) if adapts else (Condition.ADAPTED,)
+    conditions = conditions_with(len(task_set.test)) if learner.adapts else (Condition.ADAPTED,)
     return meta_test(
         deployed_actor(learner), family, task_set.test, protocol, conditions=conditions
     )

@@ -12,7 +12,9 @@ from sim2real.contract.output_file import require_writable
 from sim2real.contract.require import require_some
 from sim2real.contract.text_file import read_json
 from training.evaluation.curves import draw_curve
+from training.exact.levels import KNOWN, exact_returns
 from training.runs.metrics import MetricsFile
+from training.runs.start import read_run
 
 
 def plot(
@@ -21,6 +23,7 @@ def plot(
     metric: Literal["return", "success"] = "return",
     title: str = "",
     level: tuple[Path, ...] = (),
+    exact: bool = False,
 ) -> None:
     """Draw returns per episode of a trial against environment steps, mean and range over RUNS.
 
@@ -30,17 +33,29 @@ def plot(
         metric: what is drawn.
         title: over the picture; the first run's recipe by default.
         level: run directories, such as the oracle's, whose final value is drawn as a line.
+        exact: draw what exact references of the family earn in the last episode of a trial, too.
     """
     require_some(runs=runs)
     require_writable(out, "--out")
     tables = [MetricsFile(existing(run / "metrics.csv")).read() for run in runs]
+    references = _references(runs[0], metric) if exact else {}
     draw_curve(
         tables,
         out,
         metric=metric,
         title=title or recipe_name(runs[0]),
-        levels={recipe_name(run): final_value(run, metric) for run in level},
+        levels={recipe_name(run): final_value(run, metric) for run in level} | references,
     )
+
+
+def _references(run: Path, metric: str) -> dict[str, float]:
+    """Exact references by name, in the last episode. Raises `BadInput` where there are none."""
+    recipe, _, _, task_set = read_run(run)
+    returns = exact_returns(recipe.family, task_set.test, recipe.num_trial_episodes)
+    if returns is None or metric != "return":
+        found, expected = f"{metric} on {recipe.family}", f"return on {' or '.join(KNOWN)}"
+        raise BadInput("command line", "--exact", found=found, expected=expected)
+    return {level.name: float(level.by_episode[-1]) for level in returns.levels}
 
 
 def recipe_name(run: Path) -> str:

@@ -18,6 +18,7 @@ from sim2real.contract.text_file import read_json
 from sim2real.evaluation.protocol import TrialProtocol
 from training.algorithms.learner import Learner, TrainingSetup, deployed_actor
 from training.algorithms.registry import ALGORITHMS
+from training.algorithms.settings import ExplorationSettings
 from training.evaluation.meta_test import MetaTestResult, conditions_with, meta_test
 from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES, family_on
@@ -163,11 +164,20 @@ def _read_recipe(config: Config, where: str) -> Recipe:
     if config.schema_version < 5:
         stored.setdefault("robot", "")
     config_type = _algorithm(stored.get("algorithm", "nothing"), where).config_type
+    if config.schema_version < 5 and issubclass(config_type, ExplorationSettings):
+        stored["config"] = _with_inner_reward(stored.get("config"))
     recipe = strict.build(Recipe, stored, where, "recipe", types={"config": config_type})
     if recipe.family not in FAMILIES:
         known = f"one of {', '.join(FAMILIES)}"
         raise BadInput(where, "recipe.family", found=recipe.family, expected=known)
     return recipe
+
+
+def _with_inner_reward(config: Any) -> Any:
+    """Settings of a learner that adapts by gradients, from when inner steps had no choice."""
+    if not isinstance(config, dict):
+        return config  # refused for that
+    return {"inner_steps_on": "training_reward", **config}
 
 
 def _robot_of(recipe: Recipe) -> str:

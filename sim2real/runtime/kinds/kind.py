@@ -22,7 +22,7 @@ from sim2real.contract.manifest import TensorRecord
 from sim2real.runtime.noise import ACTION_NOISE, Noise
 from sim2real.runtime.onnx_model import OnnxModel
 
-Role = Literal["policy", "encoder", "recurrent", "adapt"]
+Role = Literal["policy", "encoder", "recurrent", "adapt", "decoder", "critic"]
 Float = NDArray[np.floating]
 Memory = Mapping[str, NDArray[np.float64]]
 """all that an adaptation carries between ticks, by name"""
@@ -118,7 +118,8 @@ class Adaptation(Protocol):
     def fill(self, policy_inputs: PolicyInputs, episode: int, tick: int) -> NDArray[np.float32]:
         """Put the condition into the policy's inputs; what is shown of it, at most `MAX_SHOWN`.
 
-        To be called once per tick, in order: tick 0 is where an episode's latent is drawn.
+        The observation is there already. To be called once per tick, in order: tick 0 is where an
+        episode's latent is drawn.
         """
 
     def end_episode(self) -> None:

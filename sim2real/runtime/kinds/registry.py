@@ -11,14 +11,26 @@ from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import Adaptation as AdaptationRecord
 from sim2real.contract.manifest import Manifest
 from sim2real.contract.strict import build
-from sim2real.runtime.kinds import gaussian_belief, gradient, none, recurrent_belief
+from sim2real.runtime.kinds import (
+    gaussian_belief,
+    gradient,
+    latent_search,
+    none,
+    recurrent_belief,
+)
 from sim2real.runtime.kinds.kind import BeliefSummary, Kind, Role, Settings, Signature, Sizes
 
 S = TypeVar("S", bound=Settings)
 
 KINDS: Mapping[str, Kind[Any]] = {
     kind.name: kind
-    for kind in (none.KIND, gaussian_belief.KIND, recurrent_belief.KIND, gradient.KIND)
+    for kind in (
+        none.KIND,
+        gaussian_belief.KIND,
+        recurrent_belief.KIND,
+        gradient.KIND,
+        latent_search.KIND,
+    )
 }
 """by the manifest's `adaptation.kind`"""
 REHEARSED: Settings = gaussian_belief.KIND.examples[0]
