@@ -75,7 +75,8 @@ def test_told_the_task_is_told_it_task_by_task() -> None:
         returns = exact_returns(family, tasks, 1)
         assert returns is not None and returns.known.shape == (len(tasks),)
         np.testing.assert_allclose(
-            returns.regret(np.ones((3, 2, 1))), returns.known[:, None, None].repeat(2, 1) - 1.0
+            returns.regret(np.ones((len(tasks), 2, 1))),
+            returns.known[:, None, None].repeat(2, 1) - 1.0,
         )
         assert (returns.level_regret(returns.levels[0]) == 0.0).all()
         for level in returns.levels[1:]:

@@ -92,7 +92,7 @@ def claw(algorithm: str, family: str) -> Recipe:
     }
     run = {
         "num_train_tasks": 160,
-        "num_iterations": 200,
+        "num_iterations": 80,  # ProMP was at its best from 50 to 100 on
         "num_evaluation_trials": 2,
         "evaluation_interval": 25,
     }

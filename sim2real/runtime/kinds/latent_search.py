@@ -169,8 +169,8 @@ KIND = Kind(
     examples=(
         LatentSearchSettings(
             latent_size=2,
-            latents=((0.5, -0.5), (1.0, 0.25), (-0.75, 1.5)),
-            max_excess_error=0.5,
+            latents=((2.0, -1.0), (1.0, 0.25), (-0.75, 1.5)),
+            max_excess_error=0.05,
         ),
         LatentSearchSettings(
             latent_size=3,
