@@ -255,8 +255,9 @@ def test_evaluation_through_the_bundle_is_evaluation_through_torch(algorithm):
             found = [session.run_episode(on_bench.plan(seed)) for seed in seeds]
         returns = [result.total_reward for result in found]
         wanted = expected["dense_return"][0, 0]
-        np.testing.assert_allclose(returns[:-1], wanted[:-1], atol=1e-3)
-        # Steps of both are 1e-6 apart, and contacts make more of that; not adapted it is -10.
+        # Where noise is, fingers touch, and contacts make more of what is 1e-6 apart; with other
+        # noise returns differ by several, and so does an episode that was not adapted.
+        np.testing.assert_allclose(returns[:-1], wanted[:-1], atol=1e-2 if steps else 1e-3)
         np.testing.assert_allclose(returns[-1], wanted[-1], atol=0.1 if steps else 1e-3)
         fractions = [result.success_fraction for result in found]
         exactly = slice(-1) if steps else slice(None)
