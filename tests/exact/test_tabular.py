@@ -10,7 +10,7 @@ from scipy.optimize import linprog
 
 from training.exact.exploration import explore
 from training.exact.explorers import EpsilonGreedy, Optimism, PosteriorSampling
-from training.exact.posterior import BetaReward, GaussianReward, Prior, no_counts
+from training.exact.posterior import BetaReward, Counts, GaussianReward, Prior, no_counts
 from training.exact.regret import bandit_check, growth_exponent
 from training.exact.tabular import (
     Model,
@@ -148,6 +148,15 @@ def test_b6_sampled_transitions_sum_to_one_and_average_to_the_posterior_mean():
     samples = np.stack([prior.sampled_model(counts, rng).transition for _ in range(4000)])
     assert samples.sum(-1) == pytest.approx(np.ones(samples.shape[:-1]))
     assert samples.mean(0) == pytest.approx(prior.mean_model(counts).transition, abs=0.01)
+
+
+def test_b6_parameters_too_small_for_floats_choose_one_state_by_their_weight():
+    counts = no_counts(20_000, 1, 1)
+    sampled = Prior(transition=np.array([1e-5, 3e-5])).sampled_model(
+        Counts(transitions=np.zeros((20_000, 1, 1, 2)), reward_sum=counts.reward_sum), _rng()
+    )
+    assert sampled.transition.sum(-1) == pytest.approx(1.0)
+    assert sampled.transition[:, 0, 0, 1].mean() == pytest.approx(0.75, abs=0.02)
 
 
 def test_b7_planning_finds_what_a_linear_programme_finds():

@@ -7,6 +7,7 @@ from tests.mutations.defects import Defect
 _TABULAR, _GRID, _BANDITS, _CIRCLE = (
     f"tests/exact/test_{name}.py" for name in ("tabular", "gridworld", "bandits", "half_circle")
 )
+_PSRL, _LEARNER = "training/algorithms/psrl.py", "tests/algorithms/test_psrl.py"
 _POSTERIOR = "training/exact/posterior.py"
 
 DEFECTS = (
@@ -44,6 +45,46 @@ DEFECTS = (
             f"{_TABULAR}::test_b4_one_sample_decides_a_whole_episode",
             f"{_TABULAR}::test_b4_a_sample_held_for_an_episode_explores_better_than_one_a_step",
         ),
+    ),
+    Defect(
+        "B4",
+        "the learner samples at every step",
+        _PSRL,
+        "if (is_due := step == 0).any():",
+        "if (is_due := step >= 0).any():",
+        (f"{_LEARNER}::test_b4_one_sample_is_held_for_an_episode_or_its_steps",),
+    ),
+    Defect(
+        "B1",
+        "the learner counts what is no evidence",
+        _PSRL,
+        "run, reward = np.flatnonzero(is_running),",
+        "is_running = np.ones_like(is_running)\n        run, reward = np.flatnonzero(is_running),",
+        (f"{_LEARNER}::test_b1_counts_are_what_happened_where_it_counted",),
+    ),
+    Defect(
+        "exact",
+        "the learner plans beyond the end of a task",
+        _PSRL,
+        "following[transition.terminated] = self._table.end",
+        "following[transition.terminated] = 0",
+        (f"{_LEARNER}::test_nothing_is_expected_behind_the_end_of_a_task",),
+    ),
+    Defect(
+        "exact",
+        "transitions of tasks that move otherwise are pooled",
+        _PSRL,
+        "if self.shares_dynamics:",
+        "if True:",
+        (f"{_LEARNER}::test_transitions_of_all_tasks_count_only_where_dynamics_do_not_vary",),
+    ),
+    Defect(
+        "exact",
+        "what a pull paid is taken from the prior",
+        _PSRL,
+        "reward_sum=self.counts.reward_sum[worlds]",
+        "reward_sum=0.0 * self.counts.reward_sum[worlds]",
+        (f"{_LEARNER}::test_on_the_bandit_it_is_thompson_sampling",),
     ),
     Defect(
         "B5",

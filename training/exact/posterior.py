@@ -29,9 +29,16 @@ class Counts:
         """(B, S, A) how often an action was taken."""
         return np.asarray(self.transitions.sum(-1))
 
-    def add(self, state: Index, action: Index, reward: Array, next_state: Index) -> None:
-        """One transition of every run; (B,) each."""
-        run = np.arange(len(state))
+    def add(
+        self,
+        state: Index,
+        action: Index,
+        reward: Array,
+        next_state: Index,
+        run: Index | None = None,
+    ) -> None:
+        """One transition of every run, or of those in `run`, each there once; (B,) each."""
+        run = np.arange(len(state)) if run is None else run
         self.transitions[run, state, action, next_state] += 1.0
         self.reward_sum[run, state, action] += reward
 
@@ -97,8 +104,8 @@ class Prior:
 
     reward: RewardPosterior = GaussianReward()
     """of every mean reward"""
-    transition: float = 1.0
-    """Dirichlet parameter of every next state"""
+    transition: float | Array = 1.0
+    """Dirichlet parameter of every next state, or of each, (S, A, S)"""
 
     def mean_model(self, counts: Counts) -> Model:
         """The posterior mean of the process."""
@@ -111,6 +118,10 @@ class Prior:
     def sampled_model(self, counts: Counts, rng: np.random.Generator) -> Model:
         """One process per run, drawn from the posterior."""
         weights = rng.standard_gamma(counts.transitions + self.transition)
+        if (is_lost := ~weights.any(-1)).any():
+            # Parameters near zero: all draws are below what floats hold, and a single one is left.
+            parameters = (counts.transitions + self.transition)[is_lost]
+            weights[is_lost] = rng.multinomial(1, parameters / parameters.sum(-1, keepdims=True))
         return Model(
             transition=weights / weights.sum(-1, keepdims=True),
             reward=self.reward.sample(counts.reward_sum, counts.visits, rng),

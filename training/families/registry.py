@@ -17,12 +17,16 @@ from training.families.humanoid_dir import HUMANOID_DIR
 from training.families.point_robot import PointRobot
 from training.families.pose_dynamics import POSE_DYNAMICS
 from training.families.sparse_point_robot import SparsePointRobot
+from training.families.two_rewards import TwoRewards
 from training.families.valve import VALVE_SCREW, VALVE_TURN, VALVE_TURN_DYNAMICS
+from training.families.walled_point_robot import WalledPointRobot
 from training.tasks.task import TaskFamily
 
 _FAMILIES: tuple[TaskFamily, ...] = (
     PointRobot(),
     SparsePointRobot(),
+    TwoRewards(),
+    WalledPointRobot(),
     BernoulliBanditFamily(),
     GridworldFamily(),
     HALF_CHEETAH_DIR,

@@ -15,11 +15,13 @@ from sim2real.contract.registry import Registry
 from training.parts.checked import expectation, fits, hints_of, read_setting
 from training.recipes.beliefs import BELIEF_RECIPES
 from training.recipes.claw import CLAW_RECIPES
+from training.recipes.exploration import EXPLORATION_RECIPES
 from training.recipes.gradient import GRADIENT_RECIPES
 from training.recipes.locomotion import LOCOMOTION_RECIPES
 from training.recipes.paper import PAPER_RECIPES
 from training.recipes.point import POINT_RECIPES
 from training.recipes.recipe import Recipe
+from training.recipes.tabular import TABULAR_RECIPES
 
 WHAT = ("algorithm", "family", "robot", "config", "tasks_sha256")
 """fields of a recipe that make it the one it is"""
@@ -34,6 +36,8 @@ _OWN: dict[str, Callable[[], Recipe]] = {
     **GRADIENT_RECIPES,
     **PAPER_RECIPES,
     **BELIEF_RECIPES,
+    **TABULAR_RECIPES,
+    **EXPLORATION_RECIPES,
 }
 RECIPES: Registry[Callable[[], Recipe]] = Registry("recipes", _OWN)
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
+import numpy as np
 import tyro
+from numpy.typing import NDArray
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.output_file import require_writable
 from sim2real.contract.require import require_some
 from sim2real.contract.text_file import read_json
 from training.evaluation.curves import draw_curve
+from training.evaluation.visit_maps import Shares, draw_visits, write_visits
 from training.exact.levels import KNOWN, exact_returns
 from training.runs.metrics import MetricsFile
-from training.runs.start import read_run
+from training.runs.start import load_learner, read_run
 
 
 def plot(
@@ -24,6 +27,7 @@ def plot(
     title: str = "",
     level: tuple[Path, ...] = (),
     exact: bool = False,
+    visits: bool = False,
 ) -> None:
     """Draw returns per episode of a trial against environment steps, mean and range over RUNS.
 
@@ -34,9 +38,17 @@ def plot(
         title: over the picture; the first run's recipe by default.
         level: run directories, such as the oracle's, whose final value is drawn as a line.
         exact: draw what exact references of the family earn in the last episode of a trial, too.
+        visits: draw where explorer and student have been instead, in the first iteration and in the
+            last, over all RUNS of learned exploration; the numbers lie beside the picture, as JSON.
     """
     require_some(runs=runs)
     require_writable(out, "--out")
+    if visits:
+        require_writable(out.with_suffix(".json"), "--out")
+        shares = _shares_of_visits(runs)
+        write_visits(shares, out.with_suffix(".json"))
+        draw_visits(shares, out, title=title or recipe_name(runs[0]))
+        return
     tables = [MetricsFile(existing(run / "metrics.csv")).read() for run in runs]
     references = _references(runs[0], metric) if exact else {}
     draw_curve(
@@ -46,6 +58,21 @@ def plot(
         title=title or recipe_name(runs[0]),
         levels={recipe_name(run): final_value(run, metric) for run in level} | references,
     )
+
+
+def _shares_of_visits(runs: tuple[Path, ...]) -> Shares:
+    """Of all runs together. Raises `BadInput` for one that does not count where it has been."""
+    counts: dict[str, NDArray[np.float64]] = {}
+    for run in runs:
+        recipe = read_run(run)[0]
+        if recipe.algorithm != "learned_exploration":
+            expected = "a run of learned_exploration"
+            raise BadInput(str(run), "--visits", found=recipe.algorithm, expected=expected)
+        for name, count in load_learner(run).state.numbers.items():
+            kind, _, of = name.partition("/")
+            if kind == "visits":
+                counts[of] = counts.get(of, 0.0) + count.numpy().astype(np.float64)
+    return {name: count / max(count.sum(), 1.0) for name, count in counts.items()}
 
 
 def _references(run: Path, metric: str) -> dict[str, float]:
