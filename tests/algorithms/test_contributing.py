@@ -50,7 +50,7 @@ def example(monkeypatch: pytest.MonkeyPatch) -> type[Any]:
 
 
 @pytest.mark.parametrize("test", CONFORMANCE, ids=lambda test: test.__name__)
-def test_a_sixteenth_algorithm_needs_one_file_and_one_line(
+def test_another_algorithm_needs_one_file_and_one_line(
     test: Any,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
