@@ -13,7 +13,7 @@ def trained(monkeypatch):
     """Which runs were trained; seed 13 brings bad luck."""
     runs = []
 
-    def train_or_resume(recipe, seed, directory, device, settings):
+    def train_or_resume(recipe, seed, directory, device, settings, robot_config):
         if seed == 13:
             raise RuntimeError("bad luck")
         runs.append((recipe, seed, directory, settings))

@@ -88,12 +88,8 @@ RULES = (
         options=f"{SHORT_TRAINING} num_initial_steps=480",
     ),
     Rule(
-        pattern=r"^taskbelief sweep (?!.*exploration)",
+        pattern=r"^taskbelief sweep",
         options=f"--seeds 0 1 {SHORT_TRAINING} {SHORT_PEARL}",
-    ),
-    Rule(
-        pattern=r"^taskbelief sweep .*exploration",
-        options="--seeds 0 1 --settings num_iterations=1 num_copies=2",
     ),
     Rule(pattern=r"^taskbelief meta-test", options="--num-trials 1"),
     Rule(pattern=r"^taskbelief evaluate .*--robot serial", options="--num-episodes 2"),

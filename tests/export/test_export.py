@@ -30,6 +30,7 @@ from sim2real.runtime.policy_runner import TrialLabels
 from sim2real.runtime.verify import load_bundle
 from training.algorithms.learner import TrainingSetup, deployed_actor
 from training.algorithms.pearl import Pearl, PearlConfig
+from training.algorithms.pearl_search import PearlSearch
 from training.algorithms.registry import ALGORITHMS
 from training.algorithms.settings import ExplorationSettings
 from training.benches.bench_tasks import bench_task
@@ -191,6 +192,9 @@ def barely_trained_learner(algorithm: str, task_set: TaskSet):
     with torch.no_grad():
         weights = [part for part in learner.policy.parameters() if part.dim() == 2]
         weights[-1].mul_(100.0)
+    if isinstance(learner, PearlSearch):  # it has met no task, and so knows no latent
+        latents = torch.linspace(-1.0, 1.0, 2 * learner.config.latent_size).reshape(2, -1)
+        learner.hypotheses = lambda: latents
     rng = np.random.default_rng(0)
     observations = rng.normal(0.1, 0.5, (100, VALVE_TURN.scene.observation_size))
     learner.state.statistics.update(observations.astype(np.float32))

@@ -184,8 +184,8 @@ DEFECTS = (
         "exact",
         "the sampler forgets what it has ruled out",
         "training/exact/half_circle.py",
-        "possible &= returns[drawn] == 0.0",
-        "possible = returns[drawn] == 0.0",
+        "drawn = _drawn(possible, rng)\n        possible &= returns[drawn] == 0.0",
+        "drawn = _drawn(possible, rng)\n        possible = returns[drawn] == 0.0",
         (
             f"{_CIRCLE}::test_ten_episodes_have_the_known_values",
             f"{_CIRCLE}::test_sampler_finds_the_goal_in_as_many_episodes_as_played_draws_do",

@@ -28,10 +28,11 @@ def random_actions(world, num_steps, seed=0):
     return actions.astype(np.float32)
 
 
-def roll_out(world, tasks, num_steps, seed=0):
-    """First observation, and the results of `num_steps` random steps."""
+def roll_out(world, tasks, num_steps, seed=0, *, held=1):
+    """First observation, and the results of `num_steps` random steps, each `held` times."""
     first = world.reset(tasks, seed)
-    return first, [world.step(action) for action in random_actions(world, num_steps)]
+    actions = random_actions(world, num_steps // held).repeat(held, axis=0)
+    return first, [world.step(action) for action in actions]
 
 
 def assert_same_rollout(one, other):
@@ -146,8 +147,13 @@ def test_every_parameter_has_an_effect(family, world):
         changed = Task(family=family.name, name="train/9", parameters=values)
         if parameter.changes_dynamics and models_differ(world, task, changed):
             continue
-        # As long as it takes to come by a goal that pays only where it is.
-        one, two = (roll_out(world, [t] * NUM_WORLDS, 60) for t in (task, changed))
+        # As long as it takes to come by a goal that pays only where it is; dithering comes by none
+        # behind a wall.
+        one, two = (
+            [roll_out(world, [t] * NUM_WORLDS, n, held=held) for n, held in ((60, 1), (400, 20))]
+            for t in (task, changed)
+        )
+        one, two = ((first[0], first[1] + far[1]) for first, far in (one, two))
         with pytest.raises(AssertionError, match=r"reward|observation"):
             assert_same_rollout(one, two)
 

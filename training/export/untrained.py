@@ -118,16 +118,19 @@ class _Networks:
             return DeployedParameterPolicy(self._normalizer, policy)
         if LATENT_NOISE in inputs:
             seen = inputs["observation"] + inputs[LATENT_NOISE]
-            return DeployedLatentPolicy(
-                self._normalizer, self._plain_policy(seen, outputs["action"])
-            )
+            # Its latents wander far; at full size its actions press fingers together until the
+            # hand is stopped.
+            policy = self._plain_policy(seen, outputs["action"], scale=0.33 * self._scale)
+            return DeployedLatentPolicy(self._normalizer, policy)
         return self._tanh_policy(inputs, outputs)
 
     def _step(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:
         policy = self._plain_policy(inputs["observation"], inputs["action"])
         return DeployedStep(self._normalizer, policy, step_size=_STEP_SIZE, adapts_log_std=True)
 
-    def _plain_policy(self, seen: int, action_size: int) -> DiagonalGaussianPolicy:
+    def _plain_policy(
+        self, seen: int, action_size: int, *, scale: float | None = None
+    ) -> DiagonalGaussianPolicy:
         """The same one whenever it is asked for: `adapt` steps from what the policy is."""
         policy = DiagonalGaussianPolicy(
             seen,
@@ -140,7 +143,7 @@ class _Networks:
             min_log_std=2 * _LOG_STD,
         )
         with torch.no_grad():
-            list(policy.network.parameters())[-2].mul_(self._scale)
+            list(policy.network.parameters())[-2].mul_(self._scale if scale is None else scale)
         return policy
 
     def _tanh_policy(self, inputs: Mapping[str, int], outputs: Mapping[str, int]) -> nn.Module:
