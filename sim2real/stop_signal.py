@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,3 +50,22 @@ def stop_signal() -> Iterator[StopSignal]:
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def stop_put_off() -> Iterator[None]:
+    """A stop asked for inside the block is answered at its end, as it would have been before.
+
+    For what must not be left between two steps, such as a file that is open and that nobody owns
+    yet. Keep it short. On another thread than the main one it does nothing: no handler runs there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = StopSignal()
+    try:
+        with stop_signal() as asked:
+            yield
+    finally:
+        if asked.number is not None:
+            signal.raise_signal(asked.number)

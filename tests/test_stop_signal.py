@@ -6,10 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from sim2real.stop_signal import stop_signal
+from sim2real.stop_signal import stop_put_off, stop_signal
 
 PATIENCE_S = 60.0
 WAITING = """
@@ -45,6 +46,43 @@ def test_afterwards_signals_do_what_they_did():
         assert signal.getsignal(signal.SIGINT) != before
 
     assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_that_is_put_off_comes_at_the_end_of_the_block(number):
+    done = []
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    earlier = signal.signal(number, stop)
+    try:
+        with pytest.raises(KeyboardInterrupt), stop_put_off():
+            signal.raise_signal(number)
+            done.append("the rest of the block")
+    finally:
+        signal.signal(number, earlier)
+
+    assert done == ["the rest of the block"]
+
+
+def test_without_a_stop_nothing_comes():
+    with stop_put_off():
+        pass
+
+
+def test_on_another_thread_it_does_nothing():
+    before, seen = signal.getsignal(signal.SIGINT), []
+
+    def look() -> None:
+        with stop_put_off():
+            seen.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    thread.join()
+
+    assert seen == [before]
 
 
 @pytest.mark.slow

@@ -27,6 +27,7 @@ from sim2real.runtime.control_loop import ControlTick
 from sim2real.runtime.diagnosis import Status
 from sim2real.runtime.policy_runner import EpisodeOutcome, EpisodeStart, Step, TrialLabels
 from sim2real.runtime.safety import Rung
+from sim2real.stop_signal import stop_put_off
 
 HEADER_RECORD = "taskbelief_evaluation"
 """name of the metadata record that says which evaluation a recording belongs to"""
@@ -72,12 +73,13 @@ class SessionRecorder:
         metadata = RecordingMetadata.of(
             self._spec, robot=labels.robot, unit=self._place.unit, bundle=self._bundle
         )
-        recording = Recording(
-            self._place.folder / self.name,
-            metadata,
-            more={HEADER_RECORD: {"header": self._place.header.to_json()}},
-        )
-        self._recording = BackgroundRecording(recording)
+        with stop_put_off():  # or nobody would give the open file its name
+            recording = Recording(
+                self._place.folder / self.name,
+                metadata,
+                more={HEADER_RECORD: {"header": self._place.header.to_json()}},
+            )
+            self._recording = BackgroundRecording(recording)
         self._write("bundle_info", lambda _: messages.bundle_info_message(self._bundle))
 
     # ---- what the loops tell -------------------------------------------------------------------
@@ -164,9 +166,9 @@ class SessionRecorder:
 
     def close(self) -> None:
         """The file gets its name."""
-        recording, self._recording = self._recording, None
-        if recording is not None:
-            recording.close()
+        if self._recording is not None:
+            self._recording.close()
+            self._recording = None
 
     def _write(
         self, topic: str, message: Callable[[int], Values], clock_ns: int | None = None

@@ -15,6 +15,7 @@ from typing import Self
 
 from sim2real.recording.cdr import Values
 from sim2real.recording.writer import Recording
+from sim2real.stop_signal import stop_put_off
 
 MAX_WAITING = 20_000
 """messages: a minute of everything at 100 Hz"""
@@ -54,12 +55,13 @@ class BackgroundRecording:
 
     def close(self) -> None:
         """Write the rest, finish the file, end the thread. Raises what has failed until then."""
-        if self._thread.is_alive():
-            self._jobs.put(None)
-            self._thread.join()
-            for topic, count in self._dropped.items():
-                self.recording.miss(topic, count)
-        self.recording.close()
+        with stop_put_off():  # between the thread's end and the file's, it would stay nameless
+            if self._thread.is_alive():
+                self._jobs.put(None)
+                self._thread.join()
+                for topic, count in self._dropped.items():
+                    self.recording.miss(topic, count)
+            self.recording.close()
         self._raise()
 
     def __enter__(self) -> Self:

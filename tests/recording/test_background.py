@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 
 import pytest
 
@@ -54,6 +57,24 @@ def test_nobody_waits_for_a_write_that_is_under_way(tmp_path, metadata):
 
     found = read_recording(tmp_path / "a.mcap")
     assert found.counts[TOPIC] + found.missing[TOPIC] == 5
+
+
+def test_ctrl_c_while_the_rest_is_written_leaves_a_whole_file(tmp_path, metadata):
+    recording = BackgroundRecording(Recording(tmp_path / "a.mcap", metadata))
+    recording.write(TOPIC, {"data": "said"}, 1)
+    recording._jobs.put(interrupt_the_main_thread)
+
+    with pytest.raises(KeyboardInterrupt):
+        recording.close()
+
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mcap"]
+    assert read_recording(tmp_path / "a.mcap").counts[TOPIC] == 1
+
+
+def interrupt_the_main_thread() -> None:
+    time.sleep(0.05)  # by then it waits
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.05)
 
 
 def wait_for_it(recording: BackgroundRecording) -> None:

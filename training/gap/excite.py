@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -25,6 +25,7 @@ from sim2real.recording.background import BackgroundRecording
 from sim2real.recording.metadata import RecordingMetadata
 from sim2real.recording.writer import Recording
 from sim2real.skills.goal import GoalSignal
+from sim2real.stop_signal import stop_put_off
 from training.benches.emulate import task_named
 from training.benches.open_bench import RobotKind, ask_whether_clear
 from training.gap.unknowns import with_dynamics
@@ -76,8 +77,12 @@ def excite(
     with (
         unless_refused(out.parent, out, part),
         _hand(spec, robot, bench, port, unit, rate) as hand,
-        BackgroundRecording(Recording(out, metadata, more=more)) as recording,
+        ExitStack() as closed,
     ):
+        with stop_put_off():  # an open file has somebody who closes it
+            recording = closed.enter_context(
+                BackgroundRecording(Recording(out, metadata, more=more))
+            )
         run_script(hand, spec, script, bench.plan(0), recording)
     print(f"{out}: {len(spec.joints)} joints on the {robot} hand, task {bench.name}")
     return 0
