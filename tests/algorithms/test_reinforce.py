@@ -54,7 +54,7 @@ def test_rf1_loss_points_where_the_reward_rises() -> None:
         num_trial_episodes=401,
     )
     for _ in range(4):
-        stage = learner.collect()
+        stage = learner.collect_episodes()
         toward = torch.sign((stage.reward * stage.action[..., 0]).mean() - stage.reward.mean()
                             * stage.action.mean())  # fmt: skip
         slope = gradient(learner.policy_loss(stage), [learner.policy.network.layers[-1].bias])
@@ -86,7 +86,7 @@ def test_rf3_a_baseline_leaves_the_expected_gradient() -> None:
 def test_rf3_the_learner_subtracts_it(point_robot: TaskFamily) -> None:
     """Paying every step more changes no advantage, but for what the fit leaves."""
     learner = make(point_robot)
-    stage, credit = learner.collect(), learner.explorer.outer_credit
+    stage, credit = learner.collect_episodes(), learner.explorer.outer_credit
     assert stage.advantage.mean((1, 2)).abs().max() < 1e-4
     returns = credit.returns(stage.reward.transpose(0, 1).flatten(1), torch.ones(20, 9))
     raw = returns.unflatten(1, (3, 3)).transpose(0, 1)
@@ -96,7 +96,7 @@ def test_rf3_the_learner_subtracts_it(point_robot: TaskFamily) -> None:
 
 def test_rf4_steps_that_did_not_happen_count_for_nothing(counting: TaskFamily) -> None:
     learner = make(counting)
-    stage = learner.collect()
+    stage = learner.collect_episodes()
     assert (stage.is_valid == 0).any()  # odd tasks end after three of four steps
     spoilt = stage._replace(
         advantage=torch.where(stage.is_valid > 0, stage.advantage, 1e6),

@@ -148,8 +148,8 @@ DEFECTS = (
         "PM2",
         "its inner loss is the log-likelihood",
         "training/algorithms/promp.py",
-        "config.adaptation(self.policy, uses_ratio=True)",
-        "config.adaptation(self.policy, uses_ratio=False)",
+        "super().__init__(config, setup, stream=6, uses_ratio=True)",
+        "super().__init__(config, setup, stream=6, uses_ratio=False)",
         (f"{_PROMP}::test_pm2_its_derivative_is_another",),
     ),
     Defect(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sim2real.contract.context import ContextLayout
+from sim2real.contract.normalizer import FrozenNormalizer
 from sim2real.runtime.kinds.gradient import (
     GradientSettings,
     LatentStepSettings,
@@ -43,7 +44,7 @@ def deployed_with_parameter_step(
     settings = GradientSettings(
         parameter_step=parameter_step, takes_action_noise=True, **_exploring(explorer)
     )
-    return _deployed(explorer, settings, modules)
+    return _deployed(explorer, normalizer, settings, modules)
 
 
 def deployed_with_latent_step(
@@ -58,7 +59,8 @@ def deployed_with_latent_step(
         **_exploring(explorer),
     )
     policy = frozen_copy(policy).cpu()
-    return _deployed(explorer, settings, {"policy": DeployedLatentPolicy(normalizer, policy)})
+    modules = {"policy": DeployedLatentPolicy(normalizer, policy)}
+    return _deployed(explorer, normalizer, settings, modules)
 
 
 def _exploring(explorer: TaskExplorer) -> dict[str, Any]:
@@ -72,7 +74,9 @@ def _exploring(explorer: TaskExplorer) -> dict[str, Any]:
     }
 
 
-def _deployed(explorer: TaskExplorer, settings: GradientSettings, modules: Any) -> Deployed:
+def _deployed(
+    explorer: TaskExplorer, normalizer: FrozenNormalizer, settings: GradientSettings, modules: Any
+) -> Deployed:
     worlds = explorer.worlds
     layout = ContextLayout(
         observation_size=worlds.observation_size,
@@ -82,7 +86,7 @@ def _deployed(explorer: TaskExplorer, settings: GradientSettings, modules: Any) 
     return Deployed(
         settings=settings,
         modules=modules,
-        normalizer=explorer.state.statistics.frozen(),
+        normalizer=normalizer,
         observation_size=worlds.observation_size,
         action_size=worlds.action_size,
         context_layout=layout,

@@ -15,23 +15,16 @@ Differs from implementations that papers compared against:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from training.algorithms.deployed_steps import deployed_with_parameter_step
-from training.algorithms.learner import Deployed, TrainingSetup
-from training.algorithms.settings import (
-    InnerStepSettings,
-    TrustRegionSettings,
-    why_choices_not_deployable,
-)
-from training.parts.gradient_actor import GradientActor
+from training.algorithms.learner import TrainingSetup
+from training.algorithms.parameter_step_learner import ParameterStepLearner
+from training.algorithms.settings import InnerStepSettings, TrustRegionSettings
 from training.parts.gradient_adaptation import Stage, surrogate_loss
 from training.parts.outer_step import outer_step
 from training.parts.task_stages import figures_of
-from training.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,30 +37,19 @@ class MamlConfig(InnerStepSettings, TrustRegionSettings):
         return cls(hidden_sizes=(8,), tasks_per_iteration=3, num_exploration_episodes=1)
 
 
-class Maml:
+class Maml(ParameterStepLearner):
     """The learner: the policy that trials begin with. It needs no optimiser."""
 
+    config: MamlConfig
     config_type: type[MamlConfig] = MamlConfig
-    adapts = True
-    is_told_task = False
 
     def __init__(self, config: MamlConfig, setup: TrainingSetup) -> None:
-        self.config, self.tasks = config, setup.tasks
-        self.explorer = config.explorer(setup, stream=5)
-        self.state = self.explorer.state
-        self.policy = config.policy(self.explorer)
-        self.adaptation = config.adaptation(self.policy)
-        self.state.keep(modules={"policy": self.policy})
+        super().__init__(config, setup, stream=5)
 
     def iterate(self, progress: float) -> dict[str, float]:
         stages = self.collect()
         losses = self.state.counted((self.outer_step(stages) for _ in range(1)), num_steps=1)
         return {**figures_of(stages), **losses}
-
-    def collect(self) -> list[Stage]:
-        """Before and after each inner step, on tasks drawn anew."""
-        start = self.adaptation.start(self.config.tasks_per_iteration)
-        return self.explorer.collect(self.explorer.draw(), self.adaptation, start)
 
     # ---- improving -----------------------------------------------------------------------------
 
@@ -85,16 +67,3 @@ class Maml:
             **self.config.trust_region(),
         )
         return {**figures, "log_std": self.policy.log_std.mean()}
-
-    # ---- being used ----------------------------------------------------------------------------
-
-    def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> GradientActor:
-        start = self.adaptation.start(len(tasks))
-        return self.explorer.actor(self.adaptation, start, is_deterministic=is_deterministic)
-
-    @property
-    def why_not_deployable(self) -> str:
-        return why_choices_not_deployable(self.explorer.worlds)
-
-    def deployed(self) -> Deployed:
-        return deployed_with_parameter_step(self.config, self.explorer, self.policy)

@@ -15,16 +15,14 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from training.algorithms.deployed_steps import deployed_with_parameter_step
-from training.algorithms.learner import Deployed, TrainingSetup
-from training.algorithms.settings import InnerStepSettings, why_choices_not_deployable
+from training.algorithms.learner import TrainingSetup
+from training.algorithms.parameter_step_learner import ParameterStepLearner
+from training.algorithms.settings import InnerStepSettings
 from training.parts.checked import Count, NonNegative, Positive
 from training.parts.distributions import DiagonalGaussian
-from training.parts.gradient_actor import GradientActor
 from training.parts.gradient_adaptation import Stage, mean_over_tasks
 from training.parts.ppo import clipped_surrogate_loss, masked_mean
 from training.parts.task_stages import figures_of
-from training.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,22 +49,15 @@ class PrompConfig(InnerStepSettings):
         )
 
 
-class Promp:
+class Promp(ParameterStepLearner):
     """The learner: the policy that trials begin with, and its optimiser."""
 
+    config: PrompConfig
     config_type = PrompConfig
-    adapts = True
-    is_told_task = False
 
     def __init__(self, config: PrompConfig, setup: TrainingSetup) -> None:
-        self.config, self.tasks = config, setup.tasks
-        self.explorer = config.explorer(setup, stream=6)
-        self.state = self.explorer.state
-        self.policy = config.policy(self.explorer)
-        self.adaptation = config.adaptation(self.policy, uses_ratio=True)
-        parameters = self.policy.parameters()
-        self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
-        self.state.keep(modules={"policy": self.policy}, optimizers={"optimizer": self.optimizer})
+        super().__init__(config, setup, stream=6, uses_ratio=True)
+        self.optimizer = self.adam(config.learning_rate)
 
     def iterate(self, progress: float) -> dict[str, float]:
         stages, num_steps = self.collect(), self.config.num_outer_steps
@@ -76,11 +67,6 @@ class Promp:
             num_steps=num_steps,
         )
         return {**figures_of(stages), **losses}
-
-    def collect(self) -> list[Stage]:
-        """Before and after each inner step, on tasks drawn anew."""
-        start = self.adaptation.start(self.config.tasks_per_iteration)
-        return self.explorer.collect(self.explorer.draw(), self.adaptation, start)
 
     # ---- improving -----------------------------------------------------------------------------
 
@@ -121,16 +107,3 @@ class Promp:
             "kl": divergence,
             "log_std": self.policy.log_std.mean(),
         }
-
-    # ---- being used ----------------------------------------------------------------------------
-
-    def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> GradientActor:
-        start = self.adaptation.start(len(tasks))
-        return self.explorer.actor(self.adaptation, start, is_deterministic=is_deterministic)
-
-    @property
-    def why_not_deployable(self) -> str:
-        return why_choices_not_deployable(self.explorer.worlds)
-
-    def deployed(self) -> Deployed:
-        return deployed_with_parameter_step(self.config, self.explorer, self.policy)

@@ -12,20 +12,16 @@ baseline is fitted on the same episodes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
-from training.algorithms.deployed_steps import deployed_with_parameter_step
-from training.algorithms.learner import Deployed, TrainingSetup
-from training.algorithms.settings import InnerStepSettings, why_choices_not_deployable
+from training.algorithms.learner import TrainingSetup
+from training.algorithms.parameter_step_learner import ParameterStepLearner
+from training.algorithms.settings import InnerStepSettings
 from training.parts.checked import Positive
-from training.parts.gradient_actor import GradientActor
 from training.parts.gradient_adaptation import Stage, mean_over_tasks
 from training.parts.inner_loop import log_likelihood_loss
-from training.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,35 +37,27 @@ class ReinforceConfig(InnerStepSettings):
         return cls(hidden_sizes=(8,), tasks_per_iteration=3, num_exploration_episodes=1)
 
 
-class Reinforce:
+class Reinforce(ParameterStepLearner):
     """The learner: a policy and its optimiser."""
 
+    config: ReinforceConfig
     config_type = ReinforceConfig
-    adapts = True
-    is_told_task = False
 
     def __init__(self, config: ReinforceConfig, setup: TrainingSetup) -> None:
-        self.config, self.tasks = config, setup.tasks
-        self.explorer = config.explorer(setup, stream=4)
-        self.state = self.explorer.state
-        self.policy = config.policy(self.explorer)
-        self.adaptation = config.adaptation(self.policy)
-        parameters = self.policy.parameters()
-        self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
-        self.state.keep(modules={"policy": self.policy}, optimizers={"optimizer": self.optimizer})
+        super().__init__(config, setup, stream=4)
+        self.optimizer = self.adam(config.learning_rate)
 
     def iterate(self, progress: float) -> dict[str, float]:
-        stage = self.collect()
+        stage = self.collect_episodes()
         losses = self.state.counted(
             (self.gradient_step(stage) for _ in range(1)),
             num_steps=1,
         )
         return {"train_return": stage.mean_return(), **losses}
 
-    def collect(self) -> Stage:
+    def collect_episodes(self) -> Stage:
         """Episodes of tasks drawn anew, all with the policy as it is."""
-        start = self.adaptation.start(self.config.tasks_per_iteration)
-        (stage,) = self.explorer.collect(self.explorer.draw(), self.adaptation, start, adapts=False)
+        (stage,) = self.collect(adapts=False)
         return stage
 
     def policy_loss(self, stage: Stage) -> Tensor:
@@ -84,14 +72,3 @@ class Reinforce:
         loss.backward()
         self.optimizer.step()
         return {"policy_loss": loss, "log_std": self.policy.log_std.mean()}
-
-    def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> GradientActor:
-        start = self.adaptation.start(len(tasks))
-        return self.explorer.actor(self.adaptation, start, is_deterministic=is_deterministic)
-
-    @property
-    def why_not_deployable(self) -> str:
-        return why_choices_not_deployable(self.explorer.worlds)
-
-    def deployed(self) -> Deployed:
-        return deployed_with_parameter_step(self.config, self.explorer, self.policy)
