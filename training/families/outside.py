@@ -1,4 +1,4 @@
-"""Tasks from outside of what a family is trained on: what adapting comes to where no prior helps."""
+"""Tasks from outside of what a family is trained on, where no prior helps."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ class ShownGoalWorld:
     """W guesses; a `VectorWorld`. Tasks have one parameter, `goal` (2,) in m.
 
     An episode's first action is the guess, and its outcome is the goal, whatever was guessed; later
-    actions do nothing, so that seeing the goal is of no use to the episode itself. The dense reward is minus the guess's distance; an evaluator pays 1 for a
-    guess that is right, and nothing else.
+    actions do nothing, so that seeing the goal is of no use to the episode itself. The dense reward
+    is minus the guess's distance; an evaluator pays 1 for a guess that is right, and nothing else.
     """
 
     observation_size = 2
