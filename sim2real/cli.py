@@ -78,6 +78,11 @@ VERBS: dict[str, Verb] = {
         purpose="measure how consistent, expressive, exploring and efficient learners are",
         extra="training",
     ),
+    "exploration-study": Verb(
+        function="training.exploration_study:exploration_study",
+        purpose="train and measure all that is said about exploration, and write a page of it",
+        extra="training",
+    ),
     "exact": Verb(
         function="training.exact.command:exact",
         purpose="work out the exact values of small exploration problems",
