@@ -286,7 +286,7 @@ def _parts(study: Study, out: Path, claw: Sequence[Path]) -> Mapping[str, Callab
         "exact": partial(exact, out=out / "exact.json"),
         "exact_regret": partial(
             print_regret,
-            processes=() if study.scale == 1.0 else ("chain_20",),
+            processes=() if study.scale == 1.0 else ("river_swim_6",),
             seeds=study.scaled(20),
             out=out / "exact_regret.json",
             picture=out / "exact_regret.png",
