@@ -73,6 +73,16 @@ VERBS: dict[str, Verb] = {
         purpose="count the environment steps that recipes need to the same adapted return",
         extra="training",
     ),
+    "desiderata": Verb(
+        function="training.runs.desiderata:desiderata",
+        purpose="measure how consistent, expressive, exploring and efficient learners are",
+        extra="training",
+    ),
+    "exploration-study": Verb(
+        function="training.exploration_study:exploration_study",
+        purpose="train and measure all that is said about exploration, and write a page of it",
+        extra="training",
+    ),
     "exact": Verb(
         function="training.exact.command:exact",
         purpose="work out the exact values of small exploration problems",

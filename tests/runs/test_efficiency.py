@@ -58,7 +58,6 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
     for name, numbers in values.items():
         folder = tmp_path / name
         folder.mkdir(parents=True)
-        (folder / "config.json").write_text(json.dumps({"name": folder.parent.name}))
         conditions = {"adapted": {"return": {"mean": numbers[-1]}}}
         (folder / "eval.json").write_text(json.dumps({"conditions": conditions}))
         metrics = MetricsFile(folder / "metrics.csv")
@@ -77,7 +76,7 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
             self.family = "b" if run.parent.name == "other" else "a"
 
     monkeypatch.setattr(
-        efficiency_module, "read_run", lambda run: (Told(run), None, None, Told(run))
+        efficiency_module, "read_run", lambda run: (Told(run), run.parent.name, 0, Told(run))
     )
     return {name: tmp_path / name for name in values}
 
@@ -92,6 +91,17 @@ def test_runs_are_compared_at_what_all_of_them_reached(runs, tmp_path, capsys) -
     assert (fast["recipe"], fast["steps"], fast["num_runs"]) == ("fast", 150, 2)
     assert (slow["recipe"], slow["steps"], slow["ratio"]) == ("slow", 300, 2.0)
     assert "adapted return of 1.50" in capsys.readouterr().out
+
+
+def test_every_run_is_read_once(runs, monkeypatch) -> None:
+    read, reads = efficiency_module.read_run, []
+    monkeypatch.setattr(
+        efficiency_module, "read_run", lambda run: (reads.append(run), read(run))[1]
+    )
+    chosen = (runs["fast/0"], runs["fast/1"], runs["slow/0"])
+    efficiency(chosen)
+
+    assert reads == list(chosen)
 
 
 @pytest.mark.parametrize(("level", "steps"), [("2", 200), ("-1.5", 100), ("fast/0", 200)])

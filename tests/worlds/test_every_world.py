@@ -145,7 +145,8 @@ def test_every_parameter_has_an_effect(family, world):
     for parameter in family.parameters:
         values = {**task.parameters, parameter.name: other.parameters[parameter.name]}
         changed = Task(family=family.name, name="train/9", parameters=values)
-        if parameter.changes_dynamics and models_differ(world, task, changed):
+        has_model = parameter.changes_dynamics and hasattr(world, "model_of")
+        if has_model and models_differ(world, task, changed):
             continue
         # As long as it takes to come by a goal that pays only where it is; dithering comes by none
         # behind a wall.

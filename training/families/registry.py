@@ -16,6 +16,7 @@ from training.families.half_cheetah import HALF_CHEETAH_DIR, HALF_CHEETAH_VEL
 from training.families.humanoid_dir import HUMANOID_DIR
 from training.families.point_robot import PointRobot
 from training.families.pose_dynamics import POSE_DYNAMICS
+from training.families.shown_goal import ShownGoal
 from training.families.sparse_point_robot import SparsePointRobot
 from training.families.two_rewards import TwoRewards
 from training.families.valve import VALVE_SCREW, VALVE_TURN, VALVE_TURN_DYNAMICS
@@ -25,6 +26,7 @@ from training.tasks.task import TaskFamily
 _FAMILIES: tuple[TaskFamily, ...] = (
     PointRobot(),
     SparsePointRobot(),
+    ShownGoal(),
     TwoRewards(),
     WalledPointRobot(),
     BernoulliBanditFamily(),

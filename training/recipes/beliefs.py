@@ -79,6 +79,11 @@ _PROBLEMS: Mapping[str, _Problem] = {
         settings={"uses_sparse_context": True, "num_trials": 128, "entropy_weight": 0.01},
         varibad={"kl_weight": 0.01, "pays_for_outcome": True},
     ),
+    "shown_goal": _Problem(
+        run={"num_train_tasks": 200, "num_iterations": 200, "evaluation_interval": 50},
+        settings={"uses_sparse_context": True, "num_trials": 128, "discount": 0.9},
+        varibad={"kl_weight": 0.01},
+    ),
     "valve_turn": _Problem(
         run={"num_train_tasks": 160, "num_iterations": 400, "evaluation_interval": 50},
         settings={

@@ -63,6 +63,17 @@ def sparse_point_robot(algorithm: str, training_reward: str) -> Recipe:
     return _recipe(algorithm, "sparse_point_robot", run, settings)
 
 
+def shown_goal(algorithm: str) -> Recipe:
+    """Goals that are shown after every guess, to learners that go by what guesses paid.
+
+    Outer steps learn from distances, so that it is not for want of reward in training; inner ones
+    get what a trial gets.
+    """
+    settings = {"adaptation_reward": "sparse", "inner_steps_on": "adaptation_reward"}
+    run = {"num_train_tasks": 200, "num_iterations": 100, "evaluation_interval": 25}
+    return _recipe(algorithm, "shown_goal", run, settings)
+
+
 def half_cheetah(algorithm: str, family: str) -> Recipe:
     """Forward or backward, or at a speed; fewer tasks and episodes than in the paper."""
     settings = {
@@ -109,6 +120,7 @@ def _named() -> dict[str, Callable[[], Recipe]]:
     for algorithm in CONFIGS:
         name = algorithm.replace("_", "-")
         recipes[f"{name}-point-robot"] = partial(point_robot, algorithm)
+        recipes[f"{name}-shown-goal"] = partial(shown_goal, algorithm)
     for algorithm in ("maml", "maesn"):
         for reward, suffix in (("dense", ""), ("sparse", "-sparsely")):
             recipes[f"{algorithm}-sparse-point-robot{suffix}"] = partial(

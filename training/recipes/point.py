@@ -110,6 +110,37 @@ def pearl_search_sparse_point_robot() -> Recipe:
     )
 
 
+def pearl_shown_goal() -> Recipe:
+    """Guesses whose goals are shown: the smallest thing to infer from what was observed."""
+    return Recipe(
+        algorithm="pearl",
+        family="shown_goal",
+        num_train_tasks=NUM_TRAIN_GOALS,
+        num_iterations=30,
+        evaluation_interval=10,
+        config=PearlConfig(
+            hidden_sizes=(64, 64),
+            encoder_hidden_sizes=(64, 64),
+            latent_size=4,
+            num_initial_steps=50,
+            tasks_per_iteration=40,
+            num_prior_steps=25,
+            num_posterior_steps=25,
+            num_extra_steps=0,
+            num_gradient_steps=200,
+            batch_size=32,
+            context_batch_size=16,
+            learning_rate=2e-3,
+            final_learning_rate=1e-4,
+            discount=0.9,
+            kl_weight=1e-5,
+            initial_temperature=0.1,
+            uses_sparse_context=True,
+            num_exploration_episodes=1,
+        ),
+    )
+
+
 def rl2_point_robot() -> Recipe:
     return Recipe(
         algorithm="rl2",
@@ -158,6 +189,7 @@ POINT_RECIPES: dict[str, Callable[[], Recipe]] = {
     "pearl-point-robot": pearl_point_robot,
     "pearl-sparse-point-robot": pearl_sparse_point_robot,
     "pearl-search-sparse-point-robot": pearl_search_sparse_point_robot,
+    "pearl-shown-goal": pearl_shown_goal,
     "rl2-point-robot": rl2_point_robot,
     "robust-point-robot": partial(_dense, "robust"),
     "oracle-point-robot": partial(_dense, "oracle"),

@@ -18,7 +18,7 @@ from sim2real.contract.errors import BadInput
 from sim2real.contract.output_file import require_writable, write_json
 from sim2real.contract.require import WHERE, require_some
 from training.runs.metrics import MetricsFile
-from training.runs.plot_runs import existing, final_value, recipe_name
+from training.runs.plot_runs import existing, final_value
 from training.runs.start import read_run
 
 
@@ -73,10 +73,8 @@ def efficiency(
     """
     require_some(runs=runs)
     require_writable(out, "--out")
-    grouped = _by_recipe(runs)
-    series = {name: [_series(run, metric) for run in each] for name, each in grouped.items()}
+    series, episodes = _by_recipe(runs, metric)
     reached = _level(level, series, metric)
-    episodes = {name: read_run(each[0])[0].num_trial_episodes for name, each in grouped.items()}
     rows = compared([summary(name, series[name], reached, episodes[name]) for name in series])
     if out is not None:
         recipes = [asdict(row) for row in rows]
@@ -126,19 +124,32 @@ def _resolution(series: Sequence[Point]) -> int:
     return max(later - earlier for earlier, later in pairwise(at))
 
 
-def _by_recipe(runs: Sequence[Path]) -> dict[str, list[Path]]:
-    """Runs by recipe; all of one family, or their returns are not to be compared."""
-    grouped: dict[str, list[Path]] = {}
-    family = read_run(runs[0])[3].family
+def _by_recipe(
+    runs: Sequence[Path], metric: str
+) -> tuple[dict[str, list[list[Point]]], dict[str, int]]:
+    """Evaluations of each run, and episodes of a trial, by recipe.
+
+    All are of one family, or their returns are not to be compared.
+    """
+    series: dict[str, list[list[Point]]] = {}
+    episodes: dict[str, int] = {}
+    family = ""
     for run in runs:
-        found = read_run(run)[3].family
-        if found != family:
-            raise BadInput(str(run), "family", found=found, expected=f"{family}, as {runs[0]}")
-        grouped.setdefault(recipe_name(run), []).append(run)
-    return grouped
+        recipe, name, _, task_set = read_run(run)
+        family = family or task_set.family
+        if task_set.family != family:
+            expected = f"{family}, as {runs[0]}"
+            raise BadInput(str(run), "family", found=task_set.family, expected=expected)
+        series.setdefault(name, []).append(evaluations(run, metric))
+        episodes.setdefault(name, recipe.num_trial_episodes)
+    return series, episodes
 
 
-def _series(run: Path, metric: str) -> list[Point]:
+def evaluations(run: Path, metric: str) -> list[Point]:
+    """What the evaluations during a run measured of the adapted episode.
+
+    Raises `BadInput` where there are none.
+    """
     lines = MetricsFile(existing(run / "metrics.csv")).read()
     name = f"adapted/{metric}"
     series = [Point(line.environment_steps, line.value) for line in lines if line.metric == name]
@@ -151,7 +162,7 @@ def _level(
     level: str | None, series: Mapping[str, Sequence[Sequence[Point]]], metric: str
 ) -> float:
     if level is None:
-        return min(max(_means(each)) for each in series.values())
+        return common_level(series)
     if level and Path(level).is_dir():
         return final_value(Path(level), metric)
     try:
@@ -161,6 +172,11 @@ def _level(
     if not math.isfinite(number):
         raise BadInput(WHERE, "--level", found=level, expected="a finite number, or a run")
     return number
+
+
+def common_level(series: Mapping[str, Sequence[Sequence[Point]]]) -> float:
+    """The highest that every recipe reached: the lowest of their best means over the seeds."""
+    return min(max(_means(each)) for each in series.values())
 
 
 def _means(series: Sequence[Sequence[Point]]) -> list[float]:

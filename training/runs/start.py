@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -281,12 +281,16 @@ def _train(
     return learner
 
 
-def load_learner(directory: Path, *, device: str = "cpu") -> Learner:
+def load_learner(
+    directory: Path, *, device: str = "cpu", change: Callable[[Recipe], Recipe] | None = None
+) -> Learner:
     """The learner of a run as its latest checkpoint has it: for evaluation and export.
 
-    Raises `BadInput` when there is no run or no checkpoint.
+    A `change` of its recipe may touch what the weights do not depend on: how its trials go. Raises
+    `BadInput` when there is no run or no checkpoint.
     """
     recipe, _, seed, task_set = read_run(directory)
+    recipe = recipe if change is None else change(recipe)
     learner = make_learner(recipe, task_set, seed=seed, device=device, where=str(directory))
     CheckpointStore(directory / "checkpoints").load_latest(learner)
     return learner
