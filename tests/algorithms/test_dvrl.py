@@ -1,4 +1,4 @@
-"""What must hold for DVRL, property by property; of its filter alone: tests/parts/test_particles."""
+"""What must hold for DVRL, property by property; its filter is tested in tests/parts."""
 
 from __future__ import annotations
 

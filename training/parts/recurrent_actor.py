@@ -82,12 +82,15 @@ class RecurrentActor:
     def observe(self, transition: Transition, sparse_reward: Float, is_running: Bool) -> None:
         rows = self._evidence.rows(transition, sparse_reward)
         if self._cell_noise_size:
-            shape = (self._num_worlds, self._cell_noise_size)
-            noise = torch.randn(shape, generator=self._noise, device=rows.device)
-            rows = torch.cat([rows, noise], dim=-1)
+            rows = torch.cat([rows, self._cell_noise()], dim=-1)
         following = self._cell.step(rows, self.hidden)
         runs = torch.from_numpy(is_running).to(self.hidden.device)[:, None]
         self.hidden = torch.where(runs, following, self.hidden)
+
+    def _cell_noise(self) -> Tensor:
+        """(W, N) standard normal numbers for a cell that draws."""
+        shape = (self._num_worlds, self._cell_noise_size)
+        return torch.randn(shape, generator=self._noise, device=self.hidden.device)
 
     def exchange_beliefs(self, order: NDArray[np.int64]) -> None:
         self.hidden = self.hidden[torch.from_numpy(order).to(self.hidden.device)]
