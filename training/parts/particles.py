@@ -29,8 +29,8 @@ from training.parts.distributions import DiagonalGaussian
 from training.parts.networks import Mlp
 
 MIN_LATENT_LOG_STD, MAX_LATENT_LOG_STD = -4.0, 2.0
-MIN_OUTCOME_LOG_STD, MAX_OUTCOME_LOG_STD = -3.0, 2.0
-"""outcomes without noise would otherwise be worth any weight"""
+MIN_OUTCOME_LOG_STD, MAX_OUTCOME_LOG_STD = -2.0, 2.0
+"""outcomes without noise would otherwise be worth any weight, and float32 not hold it"""
 MIN_VARIANCE = 1e-5
 """of particles that agree, as it is read out"""
 
@@ -140,7 +140,7 @@ class LearntModel(nn.Module):
         return _latents(self._prior(beside(hidden, self._known(row))))
 
     def proposal(self, hidden: Tensor, row: Tensor) -> DiagonalGaussian:
-        return _latents(self._proposal(beside(hidden, row * self.row_scale)))
+        return _latents(self._proposal(beside(hidden, symmetric_log(row * self.row_scale))))
 
     def log_likelihood(self, hidden: Tensor, latent: Tensor, row: Tensor) -> Tensor:
         predicted = self._outcome(beside(torch.cat([hidden, latent], -1), self._known(row)))
@@ -149,7 +149,7 @@ class LearntModel(nn.Module):
         return DiagonalGaussian(mean, log_std).log_density(self._outcome_of(row)[..., None, :])
 
     def following(self, hidden: Tensor, latent: Tensor, row: Tensor) -> Tensor:
-        embedded = torch.relu(self._embedding(beside(latent, row * self.row_scale)))
+        embedded = torch.relu(self._embedding(beside(latent, symmetric_log(row * self.row_scale))))
         flat = hidden.reshape(1, -1, self.hidden_size)
         moved: Tensor = self._cell(embedded.reshape(1, -1, self.hidden_size), flat)[1]
         return moved.reshape(hidden.shape)
@@ -167,7 +167,12 @@ class LearntModel(nn.Module):
         outcome = [scaled[..., start : start + 1]]
         if self.layout.uses_next_observation:
             outcome.append(scaled[..., start + 1 : start + 1 + size] - scaled[..., :size])
-        return torch.cat(outcome, dim=-1)
+        return symmetric_log(torch.cat(outcome, dim=-1))
+
+
+def symmetric_log(values: Tensor) -> Tensor:
+    """Near zero as they are, far away as logarithms: log-likelihoods that float32 holds."""
+    return values.sign() * values.abs().log1p()
 
 
 def beside(of_particles: Tensor, of_trial: Tensor) -> Tensor:
