@@ -241,11 +241,14 @@ class ParticleFilter(nn.Module):
         proposal = model.proposal(particles.hidden, row)
         normal = noise[..., :-1].unflatten(-1, (self.num_particles, -1))
         latent = proposal.mean + proposal.log_std.exp() * normal
+        # Of the noise, not of the latent: no difference of large numbers is taken.
+        standard = DiagonalGaussian(torch.zeros_like(normal), torch.zeros_like(normal))
+        density = standard.log_density(normal) - proposal.log_std.sum(-1)
         log_weight = (
             before
             + model.prior(particles.hidden, row).log_density(latent)
             + model.log_likelihood(particles.hidden, latent, row)
-            - proposal.log_density(latent)
+            - density
         )
         total = log_weight.logsumexp(-1)
         hidden = model.following(particles.hidden, latent, row)
