@@ -28,7 +28,8 @@ from sim2real.contract.context import ContextLayout
 from training.parts.distributions import DiagonalGaussian
 from training.parts.networks import Mlp
 
-MIN_LATENT_LOG_STD, MAX_LATENT_LOG_STD = -4.0, 2.0
+MIN_LATENT_LOG_STD, MAX_LATENT_LOG_STD = -4.0, 0.5
+"""latents stay near one: of larger ones torch and ONNX Runtime round differently by over 1e-5"""
 MIN_OUTCOME_LOG_STD, MAX_OUTCOME_LOG_STD = -2.0, 2.0
 """outcomes without noise would otherwise be worth any weight, and float32 not hold it"""
 MIN_VARIANCE = 1e-5
