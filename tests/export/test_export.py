@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +26,7 @@ from sim2real.runtime.golden import ENDS_EPISODE, NUM_TICKS, read_golden
 from sim2real.runtime.kinds.gradient import GradientSettings
 from sim2real.runtime.kinds.kind import Settings, Signature
 from sim2real.runtime.kinds.registry import KINDS, REHEARSED, signatures
-from sim2real.runtime.noise import ACTION_NOISE, LATENT_NOISE, TrialNoise
+from sim2real.runtime.noise import ACTION_NOISE, CELL_NOISE, LATENT_NOISE, TrialNoise
 from sim2real.runtime.policy_runner import TrialLabels
 from sim2real.runtime.verify import load_bundle
 from training.algorithms.learner import TrainingSetup, deployed_actor
@@ -45,6 +46,7 @@ from training.export.untrained import untrained_draft, untrained_parts
 from training.families.registry import claw_family
 from training.families.valve import VALVE_TURN
 from training.parts.gradient_actor import GradientActor
+from training.parts.recurrent_actor import RecurrentActor
 from training.recipes.registry import RECIPES, with_settings
 from training.tasks.task_set import TaskSet, draw_task_set
 
@@ -203,9 +205,14 @@ def barely_trained_learner(algorithm: str, task_set: TaskSet):
 
 def of_the_robot(actor, seed: int):
     """The actor of one world, with the noise that a robot's trial has."""
+    noise, place = TrialNoise(seed), [-1, 0]
+    if isinstance(actor, RecurrentActor):
+        size, counted = actor._cell_noise_size, itertools.count()
+        actor._cell_noise = lambda: torch.from_numpy(
+            noise.draw(CELL_NOISE, (next(counted),), size)
+        )[None]
     if not isinstance(actor, GradientActor):
         return actor
-    noise, place = TrialNoise(seed), [-1, 0]
 
     def begin_episode(starts, begin=actor.begin_episode):
         place[:] = place[0] + 1, -1

@@ -6,6 +6,7 @@ from typing import Any
 
 from sim2real.contract.registry import Registry
 from training.algorithms import (
+    dvrl,
     e_maml,
     learned_exploration,
     maesn,
@@ -35,6 +36,7 @@ _OWN: dict[str, type[Any]] = {
     "e_rl2": rl2.ERl2,
     "rl2_hypernetwork": rl2.Rl2Hypernetwork,
     "psrl": psrl.Psrl,
+    "dvrl": dvrl.Dvrl,
     "rdpg": recurrent_sac.Rdpg,
     "recurrent_sac": recurrent_sac.RecurrentSac,
     "sac": sac.Sac,

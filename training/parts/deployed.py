@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.normalizer import FrozenNormalizer
 from training.parts.decoders import PromisedValue, RewardDecoder
-from training.parts.encoders import ContextEncoder, RecurrentBelief
+from training.parts.encoders import Cell, ContextEncoder
 from training.parts.networks import frozen_copy
 from training.parts.running_stats import normalize_rows
 
@@ -90,7 +90,7 @@ class DeployedCell(nn.Module):
         self,
         normalizer: FrozenNormalizer,
         layout: ContextLayout,
-        cell: RecurrentBelief,
+        cell: Cell,
         read_out: nn.Module | None = None,
     ) -> None:
         """`read_out` maps hidden (B, H) to mean and log-variance side by side, (B, 2 D)."""

@@ -7,7 +7,7 @@ order and no prior factor; with no context the belief is N(0, I), which callers 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -70,6 +70,15 @@ class ContextEncoder(nn.Module):
     def posterior(self, context: Tensor) -> Gaussian:
         """Context (K, N, C) with N ≥ 1 to one belief per task, (K, L)."""
         return product_of_gaussians(self(context))
+
+
+class Cell(Protocol):
+    """What carries a belief from transition to transition."""
+
+    hidden_size: int
+
+    def step(self, row: Tensor, hidden: Tensor) -> Tensor:
+        """Row (B, C), with noise beside it where the cell draws, and hidden (B, H) to the next."""
 
 
 class RecurrentBelief(nn.Module):

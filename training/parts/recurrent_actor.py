@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.transition import Transition
 from training.parts.actor import Drawn
-from training.parts.encoders import RecurrentBelief
+from training.parts.encoders import Cell
 from training.parts.policies import Policy, choose
 from training.parts.running_stats import RunningStats
 from training.worlds.vector_world import Bool, Float
@@ -44,23 +44,30 @@ class RecurrentActor:
 
     def __init__(
         self,
-        cell: RecurrentBelief,
+        cell: Cell,
         policy: Policy,
         evidence: Evidence,
         *,
         num_worlds: int,
         generator: torch.Generator | None,
         read_out: nn.Module | None = None,
+        cell_noise_size: int = 0,
     ) -> None:
-        """Actions are drawn from `generator`; without one they are the likeliest."""
+        """Actions are drawn from `generator`; without one they are the likeliest.
+
+        A cell that draws gets `cell_noise_size` standard normal numbers beside every row, from the
+        trial's seed.
+        """
         self._cell, self._policy, self._evidence = cell, policy, evidence
         self._read_out = nn.Identity() if read_out is None else read_out
         self._num_worlds, self._generator = num_worlds, generator
+        self._cell_noise_size = cell_noise_size
         self.begin_trial(0)
 
     def begin_trial(self, seed: int) -> None:
         device = self._evidence.statistics.device
         self.hidden = torch.zeros(self._num_worlds, self._cell.hidden_size, device=device)
+        self._noise = torch.Generator(device).manual_seed(seed)
 
     def begin_episode(self, starts: Bool) -> None:
         """The hidden state stays."""
@@ -73,9 +80,17 @@ class RecurrentActor:
 
     @torch.no_grad()
     def observe(self, transition: Transition, sparse_reward: Float, is_running: Bool) -> None:
-        following = self._cell.step(self._evidence.rows(transition, sparse_reward), self.hidden)
+        rows = self._evidence.rows(transition, sparse_reward)
+        if self._cell_noise_size:
+            rows = torch.cat([rows, self._cell_noise()], dim=-1)
+        following = self._cell.step(rows, self.hidden)
         runs = torch.from_numpy(is_running).to(self.hidden.device)[:, None]
         self.hidden = torch.where(runs, following, self.hidden)
+
+    def _cell_noise(self) -> Tensor:
+        """(W, N) standard normal numbers for a cell that draws."""
+        shape = (self._num_worlds, self._cell_noise_size)
+        return torch.randn(shape, generator=self._noise, device=self.hidden.device)
 
     def exchange_beliefs(self, order: NDArray[np.int64]) -> None:
         self.hidden = self.hidden[torch.from_numpy(order).to(self.hidden.device)]

@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from training.algorithms.belief_policy import BeliefPolicySettings
+from training.algorithms.dvrl import DvrlConfig
 from training.algorithms.recurrent_sac import RdpgConfig, RecurrentSacConfig
 from training.algorithms.rl2 import ERl2Config, Rl2Config, Rl2HypernetworkConfig
 from training.algorithms.settings import TrialPpoSettings
@@ -162,6 +163,19 @@ def off_policy_recipe(config_type: type[RecurrentSacConfig], family: str) -> Rec
     )
 
 
+def dvrl_recipe() -> Recipe:
+    """DVRL on the point robot."""
+    return Recipe(
+        algorithm="dvrl",
+        family="point_robot",
+        # Faster than the default, for a budget of minutes; discount as the other off-policy ones.
+        config=DvrlConfig(
+            initial_temperature=0.1, learning_rate=1e-3, **_OFF_POLICY["point_robot"]
+        ),
+        **{**_PROBLEMS["point_robot"].run, "num_iterations": 200, "evaluation_interval": 10},
+    )
+
+
 def _named(algorithm: str, family: str) -> str:
     return f"{algorithm}-{family}".replace("_", "-")
 
@@ -177,3 +191,4 @@ BELIEF_RECIPES |= {
     for family in _OFF_POLICY
     for algorithm, config_type in (("recurrent_sac", RecurrentSacConfig), ("rdpg", RdpgConfig))
 }
+BELIEF_RECIPES["dvrl-point-robot"] = dvrl_recipe
