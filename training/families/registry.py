@@ -19,7 +19,13 @@ from training.families.pose_dynamics import POSE_DYNAMICS
 from training.families.shown_goal import ShownGoal
 from training.families.sparse_point_robot import SparsePointRobot
 from training.families.two_rewards import TwoRewards
-from training.families.valve import VALVE_SCREW, VALVE_TURN, VALVE_TURN_DYNAMICS
+from training.families.valve import (
+    VALVE_SCREW,
+    VALVE_TURN,
+    VALVE_TURN_DYNAMICS,
+    VALVE_TURN_FULL,
+    VALVE_TURN_FULL_VISIBLE,
+)
 from training.families.walled_point_robot import WalledPointRobot
 from training.tasks.task import TaskFamily
 
@@ -42,6 +48,8 @@ _FAMILIES: tuple[TaskFamily, ...] = (
     VALVE_TURN,
     VALVE_TURN_DYNAMICS,
     VALVE_SCREW,
+    VALVE_TURN_FULL,
+    VALVE_TURN_FULL_VISIBLE,
 )
 
 FAMILIES: Registry[TaskFamily] = Registry("families", {family.name: family for family in _FAMILIES})

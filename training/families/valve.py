@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+
 from sim2real.contract.action import ActionMap
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.skills.skill import Skill
@@ -32,6 +34,11 @@ TURN_EPISODE_LENGTH = 30
 MIN_TURN_RAD, MAX_TURN_RAD = 0.3, 0.7
 """what one sweep of the fingers reaches: without a second grip, so that the oracle learns in
 minutes what a belief about the valve is then built on"""
+
+FULL_EPISODE_LENGTH = 60
+"""6 s: half a turn takes the fingers several grips"""
+MIN_FULL_TURN_RAD, MAX_FULL_TURN_RAD = 0.3, np.pi
+"""anywhere on the circle, but for what needs next to no turning; to pi it is the same either way"""
 
 
 def _scene(
@@ -90,3 +97,31 @@ VALVE_SCREW = ClawFamily(
     variation_names=VALVE_VARIATIONS,
 )
 """A hidden direction and speed, and varied dynamics."""
+
+_FULL_TURN = SignedGoal(
+    name="target_angle", unit="rad", low=MIN_FULL_TURN_RAD, high=MAX_FULL_TURN_RAD
+)
+
+VALVE_TURN_FULL = ClawFamily(
+    name="valve_turn_full",
+    scene=_scene(
+        ValveTurn(target_visible=False),
+        TaskGoal(parameter="target_angle"),
+        episode_length=FULL_EPISODE_LENGTH,
+    ),
+    goal=_FULL_TURN,
+    variation_names=VALVE_VARIATIONS,
+)
+"""A hidden target angle anywhere on the circle, which takes more than one grip to reach."""
+
+VALVE_TURN_FULL_VISIBLE = ClawFamily(
+    name="valve_turn_full_visible",
+    scene=_scene(
+        ValveTurn(target_visible=True),
+        TaskGoal(parameter="target_angle"),
+        episode_length=FULL_EPISODE_LENGTH,
+    ),
+    goal=_FULL_TURN,
+    variation_names=VALVE_VARIATIONS,
+)
+"""The same tasks for the same seed, their targets in sight: what an oracle learns."""

@@ -1,0 +1,43 @@
+"""Turning the valve to anywhere on the circle: RL² on a hidden target, and what frames it.
+
+All three are the recurrent policy of RL² learnt by PPO in many worlds. The oracle sees the target
+and has one episode, which leaves the dynamics to find out; the robust policy sees no target and has
+one episode too, so that nothing is carried over from an earlier one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from training.algorithms.rl2 import Rl2Config
+from training.recipes.recipe import Recipe
+
+
+def full_turn(family: str, num_trial_episodes: int, num_iterations: int) -> Recipe:
+    return Recipe(
+        algorithm="rl2",
+        family=family,
+        num_train_tasks=400,
+        num_iterations=num_iterations,
+        num_trial_episodes=num_trial_episodes,
+        num_evaluation_trials=1,
+        evaluation_interval=20,
+        config=Rl2Config(
+            num_trials=64,
+            hidden_size=128,
+            hidden_sizes=(128, 128),
+            num_epochs=6,
+            discount=0.98,  # half a turn takes several seconds of ten steps each
+            reward_scale=0.3,  # values near one: they share a gradient norm with the policy
+            normalizes_observations=True,  # radians, radians a second and cosines side by side
+            observation_clip=5.0,
+        ),
+    )
+
+
+FULL_TURN_RECIPES: dict[str, Callable[[], Recipe]] = {
+    "rl2-valve-turn-full": partial(full_turn, "valve_turn_full", 2, 240),
+    "robust-valve-turn-full": partial(full_turn, "valve_turn_full", 1, 160),
+    "oracle-valve-turn-full": partial(full_turn, "valve_turn_full_visible", 1, 160),
+}
