@@ -166,9 +166,10 @@ class SessionRecorder:
 
     def close(self) -> None:
         """The file gets its name."""
-        if self._recording is not None:
-            self._recording.close()
-            self._recording = None
+        with stop_put_off():  # or it would be nobody's before it is closed
+            recording, self._recording = self._recording, None
+            if recording is not None:
+                recording.close()
 
     def _write(
         self, topic: str, message: Callable[[int], Values], clock_ns: int | None = None
