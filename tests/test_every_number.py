@@ -33,7 +33,13 @@ NEEDED = {
     "folder": "no-folder",
 }
 """values of what has to be given, by name; files that are not there would be found out later"""
-OUT = {"tasks": "t.json", "plan": "p.json", "excite": "e.mcap", "plot": "p.png"}
+OUT = {
+    "tasks": "t.json",
+    "plan": "p.json",
+    "excite": "e.mcap",
+    "plot": "p.png",
+    "exploration-study": "study",
+}
 ZERO_IS_NONE = {"num_steps", "soak_s"}
 """numbers of which 0 means that there shall be none"""
 BELOW_ZERO, NOT_FINITE = "-1", ("nan", "inf", "-inf")

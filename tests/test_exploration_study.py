@@ -117,6 +117,7 @@ def test_no_learner_has_two_recipes_of_one_family_but_teacher_and_noise():
         ({"learners": ("alchemy",)}, "--learners"),
         ({"learners": ()}, "--learners"),
         ({"processes": 0}, "--processes"),
+        ({"claw": (Path("no-run"),)}, "no-run"),
     ],
 )
 def test_what_makes_no_study_is_refused_and_leaves_nothing(options, named, tmp_path):
@@ -138,12 +139,16 @@ def test_a_study_ends_with_a_page_and_its_second_time_makes_nothing_again(small,
 
     small()
     assert made == {path: path.stat().st_mtime_ns for path in made}
+    with pytest.raises(BadInput, match=r"--claw: found .*expected a run on the claw"):
+        small(claw=(next(out.glob("runs/*/0")),))
     parts = [json.loads(line)["part"] for line in (out / "clock.jsonl").read_text().splitlines()]
     assert parts == ["training", "desiderata", "training"]
 
 
-def test_another_study_in_the_same_folder_is_refused(small):
-    small()
+def test_another_study_in_the_same_folder_is_refused(small, tmp_path):
+    begun = Study(seeds=(0,), scale=SCALE, learners=("reinforce",))
+    (tmp_path / "study").mkdir()
+    study_module._begin(begun, tmp_path / "study")
     with pytest.raises(BadInput, match=r"seeds: found \[0\], expected \[1\]"):
         small(seeds=(1,))
 

@@ -46,10 +46,12 @@ from sim2real.contract.text_file import read_json
 from sim2real.tether import tethered
 from training.exact.command import exact
 from training.exact.regret import print_regret
+from training.families.outside import is_claw
 from training.recipes.registry import with_settings
 from training.runs.compare_runs import meta_test_runs
 from training.runs.desiderata import desiderata
 from training.runs.plot_runs import plot
+from training.runs.start import family_of, read_run
 
 LEVEL = "point_robot=-10"
 """the return of an episode that counts as reached: half a metre off, on average over its steps"""
@@ -165,6 +167,11 @@ def exploration_study(
     for learner in learners:
         if learner not in LEARNERS:
             raise BadInput(WHERE, "--learners", found=learner, expected=one_of(LEARNERS))
+    for directory in claw:
+        recipe, *_ = read_run(directory)
+        if not is_claw(family_of(recipe)):
+            expected = "a run on the claw's valve_turn"
+            raise BadInput(WHERE, "--claw", found=str(directory), expected=expected)
     require_folder(out, "OUT")
     study = Study(seeds=seeds, scale=scale, learners=learners)
     _begin(study, out)
