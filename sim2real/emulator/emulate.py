@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
 
 from sim2real.contract.output_file import PART, naming, require_folder
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
@@ -40,7 +40,8 @@ def emulate(
     """Serve an emulated bus in real time until SIGINT or SIGTERM, and shortly until torque is off.
 
     Once it serves it prints one line, `{"port": path, "baud": bits per second, "ids": [...],
-    "robot": its robot.yaml, "model": its MJCF}`.
+    "robot": its robot.yaml, "model": its MJCF}`, and "dynamics": {name: [...]} where they are a
+    task's.
     `link` is a path that leads to the port as long as it is there: one emulator after the other
     can be found at the same place.
     Raises `BadInput` for a fault plan or a model that does not fit, or a link that is taken.
@@ -51,8 +52,10 @@ def emulate(
         EmulatedBus(spec, baud=baud, faults=plan, seed=seed, dynamics=dynamics) as bus,
         _linked(link, bus.port) as port,
     ):
-        place = {"port": port, "baud": bus.line.options.baud, "ids": list(bus.ids)}
+        place: dict[str, Any] = {"port": port, "baud": bus.line.options.baud, "ids": list(bus.ids)}
         place |= {"robot": str(spec.source), "model": str(default_mjcf(spec))}
+        if dynamics is not None and dynamics.parameters:
+            place["dynamics"] = {name: list(value) for name, value in dynamics.parameters.items()}
         print(json.dumps(place), file=output, flush=True)
         stop.wait(lambda: bus.has_failed)
         bus.check()

@@ -9,7 +9,7 @@ of their own where the model has no joint for them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +41,8 @@ class TaskDynamics:
 
     apply: Callable[[mujoco.MjModel], None] = field(default=lambda _model: None)
     """writes them into the compiled model, in place"""
+    parameters: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """what they are, by name, for whoever wants to know the truth; empty: nominal"""
 
 
 class Plant:

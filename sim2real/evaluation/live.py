@@ -19,6 +19,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from sim2real.contract.quantity import Quantity, said_of_all
 from sim2real.evaluation.records import EpisodeRecord
 from sim2real.evaluation.session import BenchTask
 from sim2real.runtime.kinds.kind import BeliefSummary
@@ -45,15 +46,19 @@ class _Running(NamedTuple):
 class LiveView:
     """Shows what it is told. `num_episodes` are to come, for the line that says how far it is.
 
+    A belief about `quantities` is shown in their words, with what is true beside it where the task
+    on the bench says it; any other is numbers of a latent.
     Whatever it is told costs next to nothing: it draws on a thread of its own, four times a second.
     """
 
     def __init__(self, console: Console, *, num_episodes: int = 0) -> None:
         self.num_episodes, self._num_ended = num_episodes, 0
+        self.quantities: tuple[Quantity, ...] = ()
         self.console = console
         self._rows: deque[Sequence[str]] = deque(maxlen=MAX_ROWS)
         self._running: _Running | None = None
         self._task: BenchTask | None = None
+        self._latest: BeliefSummary | None = None
         self._live = Live(console=console, get_renderable=self.renderable, refresh_per_second=4)
 
     def __enter__(self) -> Self:
@@ -72,7 +77,7 @@ class LiveView:
     # ---- what it is told -----------------------------------------------------------------------
 
     def task_begins(self, task: BenchTask) -> None:
-        self._task, self._running = task, None
+        self._task, self._running, self._latest = task, None, None
         if not self.console.is_terminal:
             self.console.print(described(task.name, task.parameters), markup=False)
 
@@ -90,13 +95,27 @@ class LiveView:
         self._running = _Running(
             condition, episode, reward_so_far, num_transitions, kl_from_prior, belief
         )
+        self._latest = belief
 
     def episode_ended(self, record: EpisodeRecord) -> None:
         self._num_ended += record.is_completed
         self._running = None
-        self._rows.append(row_of(record))
+        belief = belief_of(record.memory) if record.is_completed else None
+        self._rows.append(row_of(record, self._cell(belief)))
         if not self.console.is_terminal:
-            self.console.print(line_of(record), markup=False)
+            said = "; ".join(self._in_words(belief)) or shown_belief(belief)
+            self.console.print(line_of(record, said), markup=False)
+
+    def _in_words(self, belief: BeliefSummary | None) -> list[str]:
+        """A phrase per quantity; none for a belief that is about no quantities, or about others."""
+        if belief is None or len(belief.mean) != len(self.quantities):
+            return []
+        known = None if self._task is None else self._task.parameters
+        return said_of_all(self.quantities, belief.mean, belief.sd, known)
+
+    def _cell(self, belief: BeliefSummary | None) -> str:
+        """Under the table's heading; quantities in words need lines of their own."""
+        return "" if self._in_words(belief) else shown_belief(belief)
 
     # ---- how it looks --------------------------------------------------------------------------
 
@@ -110,10 +129,12 @@ class LiveView:
             table.add_row(*map(Text, row))
         if running is not None:
             name = "" if task is None else task.name
-            table.add_row(*map(Text, (name, *_cells(running))), style="bold")
+            cells = (*_cells(running), self._cell(running.belief))
+            table.add_row(*map(Text, (name, *cells)), style="bold")
         parts: list[RenderableType] = [table]
         if task is not None:
             parts.insert(0, Text(described(task.name, task.parameters)))
+        parts += [Text(f"  {phrase}") for phrase in self._in_words(self._latest)]
         if self.num_episodes:
             parts.append(Text(f"{self._num_ended} of {self.num_episodes} episodes", "dim"))
         return Group(*parts)
@@ -144,32 +165,30 @@ def _cells(running: _Running) -> tuple[str, ...]:
     return (
         *(_words(running.condition), str(running.episode), f"{running.reward_so_far:.1f}", "…"),
         *(str(running.num_transitions), f"{running.kl_from_prior:.1f}"),
-        shown_belief(running.belief),
     )
 
 
 _LEFT = ("task", "condition", "success", "belief")
 
 
-def row_of(record: EpisodeRecord) -> tuple[str, ...]:
-    """One episode as cells under `COLUMNS`."""
+def row_of(record: EpisodeRecord, believed: str) -> tuple[str, ...]:
+    """One episode as cells under `COLUMNS`; `believed` is what is said of its belief."""
     outcome = "yes" if record.is_success else "no"
     return (
         *(record.task, _words(record.condition), str(record.episode)),
         f"{record.total_reward:.1f}",
         outcome if record.is_completed else "fault",
         *(str(record.num_transitions), f"{record.kl_from_prior:.1f}"),
-        shown_belief(belief_of(record.memory)) if record.is_completed else record.reason,
+        believed if record.is_completed else record.reason,
     )
 
 
-def line_of(record: EpisodeRecord) -> str:
-    """One episode as a line of text."""
+def line_of(record: EpisodeRecord, believed: str) -> str:
+    """One episode as a line of text; `believed` is what is said of its belief."""
     where = f"{record.task} {_words(record.condition)}, episode {record.episode}"
     if not record.is_completed:
         return f"  {where}: fault: {record.reason}"
-    belief = belief_of(record.memory)
-    believed = f"  belief {shown_belief(belief)}" if belief is not None else ""
+    believed = f"  belief {believed}" if believed else ""
     return (
         f"  {where}: return {record.total_reward:.2f}, "
         f"{'success' if record.is_success else 'missed'}, {record.num_transitions} transitions, "

@@ -1,4 +1,8 @@
-"""How beliefs form: the latent's mean and spread, and how far a belief is from the prior."""
+"""How beliefs form: mean and spread of what is believed, and how far it is from the prior.
+
+What a belief says of quantities is shown by their names, in their units and with the truth beside
+it; a latent's dimensions have numbers.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
+from sim2real.contract.quantity import Parameters, Quantity
 from sim2real.report.episode_trace import EpisodeTrace, joined
 from sim2real.report.figure import Figure, Panel, Table
 from sim2real.report.svg import Axis, Plot, linear_axis, log_axis
 
 Trials = Mapping[str, list[EpisodeTrace]]
 """the adapted episodes of one trial per task, in order"""
-Parameters = Mapping[str, Mapping[str, Sequence[float]]]
+TaskParameters = Mapping[str, Parameters]
 """of each task, by name"""
 MAX_TASKS, MAX_DIMENSIONS = 4, 6
 """more lines in a panel, or more panels, than these nobody reads"""
@@ -63,16 +68,22 @@ def kl_figure(trials: Trials) -> Figure:
     )
 
 
-def belief_figure(trials: Trials, parameters: Parameters) -> Figure:
-    """Mean ± sd of the latent for tasks that lie far apart; one panel per dimension."""
+def belief_figure(trials: Trials, parameters: TaskParameters, known: TaskParameters) -> Figure:
+    """Mean ± sd of what is believed of tasks that lie far apart; one panel per dimension.
+
+    `known` are the parameters of tasks whose truth is known.
+    """
     chosen = _spread_tasks(trials, parameters)
-    dimensions = _telling_dimensions(trials)
     has_spread = all(trial[0].belief_variance.shape[1] for trial in trials.values())
-    size = next(iter(trials.values()))[0].belief_mean.shape[1]
-    panels = [
-        Panel(title=f"Latent dimension {dimension}", svg=_dimension(trials, chosen, dimension))
-        for dimension in dimensions
-    ]
+    first = next(iter(trials.values()))[0]
+    size, quantities = first.belief_mean.shape[1], first.quantities
+    dimensions = list(range(size)) if quantities else _telling_dimensions(trials)
+    panels = []
+    for dimension in dimensions:
+        quantity = quantities[dimension] if quantities else None
+        title = f"Latent dimension {dimension}" if quantity is None else quantity.heading
+        truths = {task: _truth(quantity, known.get(task, {})) for task in chosen}
+        panels.append(Panel(title=title, svg=_dimension(trials, truths, dimension, title)))
     which = (
         ""
         if len(dimensions) == size
@@ -83,12 +94,12 @@ def belief_figure(trials: Trials, parameters: Parameters) -> Figure:
         name="belief",
         panels=tuple(panels),
         caption=(
-            f"Belief about the task by transition: {sd}.{which} "
-            "Upright lines: where episodes begin."
+            f"Belief about the task by transition: {sd}.{which} Upright lines: where episodes "
+            f"begin{'; broken lines: the truth' if quantities and known else ''}."
         ),
         table=Table(
-            columns=("task", "episode", "num_transitions", "dimension", "mean", "sd"),
-            rows=_rows(trials, chosen),
+            columns=("task", "episode", "num_transitions", "dimension", "mean", "sd", "truth"),
+            rows=_rows(trials, chosen, known),
         ),
         legend=tuple(
             (f"task-{index}", _task_label(task, parameters)) for index, task in enumerate(chosen)
@@ -96,9 +107,17 @@ def belief_figure(trials: Trials, parameters: Parameters) -> Figure:
     )
 
 
-def _dimension(trials: Trials, chosen: Sequence[str], dimension: int) -> Any:
-    columns = {task: _belief(trials[task], dimension) for task in chosen}
-    ends = [-1.0, 1.0]
+def _truth(quantity: Quantity | None, parameters: Parameters) -> float | None:
+    return None if quantity is None else quantity.value_in(parameters)
+
+
+def _dimension(
+    trials: Trials, truths: Mapping[str, float | None], dimension: int, title: str
+) -> Any:
+    """`truths` are those of the tasks that are drawn, in order; None where nobody knows them."""
+    columns = {task: _belief(trials[task], dimension) for task in truths}
+    is_latent = not next(iter(trials.values()))[0].quantities
+    ends = [-1.0, 1.0] if is_latent else [truth for truth in truths.values() if truth is not None]
     for transitions, mean, sd in columns.values():
         # The first few transitions say little: their spread would dwarf all that comes later.
         late = transitions >= 0.1 * transitions.max()
@@ -106,19 +125,27 @@ def _dimension(trials: Trials, chosen: Sequence[str], dimension: int) -> Any:
     most = max(int(transitions.max()) for transitions, _, _ in columns.values())
     plot = Plot(
         _transitions_axis(most),
-        linear_axis("latent", ends, num_ticks=4),
+        linear_axis("latent" if is_latent else title, ends, num_ticks=4),
         width=_SMALL_WIDTH,
         height=_SMALL_HEIGHT,
     )
-    _mark_episodes(plot, {task: trials[task] for task in chosen})
+    _mark_episodes(plot, {task: trials[task] for task in truths})
     for index, (transitions, mean, sd) in enumerate(columns.values()):
         plot.band(list(transitions), list(mean - sd), list(mean + sd), f"task-{index}")
     for index, (task, (transitions, mean, _)) in enumerate(columns.items()):
         plot.line(transitions, mean, f"task-{index}", task)
+        truth = truths[task]
+        if truth is not None:
+            plot.across(truth, f"truth task-{index}")
     final = ", ".join(
-        f"{task} {mean[-1]:.2f} ± {sd[-1]:.2f}" for task, (_, mean, sd) in columns.items()
+        f"{task} {mean[-1]:.2f} ± {sd[-1]:.2f}{_beside(truths[task])}"
+        for task, (_, mean, sd) in columns.items()
     )
-    return plot.svg(f"Latent dimension {dimension}", f"At the end: {final}")
+    return plot.svg(title, f"At the end: {final}")
+
+
+def _beside(truth: float | None) -> str:
+    return "" if truth is None else f" (true {truth:.2f})"
 
 
 def _belief(trial: list[EpisodeTrace], dimension: int) -> tuple[Any, Any, Any]:
@@ -136,7 +163,7 @@ def _telling_dimensions(trials: Trials) -> list[int]:
     return sorted(int(dimension) for dimension in by_spread)
 
 
-def _spread_tasks(trials: Trials, parameters: Parameters) -> list[str]:
+def _spread_tasks(trials: Trials, parameters: TaskParameters) -> list[str]:
     """Tasks evenly spread over the first parameter, from its smallest value to its largest."""
 
     def first(task: str) -> float:
@@ -148,7 +175,7 @@ def _spread_tasks(trials: Trials, parameters: Parameters) -> list[str]:
     return [ordered[round(place)] for place in places]
 
 
-def _task_label(task: str, parameters: Parameters) -> str:
+def _task_label(task: str, parameters: TaskParameters) -> str:
     for name, values in parameters.get(task, {}).items():
         value = f"{values[0]:.2f}".replace("-", "−")
         return f"{task}: {name.replace('_', ' ')} {value}"
@@ -187,14 +214,21 @@ def _transitions_axis(most: int) -> Axis:
     return linear_axis("transitions", [0, most], num_ticks=6, margin=0.01)
 
 
-def _rows(trials: Trials, chosen: Sequence[str]) -> list[tuple[str, int, int, int, float, float]]:
+def _rows(
+    trials: Trials, chosen: Sequence[str], known: TaskParameters
+) -> list[tuple[str, int, int, str, float, float, str | float]]:
+    """Dimensions are the names of quantities, or numbers; the truth is empty where unknown."""
     rows = []
     for task in chosen:
+        quantities = trials[task][0].quantities
+        truths = [_truth(quantity, known.get(task, {})) for quantity in quantities]
         for trace in trials[task]:
             spread = trace.belief_variance.shape[1] > 0
             for step, transitions in enumerate(trace.num_transitions):
                 for dimension, mean in enumerate(trace.belief_mean[step]):
                     variance = trace.belief_variance[step, dimension] if spread else 0.0
-                    sd = float(np.sqrt(variance))
-                    rows.append((task, trace.episode, int(transitions), dimension, float(mean), sd))
+                    named = quantities[dimension].name if quantities else str(dimension)
+                    truth = truths[dimension] if quantities else None
+                    said = (float(mean), float(np.sqrt(variance)), "" if truth is None else truth)
+                    rows.append((task, trace.episode, int(transitions), named, *said))
     return rows

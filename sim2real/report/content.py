@@ -12,11 +12,13 @@ from sim2real.contract.robot_spec import RobotSpec
 from sim2real.report.adaptation import adaptation_figure
 from sim2real.report.animation import MAX_TASKS, animation_data, motion_figure
 from sim2real.report.beliefs import belief_figure, kl_figure
+from sim2real.report.believed import believed_at_the_end
 from sim2real.report.episode_trace import EpisodeTrace, adapted_trials
 from sim2real.report.evaluation_folder import EvaluationFolder
 from sim2real.report.events import MEANINGS, count_table
 from sim2real.report.figure import Figure, Table
 from sim2real.report.gap import Gap
+from sim2real.report.grid import Grid
 from sim2real.report.headline import robot_label
 from sim2real.report.latency import Timing, latency_figure
 from sim2real.report.page import Content, Motion
@@ -51,7 +53,7 @@ def page_content(sources: Sources) -> Content:
     results, compared, gap = evaluation.results, sources.compared, sources.gap
     in_real_time = results["robot"] != "simulated"
     trials = adapted_trials(recorded.traces)
-    kl, belief = _belief_figures(trials, evaluation)
+    kl, belief, believed = _beliefs(trials, evaluation)
     shown = Shown(results, "results")
     documents = {"results": results}
     documents |= {} if compared is None else {"compared": compared}
@@ -62,6 +64,7 @@ def page_content(sources: Sources) -> Content:
         adaptation=_adaptation(results, compared),
         belief=belief,
         kl=kl,
+        believed=believed,
         tasks=task_table(shown) if results["per_task"] else None,
         tasks_csv=tasks_csv(results),
         gap=gap,
@@ -89,18 +92,25 @@ def _adaptation(results: Results, compared: Results | None) -> Figure | None:
     return adaptation_figure(results, compared, names=names)
 
 
-def _belief_figures(
+def _beliefs(
     trials: Mapping[str, list[EpisodeTrace]], evaluation: EvaluationFolder
-) -> tuple[Figure | None, Figure | None]:
-    """KL and latents; none without recordings, and none for a policy that believes nothing."""
+) -> tuple[Figure | None, Figure | None, Grid | None]:
+    """KL, what is believed, and how it ends beside the truth.
+
+    None without recordings or for a policy that believes nothing; no end where a belief has no
+    words. Of a real hand's task nobody knows the truth, whatever the task set says.
+    """
     believing = {
         task: trial
         for task, trial in trials.items()
         if trial[0].belief_mean.shape[1] > 0 and trial[-1].num_transitions[-1] > 0
     }
     if not believing:
-        return None, None
-    return kl_figure(believing), belief_figure(believing, evaluation.parameters)
+        return None, None, None
+    parameters = evaluation.parameters
+    known = {} if evaluation.results["robot"] == "serial" else parameters
+    figure = belief_figure(believing, parameters, known)
+    return kl_figure(believing), figure, believed_at_the_end(believing, known)
 
 
 def _motion(trials: Mapping[str, list[EpisodeTrace]], spec: RobotSpec) -> Motion | None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.quantity import Quantity
+
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
 
@@ -42,6 +44,8 @@ class EpisodeTrace:
     """(T,) nats"""
     is_success: NDArray[np.bool_]
     """(T,) whether the skill's condition held"""
+    quantities: tuple[Quantity, ...] = ()
+    """(L,) what is believed of; empty for a latent, whose dimensions have no names"""
 
     @property
     def key(self) -> tuple[str, str, int, int]:

@@ -51,6 +51,8 @@ class Content:
     adaptation: Figure | None
     belief: Figure | None
     kl: Figure | None
+    believed: Grid | None
+    """how beliefs about quantities end"""
     tasks: TaskTable | None
     tasks_csv: Table
     gap: Gap | None
@@ -109,6 +111,7 @@ def render(content: Content) -> str:
         not_available=[(words(k), v) for k, v in results.get("not_available", {}).items()],
         belief=content.belief,
         kl=content.kl,
+        believed=content.believed,
         no_belief=content.no_recordings if content.kl is None else "",
         tasks=content.tasks,
         tasks_csv=content.tasks_csv,

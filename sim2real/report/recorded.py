@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from sim2real.contract.quantity import Quantity
 from sim2real.recording.episodes import Episode, episodes
 from sim2real.recording.losses import Losses, joint_notes, losses_of
 from sim2real.recording.reader import RecordingData, read_recording
 from sim2real.report.episode_trace import EpisodeTrace
 from sim2real.report.latency import Timing, timing_of
+from sim2real.runtime.kinds.registry import quantities_told
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,13 +41,13 @@ def read_recordings(paths: Sequence[Path], namespace: str | None = None) -> Reco
         recording = read_recording(path, namespace)
         if recording.metadata is not None:
             moments.append(recording.metadata.recorded_at)
-        skill = _skill(recording)
+        skill, quantities = _told(recording)
         found = list(episodes(recording))
         lost[path.name] = losses_of(recording, found)
         for episode in found:
             ticks.append(episode.ticks)
             steps.append(episode.steps)
-            trace = _trace(episode, skill)
+            trace = _trace(episode, skill, quantities)
             if trace is not None:
                 when = int(episode.steps["log_ns"][-1])
                 latest[trace.key] = max(latest.get(trace.key, (0, trace)), (when, trace), key=_when)
@@ -61,14 +63,14 @@ def _when(entry: tuple[int, EpisodeTrace]) -> int:
     return entry[0]
 
 
-def _skill(recording: RecordingData) -> str:
-    """What the policy was asked to do; empty where nobody said."""
+def _told(recording: RecordingData) -> tuple[str, tuple[Quantity, ...]]:
+    """What the policy was asked to do, and of what it believes; empty where nobody said."""
     for item in recording.messages("bundle_info"):
-        return str(item.message.skill)
-    return ""
+        return str(item.message.skill), quantities_told(str(item.message.manifest_json))
+    return "", ()
 
 
-def _trace(episode: Episode, skill: str) -> EpisodeTrace | None:
+def _trace(episode: Episode, skill: str, quantities: tuple[Quantity, ...]) -> EpisodeTrace | None:
     """None for an episode that was not completed, or of which too little was recorded."""
     if episode.result is None or episode.result.outcome != "completed":
         return None
@@ -95,6 +97,7 @@ def _trace(episode: Episode, skill: str) -> EpisodeTrace | None:
         num_transitions=believed["num_transitions"].astype(np.int64),
         kl_from_prior=believed["kl_from_prior"],
         is_success=steps["is_success"],
+        quantities=quantities if believed["mean"].shape[1:] == (len(quantities),) else (),
     )
 
 

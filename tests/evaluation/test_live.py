@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from sim2real.contract.quantity import Quantity
 from sim2real.evaluation.live import LiveView, shown_belief
 from sim2real.evaluation.results import results_document
 from sim2real.evaluation.summary import show_results
@@ -90,6 +91,38 @@ def test_wide_beliefs_are_summed_up_and_none_is_nothing():
 
     assert shown_belief(wide).endswith("and 7 more, sd 0.50")
     assert shown_belief(None) == ""
+
+
+def test_a_belief_about_quantities_is_said_in_their_words_with_the_truth_of_the_task():
+    told = {"hidden": (0.0,), "mean": (0.3123, 0.1), "num_transitions": (30.0,)}
+    record = dataclasses.replace(
+        RECORD, memory={**told, "log_variance": (2 * np.log(0.05), 2 * np.log(0.02))}
+    )
+    quantities = (
+        Quantity(name="target_angle", unit="rad"),
+        Quantity(name="valve_friction", unit="N m"),  # which the task on the bench does not say
+    )
+    for is_terminal in (False, True):
+        out = console(is_terminal=is_terminal)
+        view = LiveView(out)
+        view.quantities = quantities
+        view.task_begins(bench_task("test/0", 0.25))
+        view.episode_ended(record)
+        believed = BeliefSummary(np.array([0.3123, 0.1]), np.array([0.05, 0.02]))
+        view.step_taken(
+            condition="adapted",
+            episode=1,
+            reward_so_far=0.0,
+            num_transitions=31,
+            kl_from_prior=1.0,
+            belief=believed,
+        )
+        out.print(view.renderable())
+
+        shown = out.file.getvalue()
+        assert "target_angle 0.31 ± 0.05 rad (true 0.25)" in shown
+        assert "valve_friction 0.10 ± 0.02 N m\n" in shown or "N m;" in shown
+        assert "+0.31±.05" not in shown
 
 
 def test_the_outcome_names_what_was_not_measured_and_what_went_wrong():

@@ -37,11 +37,13 @@ def make_evaluation(tmp_path) -> Callable[..., Path]:
         (folder / "recordings").mkdir(parents=True)
         records_of = changes.pop("records", records)
         has_recordings = changes.pop("recordings", True)
+        manifest_json = changes.pop("manifest_json", "")
         header = Header(**{**HEADER, **changes})
         write_results(folder, header, records_of(header, has_recordings))
         if has_recordings:
             for task in header.tasks:
-                record_trial(folder / "recordings" / recording_name(task), task)
+                path = folder / "recordings" / recording_name(task)
+                record_trial(path, task, manifest_json=manifest_json)
         return folder
 
     return make
@@ -149,10 +151,18 @@ def ours(kind: str, /, **values: Any) -> dict[str, Any]:
 class TrialRecorder:
     """Writes the messages of a trial, episode by episode; stamps begin anew with each."""
 
-    def __init__(self, recording: Recording, task: str, *, has_evidence: bool = True) -> None:
+    def __init__(
+        self,
+        recording: Recording,
+        task: str,
+        *,
+        has_evidence: bool = True,
+        manifest_json: str = "",
+    ) -> None:
         self.recording, self.task, self._log_ns = recording, task, 1_000_000_000
         self._has_evidence = has_evidence
-        self.write("bundle_info", ours("BundleInfo", name="valve_turn", skill="valve_turn"))
+        told = {"name": "valve_turn", "skill": "valve_turn", "manifest_json": manifest_json}
+        self.write("bundle_info", ours("BundleInfo", **told))
 
     def write(self, topic: str, message: Mapping[str, Any]) -> None:
         self._log_ns += 1_000
@@ -239,8 +249,12 @@ def open_recording(path: Path) -> Recording:
     return Recording(path, RecordingMetadata.of(load_robot_spec(), robot="emulated"))
 
 
-def record_trial(path: Path, task: str, *, has_evidence: bool = True) -> None:
+def record_trial(
+    path: Path, task: str, *, has_evidence: bool = True, manifest_json: str = ""
+) -> None:
     with open_recording(path) as recording:
-        recorder = TrialRecorder(recording, task, has_evidence=has_evidence)
+        recorder = TrialRecorder(
+            recording, task, has_evidence=has_evidence, manifest_json=manifest_json
+        )
         for episode in range(NUM_EPISODES):
             recorder.episode(episode)

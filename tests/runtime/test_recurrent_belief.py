@@ -6,11 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from sim2real.contract.quantity import Quantity
 from sim2real.runtime.kinds.kind import Sizes
 from sim2real.runtime.kinds.recurrent_belief import (
     KIND,
-    Quantity,
     ReadOut,
     RecurrentBeliefAdaptation,
     RecurrentBeliefSettings,
@@ -85,6 +87,32 @@ def test_before_any_evidence_it_believes_what_the_settings_say():
     mean, log_variance = np.array([0.5, -1.0]), np.array([0.2, -0.4])
     expected = 0.5 * (np.exp(log_variance) + mean**2 - 1.0 - log_variance)
     assert belief.kl_from_prior == pytest.approx(expected.sum(), rel=1e-6)
+
+
+@given(
+    mean=st.floats(-3.0, 3.0),
+    log_variance=st.floats(-6.0, 2.0),
+    scale=st.floats(1e-4, 1e4),
+    offset=st.floats(-100.0, 100.0),
+)
+def test_how_far_a_belief_about_quantities_is_from_the_prior_does_not_depend_on_units(
+    mean, log_variance, scale, offset
+):
+    quantity = Quantity(name="valve_damping", unit="N m s/rad")
+    latent = ReadOut(initial_mean=(0.0,), initial_log_variance=(0.0,))
+    in_units = ReadOut(
+        initial_mean=(offset,),
+        initial_log_variance=(2.0 * np.log(scale),),
+        quantities=(quantity,),
+    )
+
+    def kl(read_out, mean, log_variance):
+        return read_out.kl_from_prior(np.array([mean]), np.array([log_variance]))
+
+    found = kl(in_units, offset + scale * mean, log_variance + 2.0 * np.log(scale))
+    rounding = 1e-10 * (1.0 + abs(offset) / scale) ** 2
+    assert found == pytest.approx(kl(latent, mean, log_variance), rel=1e-6, abs=rounding)
+    assert kl(in_units, offset, 2.0 * np.log(scale)) == 0.0
 
 
 def test_a_memory_brings_the_read_out_with_it():

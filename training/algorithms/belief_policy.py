@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sim2real.runtime.kinds.recurrent_belief import Quantity, ReadOut, RecurrentBeliefSettings
+from sim2real.contract.quantity import Quantity
+from sim2real.runtime.kinds.recurrent_belief import ReadOut, RecurrentBeliefSettings
 from training.algorithms.learner import Deployed, TrainingSetup
 from training.algorithms.settings import TrialPpoSettings
 from training.parts.checked import Count, Positive

@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sim2real.runtime.kinds.recurrent_belief import Quantity
+from sim2real.contract.quantity import Quantity
 from training.algorithms.belief_policy import (
     BeliefPolicy,
     BeliefPolicySettings,

@@ -19,7 +19,7 @@ from training.families.registry import claw_family
 from training.families.saved_tasks import place_of_task, saved_tasks, task_at
 from training.tasks.task import Task
 from training.tasks.task_set import load_task_set
-from training.worlds.dynamics import apply_dynamics
+from training.worlds.dynamics import VARIATIONS, apply_dynamics
 
 
 def emulate(
@@ -34,7 +34,7 @@ def emulate(
 
     Told to stop it stays until torque is off, two seconds at most: a hand does not vanish under its
     driver. The first line printed is JSON: {"port": ..., "baud": ..., "ids": [...], and which files
-    describe the robot: "robot": ..., "model": ...}.
+    describe the robot: "robot": ..., "model": ...}; with --task also its dynamics by name.
 
     Args:
         robot: the robot to emulate: its robot.yaml, the folder of it, or a robot's name.
@@ -68,7 +68,8 @@ def dynamics_of(task: Task) -> TaskDynamics:
         apply_dynamics(model, task.parameters)
         mujoco.mj_setConst(model, mujoco.MjData(model))
 
-    return TaskDynamics(apply=apply)
+    varied = {name: value for name, value in task.parameters.items() if name in VARIATIONS}
+    return TaskDynamics(apply=apply, parameters=varied)
 
 
 def task_named(reference: str, spec: RobotSpec | None = None) -> Task:

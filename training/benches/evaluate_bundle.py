@@ -29,6 +29,7 @@ from sim2real.evaluation.schedule import Role
 from sim2real.evaluation.summary import show_results
 from sim2real.report.write import write_report
 from sim2real.runtime.bundle import MANIFEST, TASKS, Bundle
+from sim2real.runtime.kinds.registry import quantities_of
 from sim2real.runtime.realtime import require_realtime
 from sim2real.runtime.verify import load_bundle
 from training.benches.measure import require_period
@@ -83,6 +84,7 @@ def _evaluate(bundle: Path, robot: RobotKind, options: Options) -> int:
         ask_whether_clear(options.port)
     journal = evaluation.journal
     view.num_episodes = len(evaluation.missing())
+    view.quantities = quantities_of(evaluation.bundles["evaluated"].manifest)
     try:
         with _terminable(), _hurried(options.realtime_priority), view:
             evaluation.run()

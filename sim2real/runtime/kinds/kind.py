@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import TensorRecord
+from sim2real.contract.quantity import Quantity
 from sim2real.runtime.noise import ACTION_NOISE, Noise
 from sim2real.runtime.onnx_model import OnnxModel
 
@@ -72,7 +73,8 @@ class Belief:
     """What is believed about the task, for people and logs. Empty arrays where nothing is."""
 
     mean: Float
-    """(L,) of the latent; the hidden state, as far as it is shown, where the belief is one"""
+    """(L,) of the latent, or of quantities in their units; the hidden state, as far as it is shown,
+    where the belief is one"""
     variance: Float
     """(L,); (0,) where the belief has none"""
     num_transitions: int
@@ -189,6 +191,8 @@ class Kind(Generic[S]):
     """the belief in a memory of this kind; None for one of another kind or that is no Gaussian"""
     examples: tuple[S, ...]
     """small settings that show all it can do, the plain one first: for tests and rehearsals"""
+    quantities: Callable[[S], tuple[Quantity, ...]] = lambda _settings: ()
+    """what the dimensions of the belief are, in order; empty where they are a latent's"""
 
 
 def require_exploration(settings: Settings) -> None:

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import TensorRecord
+from sim2real.contract.quantity import Quantity
 from sim2real.runtime.kinds.kind import (
     MAX_SHOWN,
     Belief,
     BeliefSummary,
+    Float,
     Kind,
     Memory,
     PolicyInputs,
@@ -39,15 +41,6 @@ from sim2real.runtime.onnx_model import OnnxModel
 
 MAX_LOG_VARIANCE = 80.0
 """of a memory that is set"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Quantity:
-    """A parameter of the task that a read-out is about."""
-
-    name: str
-    unit: str
-    """as in "N m s/rad"; of what is read out, not of what a network may scale it to inside"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,6 +68,19 @@ class ReadOut:
     def size(self) -> int:
         """D"""
         return len(self.initial_mean)
+
+    def kl_from_prior(self, mean: Float, log_variance: Float) -> float:
+        """Nats from the prior to (D,) Gaussians, summed over dimensions.
+
+        A latent's prior is N(0, 1). Of quantities in units there is no such thing: the prior is
+        what is believed of them before there is evidence.
+        """
+        shift, log_ratio = mean, log_variance
+        if self.quantities:
+            log_scale = np.array(self.initial_log_variance)
+            shift = (mean - np.array(self.initial_mean)) * np.exp(-0.5 * log_scale)
+            log_ratio = log_variance - log_scale
+        return float(0.5 * (np.exp(log_ratio) + shift**2 - 1.0 - log_ratio).sum())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,12 +173,11 @@ class RecurrentBeliefAdaptation:
             )
         mean = self._mean.astype(np.float64)
         log_variance = self._log_variance.astype(np.float64)
-        variance = np.exp(log_variance)
         return Belief(
             mean=mean,
-            variance=variance,
+            variance=np.exp(log_variance),
             num_transitions=self._num_transitions,
-            kl_from_prior=float(0.5 * (variance + mean**2 - 1.0 - log_variance).sum()),
+            kl_from_prior=self._settings.read_out.kl_from_prior(mean, log_variance),
         )
 
     @property
@@ -245,6 +250,7 @@ KIND = Kind(
     make=RecurrentBeliefAdaptation,
     deterministic=lambda settings: settings,
     words=_words,
+    quantities=lambda s: () if s.read_out is None else s.read_out.quantities,
     belief_of=_belief_of,
     examples=(
         RecurrentBeliefSettings(hidden_size=16),

@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import Adaptation as AdaptationRecord
-from sim2real.contract.manifest import Manifest
+from sim2real.contract.manifest import Manifest, parse_manifest
+from sim2real.contract.quantity import Quantity
 from sim2real.contract.strict import build
 from sim2real.runtime.kinds import (
     gaussian_belief,
@@ -87,6 +88,28 @@ def signatures(manifest: Manifest, settings: Settings) -> Mapping[Role, Signatur
         context=0 if manifest.context is None else manifest.context.layout.size,
     )
     return kind_of(settings).signatures(settings, sizes)
+
+
+def quantities_of(manifest: Manifest) -> tuple[Quantity, ...]:
+    """What the dimensions of a bundle's belief are, in order; empty where they are a latent's.
+
+    Raises `BadInput` for settings that do not fit.
+    """
+    settings = settings_of(manifest.adaptation, "manifest")
+    quantities: tuple[Quantity, ...] = kind_of(settings).quantities(settings)
+    return quantities
+
+
+def quantities_told(manifest_json: str) -> tuple[Quantity, ...]:
+    """The same of a manifest that was published or recorded.
+
+    Empty where none was told, or one of another version of taskbelief: its numbers are shown as a
+    latent's are.
+    """
+    try:
+        return quantities_of(parse_manifest(manifest_json, "bundle_info")) if manifest_json else ()
+    except BadInput:
+        return ()
 
 
 def belief_of(memory: Mapping[str, Sequence[float]]) -> BeliefSummary | None:

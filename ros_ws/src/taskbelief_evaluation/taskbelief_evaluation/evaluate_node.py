@@ -72,6 +72,7 @@ from sim2real.recording import messages
 from sim2real.recording.cdr import encode
 from sim2real.recording.topics import TOPICS
 from sim2real.runtime.bundle import Bundle
+from sim2real.runtime.kinds.registry import quantities_of
 from sim2real.runtime.policy_runner import EpisodeOutcome, TrialLabels
 from sim2real.runtime.verify import load_bundle
 from taskbelief_evaluation.calls import Caller
@@ -210,6 +211,7 @@ def _run(node: EvaluateNode, journal: Journal) -> int:
         max_faults=node.max_faults,
     )
     view.num_episodes = len(evaluation.missing())
+    view.quantities = quantities_of(node.bundle.manifest)
     try:
         with spinning(node), view:
             evaluation.run()

@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 from taskbelief_evaluation.interfaces import BENCH, EVALUATOR, RECORDER
 from taskbelief_hardware.declarations import NodeInterface
 from taskbelief_hardware.interfaces import DRIVER
-from taskbelief_policy.interfaces import BELIEF, DIRECT, POLICY
+from taskbelief_policy.interfaces import BELIEF, BUNDLE_INFO, DIRECT, EPISODE_START, POLICY
 
 MANAGED = {"driver": DRIVER, "policy": POLICY, "direct": DIRECT}
 PLAIN = {"recorder": RECORDER, "evaluator": EVALUATOR, "bench": BENCH}
@@ -48,7 +48,7 @@ def policy(namespace: str = "/") -> ElementTree.Element:
     for node in CONDUCTORS:
         profile = _profile(enclaves, namespace, node)
         _services(profile, "request", lifecycle)
-        _topics(profile, "subscribe", [BELIEF.name])
+        _topics(profile, "subscribe", [t.name for t in (BELIEF, BUNDLE_INFO, EPISODE_START)])
     return root
 
 

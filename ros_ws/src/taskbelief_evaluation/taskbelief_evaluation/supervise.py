@@ -20,6 +20,7 @@ from rclpy.node import Node
 
 from sim2real.bringup.graph import EmulatorSpec, Graph, NodeSpec
 from sim2real.bringup.processes import Child, Died, EmulatedHand, node_command
+from sim2real.bringup.truth import Truth
 from sim2real.contract.errors import BadInput
 from sim2real.stop_signal import StopSignal, stop_signal
 from taskbelief_evaluation.belief_echo import BeliefEcho
@@ -44,12 +45,17 @@ class Supervisor:
     """The processes of a graph, from the first start to the last end. A context manager."""
 
     def __init__(
-        self, graph: Graph, environment: dict[str, str], logs: Path | None, stop: StopSignal
+        self,
+        graph: Graph,
+        environment: dict[str, str],
+        logs: Path | None,
+        stop: StopSignal,
+        truth: Truth,
     ) -> None:
         self._graph, self._environment, self._logs = graph, environment, logs
         self._hand: EmulatedHand | None = None
         self._children: list[tuple[NodeSpec, Child]] = []
-        self._stop = stop
+        self._stop, self._truth = stop, truth
 
     def bring_up(self, caller: Caller) -> None:
         """Start everything and take it through its transitions.
@@ -102,6 +108,7 @@ class Supervisor:
     def _start_hand(self, spec: EmulatorSpec) -> None:
         self._hand = EmulatedHand(spec, environment=self._environment, log=self._log("hand"))
         place = self._hand.await_port(self.check)
+        self._truth.dynamics = place.get("dynamics", {})
         say(f"emulated hand: {place['port']}, {place['baud']} bit/s, servos {place['ids']}")
 
     def _start(self, node: NodeSpec) -> None:
@@ -157,17 +164,18 @@ def main() -> None:
     options, ros_arguments = parser.parse_known_args()
     try:
         graph = Graph.from_json(options.graph)
+        truth = Truth(graph)
         start_ros(ros_arguments)
     except BadInput as error:
         print(f"supervise: {error}", file=sys.stderr)
         sys.exit(BAD_INPUT)
     node = Node("supervisor", namespace=graph.nodes[0].namespace)
     if options.show == "belief":
-        BeliefEcho(node, say)
+        BeliefEcho(node, say, truth.of)
     with (
         stop_signal() as stop,
         spinning(node),
-        Supervisor(graph, dict(os.environ), options.logs, stop) as supervisor,
+        Supervisor(graph, dict(os.environ), options.logs, stop, truth) as supervisor,
     ):
         code = _run(supervisor, node, graph)
     sys.exit(code)
