@@ -68,6 +68,9 @@ def test_it_serves_says_where_and_stops_when_told(saved):
         assert process.wait(timeout=60) == 0
     assert place["ids"] == [10, 11, 12, 20, 21, 22, 30, 31, 32, 50, 60]
     assert place["baud"] == 1_000_000
+    task = saved[1].test[0]
+    known = {name: value for name, value in task.parameters.items() if name != "target_angle"}
+    assert place["dynamics"] == {name: list(value) for name, value in known.items()}
 
 
 def test_it_needs_no_torch():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 Parameters = Mapping[str, Sequence[float]]
@@ -60,8 +60,8 @@ def num_decimals(sd: float) -> int:
 
 def said_of_all(
     quantities: Sequence[Quantity],
-    mean: Sequence[float],
-    sd: Sequence[float],
+    mean: Iterable[float],
+    sd: Iterable[float],
     parameters: Parameters | None = None,
 ) -> list[str]:
     """One phrase per quantity; with what is true where the task's `parameters` say it."""

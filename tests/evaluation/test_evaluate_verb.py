@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -61,6 +62,29 @@ def test_it_writes_what_others_read(folder, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "adapted, episode 1" in shown
     assert "oracle: not available" in shown
+
+
+def test_a_belief_about_parameters_is_said_and_reported_beside_the_truth(
+    exported_bundles, tmp_path, capsys
+):
+    out, folder = tmp_path / "out", exported_bundles("recurrent_belief", 2)
+
+    assert main(["evaluate", str(folder), "--out", str(out), "--num-episodes", "2"]) == 0
+
+    truths = {row["task"]: row["parameters"]["valve_damping"] for row in document(out)["per_task"]}
+    shown = capsys.readouterr().out
+    lines = [line for line in shown.splitlines() if " adapted, episode 1:" in line]
+    assert len(lines) == len(truths) == 2
+    pattern = r"belief valve_damping -?[\d.]+ ± [\d.]+ N m s/rad \(true ([\d.]+)\)$"
+    for line, (task, [truth]) in zip(lines, truths.items(), strict=True):
+        assert task in line
+        [found] = re.findall(pattern, line)
+        assert float(found) == pytest.approx(truth, abs=0.06)
+    assert "valve damping, N m s/rad" in (out / "report.html").read_text()
+    with (out / "figures" / "belief.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row["dimension"] for row in rows} == {"valve_damping"}
+    assert all(float(row["truth"]) == truths[row["task"]][0] for row in rows)
 
 
 @pytest.mark.parametrize(

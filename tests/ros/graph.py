@@ -331,11 +331,11 @@ def patient(robot: Path, folder: Path) -> Path:
     return path
 
 
-def made_for(robot_config: Path, folder: Path) -> Path:
-    """The shipped bundle as if it had been exported for this robot."""
+def made_for(robot_config: Path, folder: Path, bundle_folder: Path = BUNDLE) -> Path:
+    """A bundle, by default a shipped one, as if it had been exported for this robot."""
     import dataclasses
 
-    bundle = read_bundle(BUNDLE)
+    bundle = read_bundle(bundle_folder)
     fingerprint = load_robot_spec(robot_config).fingerprint
     robot = dataclasses.replace(bundle.manifest.robot, fingerprint=fingerprint)
     write_bundle(folder, dataclasses.replace(bundle.manifest, robot=robot), bundle.files)

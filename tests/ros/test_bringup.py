@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -15,18 +17,20 @@ import pytest
 
 from sim2real.bringup.graph import Graph, dclaw_graph
 from sim2real.bringup.verb import supervisor_command
+from sim2real.contract.robot_spec import DCLAW
 from sim2real.emulator.bus_server import EmulatedBus
 from sim2real.recording.reader import read_recording
 from sim2real.ros_environment import ros_environment
 from sim2real.runtime.bundle import read_bundle
 from taskbelief_hardware.interfaces import CONTROL_TICK
 from taskbelief_policy.interfaces import BELIEF, BUNDLE_INFO
-from tests.ros.graph import BUNDLE, PATIENCE_S, SPEC, Bench, patient_robot
+from tests.ros.graph import BUNDLE, PATIENCE_S, SPEC, Bench, made_for, patient, patient_robot
 
 pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 
 WATCHDOG_S = 2.0
 """of `patient_robot`"""
+SHOW = ("--show", "belief")
 
 
 class Running:
@@ -113,7 +117,7 @@ def test_it_comes_up_records_and_goes_down_when_told(bench, tmp_path):
     graph = dclaw_graph(
         robot="simulated", bundle=str(BUNDLE), rate_hz=20.0, record=str(tmp_path / "recordings")
     )
-    with running(graph, tmp_path, "--show", "belief") as up:
+    with running(graph, tmp_path, *SHOW) as up:
         up.await_word("up after")
         configured = up.said.index("/policy: configure done")
         assert configured < up.said.index("/driver: activate done"), "torque came too early"
@@ -137,6 +141,34 @@ def test_it_comes_up_records_and_goes_down_when_told(bench, tmp_path):
     assert recording.metadata.robot == "simulated"
     assert recording.counts["policy_step"] == 31
     assert {"hand_reading", "belief", "control_tick", "trial_result"} <= recording.counts.keys()
+
+
+def test_a_belief_about_parameters_is_said_in_their_words_beside_the_truth(
+    bench, exported_bundles, tmp_path
+):
+    robot_config = patient(DCLAW, tmp_path)
+    bundle = made_for(robot_config, tmp_path / "bundle", exported_bundles("recurrent_belief", 2))
+    tasks = bundle / "tasks.json"
+    graph = dclaw_graph(
+        robot="emulated",
+        bundle=str(bundle),
+        port=str(tmp_path / "port"),
+        rate_hz=20.0,
+        robot_config=str(robot_config),
+        task=f"{tasks}:0",
+    )
+    driver, policy = graph.nodes
+    driver = dataclasses.replace(driver, parameters={**driver.parameters, "patience_s": 0.5})
+    with running(dataclasses.replace(graph, nodes=(driver, policy)), tmp_path, *SHOW) as up:
+        up.await_word("up after")
+        bench.begin_trial(robot="emulated")
+        bench.run_episode()
+        up.await_word("belief trial")
+
+    [damping] = json.loads(tasks.read_text())["test"][0]["valve_damping"]
+    said = re.findall(r"valve_damping -?[\d.]+ ± [\d.]+ N m s/rad \(true ([\d.]+)\)", up.said)
+    assert said, up.said
+    assert [float(truth) for truth in said] == pytest.approx([damping] * len(said), abs=0.06)
 
 
 def test_a_killed_policy_takes_the_graph_down_with_torque_off(bus, on_the_bus, tmp_path):
