@@ -78,6 +78,11 @@ VERBS: dict[str, Verb] = {
         purpose="measure how consistent, expressive, exploring and efficient learners are",
         extra="training",
     ),
+    "calibration": Verb(
+        function="training.runs.calibration:calibration",
+        purpose="hold what a belief says of parameters against the truth: is it as sure as right?",
+        extra="training",
+    ),
     "exploration-study": Verb(
         function="training.exploration_study:exploration_study",
         purpose="train and measure all that is said about exploration, and write a page of it",

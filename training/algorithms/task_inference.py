@@ -101,6 +101,10 @@ class TaskInference:
     def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> RecurrentActor:
         return self.on_belief.make_actor(tasks, is_deterministic=is_deterministic)
 
+    def make_believer(self, tasks: Sequence[Task]) -> RecurrentActor:
+        """As it would be deployed; its `believed` is about the family's task vector."""
+        return self.make_actor(tasks, is_deterministic=True)
+
     def deployed(self) -> Deployed:
         return self.on_belief.deployed(units_of(self.family))
 

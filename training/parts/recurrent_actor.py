@@ -87,6 +87,12 @@ class RecurrentActor:
         runs = torch.from_numpy(is_running).to(self.hidden.device)[:, None]
         self.hidden = torch.where(runs, following, self.hidden)
 
+    @torch.no_grad()
+    def believed(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """(W, D) mean and standard deviation that a Gaussian read-out makes of the hidden state."""
+        mean, log_variance = self._read_out(self.hidden).double().cpu().chunk(2, dim=-1)
+        return mean.numpy(), (0.5 * log_variance).exp().numpy()
+
     def _cell_noise(self) -> Tensor:
         """(W, N) standard normal numbers for a cell that draws."""
         shape = (self._num_worlds, self._cell_noise_size)

@@ -169,12 +169,12 @@ def _common_tasks(runs: tuple[Path, ...], tasks: Path | None) -> TaskSet:
                 expected=f"those of {runs[0]}",
                 remedy="name one set for all with --tasks",
             )
-        _check_held_out(run, task_set, chosen)
+        check_held_out(run, task_set, chosen)
     return chosen
 
 
-def _check_held_out(run: Path, trained: TaskSet, chosen: TaskSet) -> None:
-    """A task of training says nothing about tasks that were never met."""
+def check_held_out(run: Path, trained: TaskSet, chosen: TaskSet) -> None:
+    """Raise `BadInput` for a task of training: it says nothing about tasks that were never met."""
     if FAMILIES[chosen.family].num_distinct_tasks is not None:
         return  # the papers that defined such a family test on the tasks of training
     met = [task.parameters for task in trained.train]
