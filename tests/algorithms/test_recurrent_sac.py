@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from tests.algorithms.conftest import build
+from tests.algorithms.conftest import CountingWorld, NoisyLevelFamily, build
 from training.algorithms.recurrent_sac import Batch, Rdpg, RecurrentSac
 from training.families.gridworld import GridworldFamily
 from training.parts import sac
 from training.tasks.task import TaskFamily
+from training.worlds.vector_world import StepResult
 
 FORMS = pytest.mark.parametrize("learner_type", [RecurrentSac, Rdpg])
 
@@ -65,6 +66,73 @@ def test_d2_padding_changes_no_update(
 
     for one, other in zip(updated(0.0), updated(3.0), strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=0)
+
+
+class CueWorld(CountingWorld):
+    """One number is shown at an episode's start and never again; the last action is to be it."""
+
+    def step(self, action: np.ndarray) -> StepResult:
+        is_last = self.count == self.episode_length - 1
+        missed = np.abs(np.clip(action[:, 0], -1, 1) - self.level)
+        result = super().step(action)
+        reward = np.where(is_last, -missed, 0.0).astype(np.float32)
+        return result._replace(reward=reward, sparse_reward=reward)
+
+    def _observed(self) -> np.ndarray:
+        cue = np.where(self.count == 0, self.level, 0.0)
+        return np.stack([cue, self.count / self.episode_length], -1).astype(np.float32)
+
+
+class CueFamily(NoisyLevelFamily):
+    """The cue is 0.8 either way: without it the best that can be done is to miss by 0.8."""
+
+    name = "cue"
+
+    def sample(self, rng: np.random.Generator, num_tasks: int) -> list[dict[str, Any]]:
+        signs = rng.choice((-0.8, 0.8), num_tasks) + 1e-6 * np.arange(num_tasks)
+        return [{"level": (float(level),), "falls": (0.0,)} for level in signs]
+
+    def make_world(self, num_worlds: int, *, num_threads: int = 1) -> CueWorld:
+        return CueWorld(num_worlds)
+
+
+@FORMS
+def test_d3_a_cue_is_acted_on_when_it_is_gone_and_not_where_the_memory_of_it_is(
+    learner_type: type[RecurrentSac],
+) -> None:
+    learner = build(
+        learner_type,
+        CueFamily(),
+        num_train=16,
+        num_trial_episodes=1,
+        hidden_size=16,
+        hidden_sizes=(32,),
+        num_trials=32,
+        batch_size=32,
+        replay_capacity=2000,
+        num_gradient_steps=20,
+        learning_rate=5e-3,
+        **({"initial_temperature": 0.02} if learner_type is RecurrentSac else {}),
+    )
+    for number in range(26):
+        learner.iterate(number / 26)
+
+    def missed(forgets: bool) -> float:
+        family = learner.tasks
+        world, actor = CueWorld(len(family)), learner.make_actor(family, is_deterministic=True)
+        observation, total = world.reset(family, 0), 0.0
+        everywhere = np.ones(len(family), bool)
+        actor.begin_trial(0)
+        for _ in range(world.episode_length):
+            if forgets:
+                actor.hidden = torch.zeros_like(actor.hidden)
+            result = world.step(actor.act(observation).action)
+            actor.observe(result.transition(observation), result.sparse_reward, everywhere)
+            observation, total = result.observation, total - float(result.reward.mean())
+        return total
+
+    assert missed(forgets=False) < 0.35
+    assert missed(forgets=True) > 0.7
 
 
 def test_d4_an_action_reaches_its_own_value_beside_the_cell_only(point_robot: TaskFamily) -> None:

@@ -133,6 +133,22 @@ def test_i5_the_belief_is_as_wide_as_it_is_wrong(taught: Taught) -> None:
     assert distance_from_uniform(quantile.numpy()) < 0.1
 
 
+def test_i6_the_belief_is_drawn_to_the_target_and_the_target_to_nothing(
+    point_robot: TaskFamily,
+) -> None:
+    """Also where what is to be said is itself the word of a network."""
+    learner = make(point_robot)
+    learner.on_belief.collect(learner._labels)
+    batch = learner.on_belief.sample(4)
+    target = torch.nn.Linear(2, 2)
+    told = batch._replace(others={"truth": target(batch.others["truth"])})
+    learner.belief_loss(told)["belief_loss"].backward()
+
+    assert all(p.grad is None for p in target.parameters())
+    assert all(p.grad is not None and p.grad.any() for p in learner.encoder.read_out.parameters())
+    assert all(p.grad is None for p in learner.policy.parameters())
+
+
 def test_i7_a_parameter_that_shows_in_nothing_keeps_the_width_of_the_prior(taught: Taught) -> None:
     width = gaussian_of(taught.read).log_std.exp().mean(1)
 

@@ -7,6 +7,7 @@ from tests.mutations.defects import Defect
 _WORLDS = "tests/worlds/test_worlds_of_choices.py"
 _FORMS = "tests/algorithms/test_rl2_forms.py"
 _HYPER = "tests/parts/test_hypernetwork.py"
+_HALVES, _SPLIT = "tests/parts/test_split_belief.py", "training/parts/split_belief.py"
 _VARIBAD, _INFERENCE = (f"tests/algorithms/test_{n}.py" for n in ("varibad", "task_inference"))
 _BELIEF_POLICY, _ELBO = "training/algorithms/belief_policy.py", "training/parts/elbo.py"
 _LEARNER, _TOLD = (f"training/algorithms/{n}.py" for n in ("varibad", "task_inference"))
@@ -108,6 +109,52 @@ DEFECTS = (
         (
             f"{_HYPER}::"
             "test_h2_the_condition_can_be_learnt_from_at_once_though_its_weights_are_zero",
+        ),
+    ),
+    Defect(
+        "H3",
+        "the last transition counts for all",
+        _SPLIT,
+        "torch.cat([most[None], self._shown(rows)]).cummax(0).values[1:]",
+        "torch.cat([most[None], self._shown(rows)])[1:]",
+        (
+            f"{_HALVES}::test_h3_row_by_row_is_the_whole_sequence",
+            f"{_HALVES}::test_h3_another_order_changes_the_recurrent_half_alone",
+        ),
+    ),
+    Defect(
+        "H3",
+        "a sequence that goes on forgets its maxima",
+        _SPLIT,
+        "torch.cat([most[None], self._shown(rows)]).cummax(0).values[1:]",
+        "self._shown(rows).cummax(0).values",
+        (f"{_HALVES}::test_h3_row_by_row_is_the_whole_sequence",),
+    ),
+    Defect(
+        "H4",
+        "maxima begin at zero",
+        _SPLIT,
+        "return 1.0 + torch.tanh(",
+        "return 0.0 + torch.tanh(",
+        (f"{_HALVES}::test_h4_a_feature_that_is_always_negative_is_remembered",),
+    ),
+    Defect(
+        "I6",
+        "the target learns to be what is believed",
+        _TOLD,
+        '["truth"][0].detach()',
+        '["truth"][0]',
+        (f"{_INFERENCE}::test_i6_the_belief_is_drawn_to_the_target_and_the_target_to_nothing",),
+    ),
+    Defect(
+        "D3",
+        "updates see nothing of what came before",
+        _OFF_POLICY,
+        "following = self.cell.sequence(batch.context[:-1], start)",
+        "following = 0.0 * self.cell.sequence(batch.context[:-1], start)",
+        (
+            f"{_RECURRENT}::"
+            "test_d3_a_cue_is_acted_on_when_it_is_gone_and_not_where_the_memory_of_it_is",
         ),
     ),
     Defect(

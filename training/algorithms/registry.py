@@ -35,6 +35,7 @@ _OWN: dict[str, type[Any]] = {
     "rl2": rl2.Rl2,
     "e_rl2": rl2.ERl2,
     "rl2_hypernetwork": rl2.Rl2Hypernetwork,
+    "rl2_split": rl2.Rl2Split,
     "psrl": psrl.Psrl,
     "dvrl": dvrl.Dvrl,
     "rdpg": recurrent_sac.Rdpg,

@@ -15,11 +15,12 @@ Differs from the implementations that papers compared against:
   carries: only evidence moves the belief.
 * Updates run over whole trials from a hidden state of zero; none is stale.
 
-Two forms of it are configured here. E-RL² (Stadie et al. 2018, https://arxiv.org/abs/1803.01118):
+Three forms of it are configured here. E-RL² (Stadie et al. 2018, https://arxiv.org/abs/1803.01118):
 what the first episodes of a trial pay is not learnt from, though the cell sees it, so that
 exploring may cost whatever it costs. RL² with a hypernetwork (Beck et al. 2022,
 https://arxiv.org/abs/2210.11348): the hidden state does not enter policy and value function as one
-more input, it generates their weights.
+more input, it generates their weights. RL² with a split aggregator (Beck et al. 2024,
+https://arxiv.org/abs/2403.03020): half of the belief knows no order.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from training.parts.hypernetwork import GeneratedMlp
 from training.parts.networks import Mlp
 from training.parts.policies import MakeNetwork
 from training.parts.recurrent_actor import Evidence, RecurrentActor
+from training.parts.split_belief import SplitBelief
 from training.parts.trial_collector import TrialCollector
 from training.parts.trial_ppo import TrialPpo
 from training.parts.trials import Trials
@@ -85,6 +87,8 @@ class Rl2:
     """The learner: recurrent belief, policy, value function, random numbers."""
 
     config_type: ClassVar[type[Rl2Config]] = Rl2Config
+    cell_type: ClassVar[type[RecurrentBelief] | type[SplitBelief]] = RecurrentBelief
+    """what carries the belief"""
     adapts = True
     is_told_task = False
 
@@ -113,7 +117,7 @@ class Rl2:
 
     def _build_networks(self, initial: torch.Generator) -> None:
         config, layout = self.config, self.context_layout
-        self.cell = RecurrentBelief(
+        self.cell = self.cell_type(
             layout.size,
             config.hidden_size,
             generator=initial,
@@ -198,3 +202,9 @@ class Rl2Hypernetwork(Rl2):
     """RL² whose hidden state generates the policy."""
 
     config_type = Rl2HypernetworkConfig
+
+
+class Rl2Split(Rl2):
+    """RL² whose belief is half a recurrent cell's and half of running maxima."""
+
+    cell_type = SplitBelief

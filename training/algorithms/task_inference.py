@@ -93,7 +93,8 @@ class TaskInference:
     def belief_loss(self, batch: Remembered) -> dict[str, Tensor]:
         """Minus the log-likelihood of the truth, averaged over a trial's moments, and trials."""
         belief = gaussian_of(self.encoder.beliefs(batch.context))
-        surprise = -belief.log_density(batch.others["truth"][0])  # (T + 1, B)
+        # The truth is a fact, whoever worked it out: nothing is learnt by changing it.
+        surprise = -belief.log_density(batch.others["truth"][0].detach())  # (T + 1, B)
         moment = torch.arange(len(surprise), device=surprise.device)[:, None]
         counts = (moment <= batch.length).float()
         return {"belief_loss": ((surprise * counts).sum(0) / counts.sum(0)).mean()}

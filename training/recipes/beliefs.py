@@ -123,6 +123,7 @@ _CONFIGS: Mapping[str, type[TrialPpoSettings]] = {
     "rl2": Rl2Config,
     "e_rl2": ERl2Config,
     "rl2_hypernetwork": Rl2HypernetworkConfig,
+    "rl2_split": Rl2Config,
     "varibad": VariBadConfig,
     "task_inference": TaskInferenceConfig,
 }
