@@ -11,12 +11,12 @@ import torch
 
 from tests.algorithms.conftest import build
 from training.algorithms.varibad import VariBad
+from training.evaluation.decoded_posterior import Posteriors, posteriors
 from training.families.gridworld import GridworldFamily
-from training.parts.elbo import Steps
 from training.parts.read_out import gaussian_of
 from training.parts.schedule import set_learning_rate
 from training.tasks.task import TaskFamily
-from training.worlds.gridworld import Gridworld, first_belief, updated_belief
+from training.worlds.gridworld import Gridworld
 
 make = partial(build, VariBad)
 
@@ -166,42 +166,14 @@ def taught() -> VariBad:
     return learner
 
 
-def implied(learner: VariBad, read: torch.Tensor) -> torch.Tensor:
-    """(..., 3) the chance of every possible goal, as decoded from beliefs (..., 6).
-
-    To be paid in a cell, whatever led there, is to have the goal in it.
-    """
-    grid = SmallGrid.grid
-    place = torch.from_numpy(np.stack([grid.goals % 2, grid.goals // 2], -1)).float() * 2.0 - 1.0
-    belief, num_draws = gaussian_of(read), 64
-    noise = torch.randn(num_draws, *belief.mean.shape, generator=torch.Generator().manual_seed(0))
-    latent = (belief.mean + belief.log_std.exp() * noise)[..., None, :]
-    shape = (*latent.shape[:-2], len(place))
-    stay = torch.eye(5)[0].expand(*shape, -1)
-    at = place.expand(*shape, -1)
-    logit = learner.decoder.predicted_reward(
-        latent.expand(*shape, -1), Steps(at, stay, torch.zeros(shape), at)
-    )
-    chance = torch.sigmoid(logit).mean(0)
-    return chance / chance.sum(-1, keepdim=True)
-
-
-@torch.no_grad()
-def histories(learner: VariBad) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """A hundred trials: what is decoded after them, Bayes' posterior, and what was ruled out."""
-    batch = learner.on_belief.sample(100)
-    steps = learner.steps_of(batch, lambda values: values)
-    decoded = implied(learner, learner.encoder.beliefs(batch.context)[-1])
-    belief = first_belief(SmallGrid.grid, 100)
-    cells = (0.5 * (steps.next_observation + 1.0) @ torch.tensor([1.0, 2.0])).round().long().numpy()
-    for cell, reward in zip(cells, steps.reward.numpy(), strict=True):
-        belief = updated_belief(SmallGrid.grid, belief, cell, reward > 0)
-    exact = torch.from_numpy(belief).float()
-    return decoded, exact, exact == 0
+def walked(learner: VariBad) -> Posteriors:
+    """A hundred random walks of any length."""
+    return posteriors(learner, SmallGrid(), num_histories=100, seed=0, walk="random")
 
 
 def test_v6_what_was_visited_and_did_not_pay_is_decoded_as_unpaid(taught: VariBad) -> None:
-    decoded, _, ruled_out = histories(taught)
+    decoded, exact = walked(taught)
+    ruled_out = exact == 0
 
     assert ruled_out.any() and not ruled_out.all()
     assert decoded[ruled_out].mean() < 0.06
@@ -209,9 +181,19 @@ def test_v6_what_was_visited_and_did_not_pay_is_decoded_as_unpaid(taught: VariBa
 
 
 def test_v7_decoded_posterior_is_close_to_bayes(taught: VariBad) -> None:
-    """On the small grid, after a second or two of learning; the prior is 0.5 away."""
-    decoded, exact, _ = histories(taught)
-    distance = 0.5 * (decoded - exact).abs().sum(-1)
-    of_prior = 0.5 * (1.0 / 3.0 - exact).abs().sum(-1)
+    """On the small grid, after a second or two of learning; the prior is 0.4 away."""
+    found = walked(taught)
 
-    assert distance.mean() < 0.15 and of_prior.mean() > 0.5
+    assert found.distance.mean() < 0.15 and found.distance_of_prior.mean() > 0.4
+
+
+def test_v7_both_posteriors_are_distributions_over_the_same_history(taught: VariBad) -> None:
+    found = walked(taught)
+    again = walked(taught)
+
+    for decoded, exact in zip(found, again, strict=True):
+        np.testing.assert_array_equal(decoded, exact)
+        np.testing.assert_allclose(decoded.sum(-1), 1.0, rtol=1e-6)
+        assert decoded.shape == (100, 3) and (decoded >= 0).all()
+    is_found = found.exact.max(-1) == 1.0
+    assert found.distance[is_found].mean() < found.distance_of_prior[is_found].mean() - 0.4

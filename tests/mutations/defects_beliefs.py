@@ -283,17 +283,17 @@ DEFECTS = (
         "I5",
         "the belief is taught by squared errors alone",
         _TOLD,
-        'surprise = -belief.log_density(batch.others["truth"][0])  # (T + 1, B)',
-        'surprise = (belief.mean - batch.others["truth"][0]).square().sum(-1)',
+        "surprise = -belief.log_density(truth)  # (T + 1, B)",
+        "surprise = (belief.mean - truth).square().sum(-1)",
         (f"{_INFERENCE}::test_i5_the_belief_is_as_wide_as_it_is_wrong",),
     ),
     Defect(
         "I7",
         "variances are half of what errors are",
         _TOLD,
-        'surprise = -belief.log_density(batch.others["truth"][0])  # (T + 1, B)',
+        "surprise = -belief.log_density(truth)  # (T + 1, B)",
         "wider = belief._replace(log_std=belief.log_std + 0.35)\n"
-        '        surprise = -wider.log_density(batch.others["truth"][0])',
+        "        surprise = -wider.log_density(truth)",
         (f"{_INFERENCE}::test_i7_a_parameter_that_shows_in_nothing_keeps_the_width_of_the_prior",),
     ),
     Defect(

@@ -93,8 +93,9 @@ class TaskInference:
     def belief_loss(self, batch: Remembered) -> dict[str, Tensor]:
         """Minus the log-likelihood of the truth, averaged over a trial's moments, and trials."""
         belief = gaussian_of(self.encoder.beliefs(batch.context))
-        # The truth is a fact, whoever worked it out: nothing is learnt by changing it.
-        surprise = -belief.log_density(batch.others["truth"][0].detach())  # (T + 1, B)
+        # A fact, whoever worked it out: nothing is learnt by changing it.
+        truth = batch.others["truth"][0].detach()
+        surprise = -belief.log_density(truth)  # (T + 1, B)
         moment = torch.arange(len(surprise), device=surprise.device)[:, None]
         counts = (moment <= batch.length).float()
         return {"belief_loss": ((surprise * counts).sum(0) / counts.sum(0)).mean()}
