@@ -54,6 +54,8 @@ class LiveView:
     def __init__(self, console: Console, *, num_episodes: int = 0) -> None:
         self.num_episodes, self._num_ended = num_episodes, 0
         self.quantities: tuple[Quantity, ...] = ()
+        self.knows_truth = True
+        """whether what a task says is so of the bench; a real hand has dynamics of its own"""
         self.console = console
         self._rows: deque[Sequence[str]] = deque(maxlen=MAX_ROWS)
         self._running: _Running | None = None
@@ -110,7 +112,8 @@ class LiveView:
         """A phrase per quantity; none for a belief that is about no quantities, or about others."""
         if belief is None or len(belief.mean) != len(self.quantities):
             return []
-        known = None if self._task is None else self._task.parameters
+        task = self._task if self.knows_truth else None
+        known = None if task is None else task.parameters
         return said_of_all(self.quantities, belief.mean, belief.sd, known)
 
     def _cell(self, belief: BeliefSummary | None) -> str:

@@ -212,6 +212,7 @@ def _run(node: EvaluateNode, journal: Journal) -> int:
     )
     view.num_episodes = len(evaluation.missing())
     view.quantities = quantities_of(node.bundle.manifest)
+    view.knows_truth = node.robot != "serial"
     try:
         with spinning(node), view:
             evaluation.run()
