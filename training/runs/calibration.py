@@ -77,7 +77,7 @@ def calibration(
     beliefs = beliefs_after(learner.make_believer, family, met, num_ticks=after, seed=seed)
     units = units_of(family)
     rows = calibrations(beliefs, units.quantities, units.half_range.double().numpy(), after=after)
-    title = f"{name} after {after} ticks on {len(met)} held-out tasks of {family.name}"
+    title = f"{name}, after {after} ticks\n{len(met)} held-out tasks of {family.name}"
     if picture is not None:
         draw_calibration(title, rows, picture)
     if json:
