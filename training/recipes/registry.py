@@ -16,7 +16,7 @@ from training.parts.checked import expectation, fits, hints_of, read_setting
 from training.recipes.beliefs import BELIEF_RECIPES
 from training.recipes.claw import CLAW_RECIPES
 from training.recipes.exploration import EXPLORATION_RECIPES
-from training.recipes.full_turn import FULL_TURN_RECIPES
+from training.recipes.full_range import FULL_RANGE_RECIPES
 from training.recipes.gradient import GRADIENT_RECIPES
 from training.recipes.locomotion import LOCOMOTION_RECIPES
 from training.recipes.paper import PAPER_RECIPES
@@ -39,7 +39,7 @@ _OWN: dict[str, Callable[[], Recipe]] = {
     **BELIEF_RECIPES,
     **TABULAR_RECIPES,
     **EXPLORATION_RECIPES,
-    **FULL_TURN_RECIPES,
+    **FULL_RANGE_RECIPES,
 }
 RECIPES: Registry[Callable[[], Recipe]] = Registry("recipes", _OWN)
 

@@ -1,4 +1,4 @@
-"""Turning the valve to anywhere on the circle: RL² on a hidden target, and what frames it.
+"""The valve over its full range: RL² on a hidden goal, and what frames it.
 
 All three are the recurrent policy of RL² learnt by PPO in many worlds. The oracle sees the target
 and has one episode, which leaves the dynamics to find out; the robust policy sees no target and has
@@ -14,7 +14,7 @@ from training.algorithms.rl2 import Rl2Config
 from training.recipes.recipe import Recipe
 
 
-def full_turn(family: str, num_trial_episodes: int, num_iterations: int) -> Recipe:
+def full_range(family: str, num_trial_episodes: int, num_iterations: int) -> Recipe:
     return Recipe(
         algorithm="rl2",
         family=family,
@@ -36,8 +36,11 @@ def full_turn(family: str, num_trial_episodes: int, num_iterations: int) -> Reci
     )
 
 
-FULL_TURN_RECIPES: dict[str, Callable[[], Recipe]] = {
-    "rl2-valve-turn-full": partial(full_turn, "valve_turn_full", 2, 240),
-    "robust-valve-turn-full": partial(full_turn, "valve_turn_full", 1, 160),
-    "oracle-valve-turn-full": partial(full_turn, "valve_turn_full_visible", 1, 160),
+FULL_RANGE_RECIPES: dict[str, Callable[[], Recipe]] = {
+    "rl2-valve-turn-full": partial(full_range, "valve_turn_full", 2, 240),
+    "robust-valve-turn-full": partial(full_range, "valve_turn_full", 1, 160),
+    "oracle-valve-turn-full": partial(full_range, "valve_turn_full_visible", 1, 160),
+    "rl2-valve-screw-full": partial(full_range, "valve_screw_full", 2, 240),
+    "robust-valve-screw-full": partial(full_range, "valve_screw_full", 1, 160),
+    "oracle-valve-screw-full": partial(full_range, "valve_screw_full_visible", 1, 160),
 }
