@@ -1,6 +1,6 @@
-"""The valve over its full range: RL² on a hidden goal, and what frames it.
+"""RL² on the claw's valve: the small turn, and turn and screw over their full range.
 
-All three are the recurrent policy of RL² learnt by PPO in many worlds. The oracle sees the target
+Beside each over the full range stand an oracle and a robust policy. All are the recurrent policy of RL² learnt by PPO in many worlds. The oracle sees the target
 and has one episode, which leaves the dynamics to find out; the robust policy sees no target and has
 one episode too, so that nothing is carried over from an earlier one.
 """
@@ -14,7 +14,7 @@ from training.algorithms.rl2 import Rl2Config
 from training.recipes.recipe import Recipe
 
 
-def full_range(family: str, num_trial_episodes: int, num_iterations: int) -> Recipe:
+def recurrent(family: str, num_trial_episodes: int, num_iterations: int) -> Recipe:
     return Recipe(
         algorithm="rl2",
         family=family,
@@ -36,11 +36,12 @@ def full_range(family: str, num_trial_episodes: int, num_iterations: int) -> Rec
     )
 
 
-FULL_RANGE_RECIPES: dict[str, Callable[[], Recipe]] = {
-    "rl2-valve-turn-full": partial(full_range, "valve_turn_full", 2, 240),
-    "robust-valve-turn-full": partial(full_range, "valve_turn_full", 1, 160),
-    "oracle-valve-turn-full": partial(full_range, "valve_turn_full_visible", 1, 160),
-    "rl2-valve-screw-full": partial(full_range, "valve_screw_full", 2, 240),
-    "robust-valve-screw-full": partial(full_range, "valve_screw_full", 1, 160),
-    "oracle-valve-screw-full": partial(full_range, "valve_screw_full_visible", 1, 160),
+RECURRENT_CLAW_RECIPES: dict[str, Callable[[], Recipe]] = {
+    "rl2-valve-turn": partial(recurrent, "valve_turn", 2, 200),
+    "rl2-valve-turn-full": partial(recurrent, "valve_turn_full", 2, 240),
+    "robust-valve-turn-full": partial(recurrent, "valve_turn_full", 1, 160),
+    "oracle-valve-turn-full": partial(recurrent, "valve_turn_full_visible", 1, 160),
+    "rl2-valve-screw-full": partial(recurrent, "valve_screw_full", 2, 240),
+    "robust-valve-screw-full": partial(recurrent, "valve_screw_full", 1, 160),
+    "oracle-valve-screw-full": partial(recurrent, "valve_screw_full_visible", 1, 160),
 }
