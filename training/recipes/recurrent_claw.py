@@ -1,8 +1,9 @@
 """RL² on the claw's valve: the small turn, and turn and screw over their full range.
 
-Beside each over the full range stand an oracle and a robust policy. All are the recurrent policy of RL² learnt by PPO in many worlds. The oracle sees the target
-and has one episode, which leaves the dynamics to find out; the robust policy sees no target and has
-one episode too, so that nothing is carried over from an earlier one.
+Beside each over the full range stand an oracle and a robust policy. All are the recurrent policy of
+RL² learnt by PPO in many worlds. The oracle sees the goal and has one episode, which leaves the
+dynamics to find out; the robust policy sees no goal and has one episode too, so that nothing is
+carried over from an earlier one.
 """
 
 from __future__ import annotations
