@@ -109,6 +109,8 @@ class Controller:
             tolerance=manifest.control_period_tolerance,
             stale_after_s=spec.safety.stale_after_s,
         )
+        self._lower_rad = spec.joint_array("lower_rad")
+        self._upper_rad = spec.joint_array("upper_rad")
         self._goal: Goal | None = None
         self._is_adapted = True
         self.latest: Tick | None = None
@@ -237,6 +239,7 @@ class Controller:
         if self._number == 0:
             self._start_ns = reading.stamp_ns
             self._object_start_rad = reading.object_position_rad
+            self._halfway_s, self._object_halfway_rad = np.inf, self._object_start_rad
         elapsed_s = (reading.stamp_ns - self._start_ns) * 1e-9
         moment = Moment(
             reading=reading,
@@ -244,7 +247,13 @@ class Controller:
             elapsed_s=np.asarray(elapsed_s),
             goal=self._goal(elapsed_s),
             object_start_rad=self._object_start_rad,
+            halfway_s=np.asarray(self._halfway_s),
+            object_halfway_rad=self._object_halfway_rad,
+            lower_rad=self._lower_rad,
+            upper_rad=self._upper_rad,
         )
+        if self._number == self.bundle.manifest.episode_length // 2 and elapsed_s > 0.0:
+            self._halfway_s, self._object_halfway_rad = elapsed_s, reading.object_position_rad
         return self.skill.values(moment)
 
     def _take_in(self, values: Values, rejection: Rejection | None, *, is_last: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from sim2real.contract.observation import Term
-from sim2real.skills.skill import Array, Moment
+from sim2real.skills.skill import Array, Moment, Values
 
 NUM_LOBES = 3
 """the valve looks the same after a third of a turn: fingers care for the phase of a lobe"""
@@ -21,12 +21,16 @@ def joint_terms(num_joints: int) -> tuple[Term, ...]:
 
 
 def joint_values(moment: Moment) -> dict[str, Array]:
-    """Positions, velocities, and how far each servo is behind its target: what load feels like."""
-    reading = moment.reading
+    """Positions, velocities, how far each servo is behind its target (what load feels like), and
+    how far load has pushed it out of its range."""
+    reading, position = moment.reading, moment.reading.position_rad
     return {
-        "joint_position": reading.position_rad,
+        "joint_position": position,
         "joint_velocity": reading.velocity_rad_s,
-        "target_lag": moment.target_position_rad - reading.position_rad,
+        "target_lag": moment.target_position_rad - position,
+        "range_excess": np.maximum(
+            np.maximum(moment.lower_rad - position, position - moment.upper_rad), 0.0
+        ),
     }
 
 
@@ -56,6 +60,16 @@ def excess_velocity(joint_velocity: Array, threshold_rad_s: float) -> Array:
     """(...,) norm of the joint velocities beyond a threshold, as ROBEL charges it."""
     fast = np.where(np.abs(joint_velocity) >= threshold_rad_s, joint_velocity, 0.0)
     return np.asarray(np.linalg.norm(fast, axis=-1))
+
+
+def range_terms(values: Values, cost: float) -> dict[str, Array]:
+    """What it costs to let joints be pushed out of their ranges; nothing where it costs nothing.
+
+    A robot stops when one is far outside (`runtime/safety.py`), which no reward tells otherwise.
+    """
+    if cost == 0.0:
+        return {}
+    return {"range_excess": -cost * values["range_excess"].sum(axis=-1)}
 
 
 def _cos_sin(angle_rad: Array) -> Array:

@@ -34,6 +34,14 @@ class Moment:
     """(..., G) what the skill is asked for, in the skill's own unit"""
     object_start_rad: Array
     """(...,) valve angle when the episode began"""
+    halfway_s: Array
+    """(...,) `elapsed_s` in the middle of the episode; infinite as long as it has not passed"""
+    object_halfway_rad: Array
+    """(...,) valve angle at that time; before it, any finite one"""
+    lower_rad: Array
+    """(J,) lower end of each joint's range"""
+    upper_rad: Array
+    """(J,) upper end"""
 
 
 class Skill(Protocol):

@@ -14,6 +14,7 @@ from sim2real.skills.hand import (
     excess_velocity,
     joint_terms,
     joint_values,
+    range_terms,
     valve_values,
 )
 from sim2real.skills.skill import Array, Moment, Values
@@ -29,8 +30,12 @@ class ValveScrew:
     goal_size: int = 1
     success_error_rad: float = 0.1
     """as for turning to an angle; ROBEL's 0.2 would pass half of our directions for each other"""
+    success_velocity_error_rad_s: float | None = None
+    """where given, success is the mean velocity since the middle of the episode, off by less"""
     velocity_threshold_rad_s: float = 4.0
     """joint speeds below this cost nothing"""
+    range_cost: float = 0.0
+    """per radian that a joint is pushed out of its range; at the full range of goals fingers jam"""
 
     @property
     def goal_limit(self) -> float:
@@ -62,6 +67,7 @@ class ValveScrew:
             "elapsed": np.asarray(moment.elapsed_s)[..., None],
             "valve_error": (wanted - progress)[..., None],
             "valve_goal_velocity": moment.goal,
+            "valve_velocity_error": _velocity_error(moment)[..., None],
         }
 
     def reward_terms(self, values: Values) -> dict[str, Array]:
@@ -72,7 +78,20 @@ class ValveScrew:
             "valve_error": -np.minimum(error, np.pi),
             "near": 0.5 * np.exp(-0.5 * (error / self.success_error_rad) ** 2),
             "excess_velocity": -0.05 * speed,
+            **range_terms(values, self.range_cost),
         }
 
     def is_success(self, values: Values) -> NDArray[np.bool_]:
-        return np.asarray(np.abs(values["valve_error"][..., 0]) < self.success_error_rad)
+        if self.success_velocity_error_rad_s is None:
+            return np.asarray(np.abs(values["valve_error"][..., 0]) < self.success_error_rad)
+        error = np.abs(values["valve_velocity_error"][..., 0])
+        return np.asarray(error < self.success_velocity_error_rad_s)
+
+
+def _velocity_error(moment: Moment) -> Array:
+    """(...,) mean velocity since the middle of the episode, less the goal; infinite before it."""
+    seconds = np.asarray(moment.elapsed_s - moment.halfway_s)
+    turned = moment.reading.object_position_rad - moment.object_halfway_rad
+    is_late = seconds > 0.0
+    mean = turned / np.where(is_late, seconds, 1.0)
+    return np.where(is_late, mean - moment.goal[..., 0], np.inf)

@@ -14,6 +14,7 @@ from sim2real.skills.hand import (
     excess_velocity,
     joint_terms,
     joint_values,
+    range_terms,
     valve_values,
     wrapped,
 )
@@ -32,6 +33,8 @@ class ValveTurn:
     """as ROBEL counts success"""
     velocity_threshold_rad_s: float = 4.0
     """joint speeds below this cost nothing"""
+    range_cost: float = 0.0
+    """per radian that a joint is pushed out of its range; at the full range of goals fingers jam"""
 
     @property
     def goal_limit(self) -> float:
@@ -56,6 +59,7 @@ class ValveTurn:
             "valve_error": -error,
             "near": 0.5 * np.exp(-0.5 * (error / self.success_error_rad) ** 2),
             "excess_velocity": -0.05 * speed,
+            **range_terms(values, self.range_cost),
         }
 
     def is_success(self, values: Values) -> NDArray[np.bool_]:

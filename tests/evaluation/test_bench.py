@@ -16,7 +16,7 @@ from training.families.registry import FAMILIES, claw_family
 from training.tasks.task_set import draw_task_set
 from training.worlds.mujoco_world import MujocoWorld
 
-FAMILY_NAMES = ("valve_turn", "valve_turn_dynamics", "valve_screw", "pose_dynamics")
+FAMILY_NAMES = ("valve_turn", "valve_turn_dynamics", "valve_screw_full", "pose_dynamics")
 
 
 @pytest.fixture(params=FAMILY_NAMES)

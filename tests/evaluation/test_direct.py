@@ -63,7 +63,7 @@ def plain_trial(bundle, task, protocol):
 
 
 @pytest.mark.parametrize(
-    "name", ["valve_turn", "valve_turn_dynamics", "valve_screw", "pose_dynamics"]
+    "name", ["valve_turn", "valve_turn_dynamics", "valve_screw_full", "pose_dynamics"]
 )
 def test_the_loops_change_no_result_of_a_simulated_hand(name):
     family = FAMILIES[name]

@@ -14,12 +14,13 @@ import pytest
 import torch
 from torch import nn
 
-from sim2real.contract.errors import BadInput
+from sim2real.contract.errors import BadInput, WorkFailed
 from sim2real.contract.manifest import TensorRecord
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.evaluation.direct import open_direct
 from sim2real.evaluation.hands import simulated_hand
 from sim2real.evaluation.protocol import Condition, TrialProtocol
+from sim2real.runtime import safety
 from sim2real.runtime.bundle import MODEL_CARD, read_bundle
 from sim2real.runtime.controller import Controller
 from sim2real.runtime.golden import ENDS_EPISODE, NUM_TICKS, read_golden
@@ -463,6 +464,18 @@ def test_settings_of_the_adaptation_that_do_not_fit_are_refused(run_directory, t
     with pytest.raises(BadInput, match="--adaptation"):
         export_run(run_directory, tmp_path / "bundle", adaptation=(setting,))
 
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_a_policy_under_which_a_robot_would_stop_becomes_no_bundle(
+    run_directory, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(safety, "POSITION_MARGIN_RAD", -1.0)  # all that is measured is too far
+
+    with pytest.raises(WorkFailed, match=r"a robot would have stopped .*: position \[") as failed:
+        export_run(run_directory, tmp_path / "bundle")
+
+    assert "\n" not in str(failed.value)
     assert not (tmp_path / "bundle").exists()
 
 

@@ -101,6 +101,10 @@ def as_trained(episode: Episode) -> tuple[np.ndarray, np.ndarray]:
         elapsed_s=elapsed_s,
         goal=np.array([episode.start.goal(moment_s) for moment_s in elapsed_s]),
         object_start_rad=np.full(len(readings), readings[0].object_position_rad),
+        halfway_s=np.full(len(readings), np.inf),  # what this skill does not ask for
+        object_halfway_rad=np.zeros(len(readings)),
+        lower_rad=SCENE.spec.joint_array("lower_rad"),
+        upper_rad=SCENE.spec.joint_array("upper_rad"),
     )
     values = SCENE.skill.values(moment)
     return observation(SCENE.skill, values), reward(SCENE.skill, values)

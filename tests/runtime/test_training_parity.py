@@ -19,7 +19,14 @@ from training.worlds.claw import ClawScene
 from training.worlds.mujoco_world import MujocoWorld
 from training.worlds.vector_world import StepResult
 
-SKILLS = ("valve_turn", "valve_turn_dynamics", "valve_screw", "pose_dynamics")
+SKILLS = (
+    "valve_turn",
+    "valve_turn_dynamics",
+    "valve_screw",
+    "valve_turn_full",
+    "valve_screw_full",
+    "pose_dynamics",
+)
 SEED = 5
 
 
@@ -110,6 +117,49 @@ def test_a_logged_episode_replays_to_equal_observations_actions_and_context_rows
     np.testing.assert_allclose(outcome.observation, result.final_observation[0], atol=1e-6)
     np.testing.assert_allclose(rows, expected_rows, atol=1e-6)
     assert controller.num_accepted == scene.episode_length
+
+
+def test_every_value_of_a_skill_is_that_of_training(family_name, bundle, monkeypatch):
+    scene, task = logging_scene(family_name), first_task(family_name)
+    world, controller = MujocoWorld(scene, 1), Controller(bundle, scene.spec)
+    in_training, on_robot = [], []
+    measure = type(scene.skill).values
+
+    def values(self, moment):
+        found = measure(self, moment)
+        (in_training if self is scene.skill else on_robot).append(found)
+        return found
+
+    monkeypatch.setattr(type(scene.skill), "values", values)
+    period_ns, length = round(scene.control_period_s * 1e9), scene.episode_length
+    world.reset([task], SEED)
+    start = SimulatedArena(scene, task, 0).begin_episode(SEED)
+    controller.begin_trial(seed=SEED)
+    controller.begin_episode(goal=start.goal, target_rad=start.target_rad)
+    for step in range(length):
+        controller.step(reading_at(scene.log[-1], step * period_ns, step))
+        world.step(controller.latest.action[None])
+    controller.end_episode(reading_at(scene.log[-2], length * period_ns, length))
+
+    assert len(on_robot) == length + 1
+    for expected, found in zip(in_training, on_robot, strict=False):  # then the next episode's
+        assert found.keys() == expected.keys()
+        for name, value in found.items():
+            np.testing.assert_allclose(value, expected[name][0], atol=1e-6, err_msg=name)
+    if family_name == "valve_screw_full":
+        _assert_velocity_of_the_second_half(on_robot, start.goal(0.0), scene)
+
+
+def _assert_velocity_of_the_second_half(on_robot, goal, scene):
+    errors = np.array([values["valve_velocity_error"][0] for values in on_robot])
+    halfway, last = on_robot[scene.halfway], on_robot[-1]
+    turned = last["valve_progress"] - halfway["valve_progress"]
+    seconds = scene.control_period_s * (scene.episode_length - scene.halfway)
+
+    np.testing.assert_array_equal(
+        np.isfinite(errors), np.arange(scene.episode_length + 1) > scene.halfway
+    )
+    np.testing.assert_allclose(errors[-1], turned / seconds - goal, atol=1e-6)
 
 
 def transition(observation: np.ndarray, result: StepResult) -> Transition:

@@ -40,6 +40,10 @@ def moment(skill: Skill, *batch: int, seed: int = 0, **changes: object) -> Momen
         "elapsed_s": rng.uniform(0, 5, size=batch),
         "goal": rng.normal(size=(*batch, skill.goal_size)),
         "object_start_rad": rng.normal(size=batch),
+        "halfway_s": rng.uniform(0, 5, size=batch),
+        "object_halfway_rad": rng.normal(size=batch),
+        "lower_rad": np.full(9, -1.0),
+        "upper_rad": np.full(9, 1.0),
     } | changes
     reading = Reading(stamp_ns=0, sequence=0, **{k: v for k, v in fields.items() if k in MEASURED})
     return Moment(reading=reading, **{k: v for k, v in fields.items() if k not in MEASURED})
@@ -78,6 +82,10 @@ def test_a_batch_equals_its_elements(skill):
                 elapsed_s=together.elapsed_s[index],
                 goal=together.goal[index],
                 object_start_rad=together.object_start_rad[index],
+                halfway_s=together.halfway_s[index],
+                object_halfway_rad=together.object_halfway_rad[index],
+                lower_rad=together.lower_rad,
+                upper_rad=together.upper_rad,
             )
         )
         np.testing.assert_allclose(reward(skill, values)[index], reward(skill, alone), rtol=1e-6)
@@ -157,6 +165,43 @@ def test_valve_screw_follows_an_angle_that_advances():
     assert skill.is_success(skill.values(on_time))
     np.testing.assert_allclose(skill.values(late)["valve_error"], [1.0])
     assert not skill.is_success(skill.values(late))
+
+
+def test_valve_screw_can_be_held_to_its_velocity_in_the_second_half():
+    skill = ValveScrew(success_velocity_error_rad_s=0.1)
+
+    def is_success(turned_rad: float, elapsed_s: float) -> bool:
+        seen = moment(
+            skill,
+            goal=np.array([0.5]),
+            elapsed_s=np.array(elapsed_s),
+            object_start_rad=np.array(7.0),
+            halfway_s=np.array(4.0),
+            object_halfway_rad=np.array(7.3),  # however late it was until then
+            object_position_rad=np.array(7.3 + turned_rad),
+        )
+        return bool(skill.is_success(skill.values(seen)))
+
+    assert is_success(2.0, 8.0)
+    assert is_success(1.7, 8.0)
+    assert is_success(2.3, 8.0)
+    assert not is_success(1.5, 8.0)
+    assert not is_success(2.5, 8.0)
+    assert not is_success(-2.0, 8.0)
+    assert not is_success(0.0, 4.0)  # no time has passed since
+
+
+@pytest.mark.parametrize("skill", [ValveTurn(range_cost=2.0), ValveScrew(range_cost=2.0)])
+def test_a_joint_out_of_its_range_costs_where_it_is_charged(skill):
+    position = np.zeros(9)
+    inside = skill.values(moment(skill, position_rad=position))
+    position = position.copy()
+    position[[3, 5]] = 1.3, -1.1
+    outside = skill.values(moment(skill, position_rad=position))
+
+    assert skill.reward_terms(inside)["range_excess"] == 0.0
+    np.testing.assert_allclose(skill.reward_terms(outside)["range_excess"], -2.0 * 0.4)
+    assert "range_excess" not in type(skill)().reward_terms(outside)
 
 
 def test_pose_success_is_the_mean_joint_error():

@@ -74,6 +74,8 @@ def test_a_delayed_action_arrives_later_by_its_delay():
         "target": np.zeros((2, 9)),
         "delay": np.array([0.0, 7.0]),
         "elapsed_s": np.zeros(2),
+        "halfway_s": np.full(2, np.inf),
+        "valve_halfway": np.zeros(2),
     }
     now = Moment(
         qpos=np.zeros((2, 10)), qvel=np.zeros((2, 10)), fields={}, carried=carried, generators=[]

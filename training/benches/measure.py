@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sim2real.contract.errors import BadInput
+from sim2real.contract.errors import BadInput, WorkFailed
 from sim2real.evaluation.evaluate import Evaluation
 from sim2real.evaluation.header import Header
 from sim2real.evaluation.journal import Journal
@@ -23,7 +23,8 @@ def measure(
 ) -> dict[str, Any]:
     """The results of a bundle on simulated tasks, as `results.json` has them; nothing is written.
 
-    Raises `BadInput` where the family is simulated at another rate than the bundle's.
+    Raises `BadInput` where the family is simulated at another rate than the bundle's, `WorkFailed`
+    where a policy makes the safety ladder stop the hand.
     """
     require_period(bundle, family)
     scene = family.scene
@@ -61,7 +62,11 @@ def measure(
         journal=Journal(header),
     )
     if not evaluation.run():
-        raise RuntimeError(f"simulation failed: {evaluation.journal.records[-1].reason}")
+        reason = evaluation.journal.records[-1].reason
+        raise WorkFailed(
+            f"{bundle.manifest.name}: not measured, for a robot would have stopped under it in "
+            f"simulation: {reason}; a policy has to be trained not to come there"
+        )
     return results_document(header, evaluation.journal.records)
 
 

@@ -21,6 +21,8 @@ from training.families.sparse_point_robot import SparsePointRobot
 from training.families.two_rewards import TwoRewards
 from training.families.valve import (
     VALVE_SCREW,
+    VALVE_SCREW_FULL,
+    VALVE_SCREW_FULL_VISIBLE,
     VALVE_TURN,
     VALVE_TURN_DYNAMICS,
     VALVE_TURN_FULL,
@@ -50,6 +52,8 @@ _FAMILIES: tuple[TaskFamily, ...] = (
     VALVE_SCREW,
     VALVE_TURN_FULL,
     VALVE_TURN_FULL_VISIBLE,
+    VALVE_SCREW_FULL,
+    VALVE_SCREW_FULL_VISIBLE,
 )
 
 FAMILIES: Registry[TaskFamily] = Registry("families", {family.name: family for family in _FAMILIES})

@@ -35,8 +35,13 @@ MIN_TURN_RAD, MAX_TURN_RAD = 0.3, 0.7
 """what one sweep of the fingers reaches: without a second grip, so that the oracle learns in
 minutes what a belief about the valve is then built on"""
 
-FULL_EPISODE_LENGTH = 60
+FULL_TURN_EPISODE_LENGTH = 60
 """6 s: half a turn takes the fingers several grips"""
+FULL_SCREW_EPISODE_LENGTH = 80
+"""8 s, as ROBEL screws"""
+RANGE_COST = 5.0
+"""a joint is not pushed further than a tenth of a radian or two out of its range for half a bonus;
+without it a policy jams fingers against lobes until a robot would stop, in one episode of four"""
 MIN_FULL_TURN_RAD, MAX_FULL_TURN_RAD = 0.3, np.pi
 """anywhere on the circle, but for what needs next to no turning; to pi it is the same either way"""
 
@@ -105,9 +110,9 @@ _FULL_TURN = SignedGoal(
 VALVE_TURN_FULL = ClawFamily(
     name="valve_turn_full",
     scene=_scene(
-        ValveTurn(target_visible=False),
+        ValveTurn(target_visible=False, range_cost=RANGE_COST),
         TaskGoal(parameter="target_angle"),
-        episode_length=FULL_EPISODE_LENGTH,
+        episode_length=FULL_TURN_EPISODE_LENGTH,
     ),
     goal=_FULL_TURN,
     variation_names=VALVE_VARIATIONS,
@@ -117,11 +122,44 @@ VALVE_TURN_FULL = ClawFamily(
 VALVE_TURN_FULL_VISIBLE = ClawFamily(
     name="valve_turn_full_visible",
     scene=_scene(
-        ValveTurn(target_visible=True),
+        ValveTurn(target_visible=True, range_cost=RANGE_COST),
         TaskGoal(parameter="target_angle"),
-        episode_length=FULL_EPISODE_LENGTH,
+        episode_length=FULL_TURN_EPISODE_LENGTH,
     ),
     goal=_FULL_TURN,
     variation_names=VALVE_VARIATIONS,
 )
 """The same tasks for the same seed, their targets in sight: what an oracle learns."""
+
+MIN_FULL_SCREW_RAD_S, MAX_FULL_SCREW_RAD_S = 0.15, 0.75
+"""up to ROBEL's fastest; slower than the slowest is as good as standing still"""
+SCREW_VELOCITY_ERROR_RAD_S = 0.1
+"""what a valve can be off that follows the advancing angle within ROBEL's 0.2 rad from the middle
+of the episode to its end, 4 s later"""
+
+
+def _full_screw(name: str, *, target_visible: bool) -> ClawFamily:
+    skill = ValveScrew(
+        target_visible=target_visible,
+        success_velocity_error_rad_s=SCREW_VELOCITY_ERROR_RAD_S,
+        range_cost=RANGE_COST,
+    )
+    goal = TaskGoal(parameter="target_velocity")
+    return ClawFamily(
+        name=name,
+        scene=_scene(skill, goal, episode_length=FULL_SCREW_EPISODE_LENGTH),
+        goal=SignedGoal(
+            name="target_velocity",
+            unit="rad/s",
+            low=MIN_FULL_SCREW_RAD_S,
+            high=MAX_FULL_SCREW_RAD_S,
+        ),
+        variation_names=VALVE_VARIATIONS,
+    )
+
+
+VALVE_SCREW_FULL = _full_screw("valve_screw_full", target_visible=False)
+"""A hidden velocity up to almost a turn in an episode, either way, kept up by many grips."""
+
+VALVE_SCREW_FULL_VISIBLE = _full_screw("valve_screw_full_visible", target_visible=True)
+"""The same tasks for the same seed, their velocities in sight."""

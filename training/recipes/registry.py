@@ -16,12 +16,12 @@ from training.parts.checked import expectation, fits, hints_of, read_setting
 from training.recipes.beliefs import BELIEF_RECIPES
 from training.recipes.claw import CLAW_RECIPES
 from training.recipes.exploration import EXPLORATION_RECIPES
-from training.recipes.full_turn import FULL_TURN_RECIPES
 from training.recipes.gradient import GRADIENT_RECIPES
 from training.recipes.locomotion import LOCOMOTION_RECIPES
 from training.recipes.paper import PAPER_RECIPES
 from training.recipes.point import POINT_RECIPES
 from training.recipes.recipe import Recipe
+from training.recipes.recurrent_claw import RECURRENT_CLAW_RECIPES
 from training.recipes.tabular import TABULAR_RECIPES
 
 WHAT = ("algorithm", "family", "robot", "config", "tasks_sha256")
@@ -39,7 +39,7 @@ _OWN: dict[str, Callable[[], Recipe]] = {
     **BELIEF_RECIPES,
     **TABULAR_RECIPES,
     **EXPLORATION_RECIPES,
-    **FULL_TURN_RECIPES,
+    **RECURRENT_CLAW_RECIPES,
 }
 RECIPES: Registry[Callable[[], Recipe]] = Registry("recipes", _OWN)
 

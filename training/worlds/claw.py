@@ -77,6 +77,19 @@ class ClawScene:
     fields = ("actuator_force",)
     changes_model = True
 
+    @property
+    def halfway(self) -> int:
+        """control steps from the beginning to the middle of an episode"""
+        return self.episode_length // 2
+
+    @cached_property
+    def _lower_rad(self) -> Array:
+        return self.spec.joint_array("lower_rad")
+
+    @cached_property
+    def _upper_rad(self) -> Array:
+        return self.spec.joint_array("upper_rad")
+
     @cached_property
     def _joint_qpos(self) -> Array:
         return np.array([self.mj_model.joint(n).qposadr[0] for n in self.spec.joint_names])
@@ -115,6 +128,8 @@ class ClawScene:
             "elapsed_s": np.zeros(()),
             # As a robot measures it: it knows no other start than its first reading's.
             "valve_start": in_units_of(self.spec.servo.position_unit_rad, qpos[self._valve[0]]),
+            "halfway_s": np.asarray(np.inf),
+            "valve_halfway": np.zeros(()),
             "delay": dynamics("action_delay")[0],
             "noise": dynamics("observation_noise"),
             **self.goal.draw(rng, task),
@@ -130,10 +145,16 @@ class ClawScene:
         control = np.zeros((len(target), self.physics_steps, self.mj_model.nu))
         control[:, :, self._actuators] = joints
         elapsed_s = now.carried["elapsed_s"] + self.control_period_s
+        is_halfway = np.round(now.carried["elapsed_s"] / self.control_period_s) == self.halfway
+        valve = in_units_of(self.spec.servo.position_unit_rad, now.qpos[:, self._valve[0]])
+        halfway = {
+            "halfway_s": np.where(is_halfway, now.carried["elapsed_s"], now.carried["halfway_s"]),
+            "valve_halfway": np.where(is_halfway, valve, now.carried["valve_halfway"]),
+        }
         return Command(
             control=control,
             applied_action=self.action_map.action_of(target, previous),
-            carried={**now.carried, "target": target, "elapsed_s": elapsed_s},
+            carried={**now.carried, **halfway, "target": target, "elapsed_s": elapsed_s},
         )
 
     def observe(self, now: Moment) -> Array:
@@ -160,6 +181,10 @@ class ClawScene:
             elapsed_s=elapsed_s,
             goal=self.goal.at(carried, elapsed_s),
             object_start_rad=carried["valve_start"],
+            halfway_s=carried["halfway_s"],
+            object_halfway_rad=carried["valve_halfway"],
+            lower_rad=self._lower_rad,
+            upper_rad=self._upper_rad,
         )
         return self.skill.values(moment)
 
