@@ -20,8 +20,9 @@ from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.evaluation.direct import DirectSession
 from sim2real.evaluation.from_recordings import recompute_results
 from sim2real.evaluation.journal import JOURNAL, read_journal
+from sim2real.runtime.kinds.recurrent_belief import RecurrentBeliefSettings
 from training.benches.evaluate_bundle import evaluate
-from training.benches.options import Options
+from training.benches.options import Options, say_what_is_untrained
 
 SPEC = load_robot_spec()
 EPISODES = ("--num-episodes", "3", "--num-trials", "2")
@@ -95,6 +96,20 @@ def test_a_trial_is_as_long_as_the_bundle_needs_unless_told(given, explores, exp
     options = Options(num_episodes=given)
 
     assert options.protocol(bundle).num_episodes == expected  # type: ignore[arg-type]
+
+
+def test_a_recurrent_belief_is_played_for_as_long_as_it_was_trained(capsys):
+    of_two = RecurrentBeliefSettings(hidden_size=4, num_trained_episodes=2)
+    bundle = SimpleNamespace(settings=lambda: of_two)
+
+    assert Options().protocol(bundle).num_episodes == 2  # type: ignore[arg-type]
+    assert Options(num_episodes=5).protocol(bundle).num_episodes == 5  # type: ignore[arg-type]
+    say_what_is_untrained(of_two, 2)
+    assert capsys.readouterr().err == ""
+    say_what_is_untrained(of_two, 5)
+    assert capsys.readouterr().err == (
+        "trained on trials of 2 episodes: what the belief does in the other 3 was never learnt\n"
+    )
 
 
 def test_a_folder_with_an_evaluation_is_refused_in_one_line(folder, tmp_path, capsys):

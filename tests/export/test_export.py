@@ -26,6 +26,7 @@ from sim2real.runtime.controller import Controller
 from sim2real.runtime.golden import ENDS_EPISODE, NUM_TICKS, read_golden
 from sim2real.runtime.kinds.gradient import GradientSettings
 from sim2real.runtime.kinds.kind import Settings, Signature
+from sim2real.runtime.kinds.recurrent_belief import RecurrentBeliefSettings
 from sim2real.runtime.kinds.registry import KINDS, REHEARSED, signatures
 from sim2real.runtime.noise import ACTION_NOISE, CELL_NOISE, LATENT_NOISE, TrialNoise
 from sim2real.runtime.policy_runner import TrialLabels
@@ -40,7 +41,13 @@ from training.benches.evaluate_bundle import evaluate
 from training.benches.options import Options
 from training.evaluation.meta_test import meta_test
 from training.export.adaptation_curve import CURVE
-from training.export.export_run import as_trained, card_files, export_run, flat_results
+from training.export.export_run import (
+    as_trained,
+    card_files,
+    export_run,
+    flat_results,
+    told_its_trials,
+)
 from training.export.make_bundle import Origin, ParityError, graph_inputs, make_draft
 from training.export.to_onnx import require_torch_gru, to_onnx
 from training.export.untrained import untrained_draft, untrained_parts
@@ -465,6 +472,13 @@ def test_settings_of_the_adaptation_that_do_not_fit_are_refused(run_directory, t
         export_run(run_directory, tmp_path / "bundle", adaptation=(setting,))
 
     assert not (tmp_path / "bundle").exists()
+
+
+def test_a_recurrent_belief_is_told_how_long_its_trials_were():
+    assert told_its_trials(RecurrentBeliefSettings(hidden_size=4), 3).num_trained_episodes == 3
+    for settings in REHEARSED.values():
+        if not isinstance(settings, RecurrentBeliefSettings):
+            assert told_its_trials(settings, 3) == settings
 
 
 def test_a_policy_under_which_a_robot_would_stop_becomes_no_bundle(

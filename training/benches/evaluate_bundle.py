@@ -40,7 +40,7 @@ from training.benches.open_bench import (
     ask_whether_clear,
     choose_tasks,
 )
-from training.benches.options import AS_IT_IS, Options, check_options
+from training.benches.options import AS_IT_IS, Options, check_options, say_what_is_untrained
 from training.benches.oracle import load_oracle, oracle_records
 from training.families.claw import ClawFamily
 from training.families.registry import claw_family
@@ -83,6 +83,8 @@ def _evaluate(bundle: Path, robot: RobotKind, options: Options) -> int:
     if robot == "serial" and not options.yes:
         ask_whether_clear(options.port)
     journal = evaluation.journal
+    bundle_settings = evaluation.bundles["evaluated"].settings()
+    say_what_is_untrained(bundle_settings, evaluation.protocol.num_episodes)
     view.num_episodes = len(evaluation.missing())
     view.quantities = quantities_of(evaluation.bundles["evaluated"].manifest)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from sim2real.contract.require import (
 from sim2real.contract.robot_spec import DCLAW
 from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.bundle import Bundle
+from sim2real.runtime.kinds.kind import Settings
+from sim2real.runtime.kinds.recurrent_belief import RecurrentBeliefSettings
 from sim2real.runtime.realtime import may_use_realtime
 from training.benches.open_bench import RobotKind
 
@@ -51,8 +54,8 @@ class Options:
     num_trials: int = 1
     """trials per task"""
     num_episodes: int | None = None
-    """episodes of a trial; the last one is the adapted one. By default 3, or one more than the
-    bundle explores in"""
+    """episodes of a trial; the last one is the adapted one. By default as many as a recurrent belief
+    was trained on; otherwise 3, or one more than the bundle explores in"""
     seed: int = 0
     """of starting points and latents"""
     robust: Path | None = None
@@ -98,8 +101,27 @@ class Options:
 
 
 def default_episodes(bundle: Bundle) -> int:
-    """Episodes of a trial that show what a bundle adapts to."""
-    return max(3, bundle.settings().num_exploration_episodes + 1)
+    """Episodes of a trial that show what a bundle adapts to: as many as it was trained on, or 3,
+    or one more than it explores.
+    """
+    settings = bundle.settings()
+    return trained_episodes(settings) or max(3, settings.num_exploration_episodes + 1)
+
+
+def trained_episodes(settings: Settings) -> int:
+    """Episodes after which a belief is where it never was in training; 0 where there is no end."""
+    return settings.num_trained_episodes if isinstance(settings, RecurrentBeliefSettings) else 0
+
+
+def say_what_is_untrained(settings: Settings, num_episodes: int) -> None:
+    """One line where a trial is to go on for longer than trials did in training."""
+    trained = trained_episodes(settings)
+    if 0 < trained < num_episodes:
+        print(
+            f"trained on trials of {trained} episodes: what the belief does in the other "
+            f"{num_episodes - trained} was never learnt",
+            file=sys.stderr,
+        )
 
 
 AS_IT_IS = Options()

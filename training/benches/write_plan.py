@@ -15,7 +15,7 @@ from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.bundle import MANIFEST, TASKS
 from sim2real.runtime.verify import load_bundle
 from training.benches.open_bench import choose_tasks
-from training.benches.options import default_episodes
+from training.benches.options import default_episodes, say_what_is_untrained
 from training.families.registry import claw_family
 
 
@@ -39,8 +39,9 @@ def plan(
         tasks: another task set of the bundle's family than its own.
         num_tasks: how many of the held-out tasks; all by default.
         num_trials: trials per task.
-        num_episodes: episodes of a trial; the last one is the adapted one. By default 3, or one
-            more than the bundle explores in.
+        num_episodes: episodes of a trial; the last one is the adapted one. By default as
+            many as a recurrent belief was trained on; otherwise 3, or one more than the bundle
+            explores in.
         seed: of starting points and latents.
         robot_config: the hand: a robot.yaml, its folder, or a robot's name.
     """
@@ -64,4 +65,5 @@ def plan(
     protocol = TrialProtocol(num_episodes=episodes, num_trials=num_trials, seed=seed)
     write_plan(out, make_plan(chosen.tasks, protocol, chosen.sha256))
     count = len(chosen.tasks)
+    say_what_is_untrained(loaded.settings(), episodes)
     print(f"{out}: {count} tasks of {family.name}, {num_trials} trials of {episodes} episodes")

@@ -97,9 +97,12 @@ class RecurrentBeliefSettings:
     """first episodes of a trial, which act with noise where the policy takes it"""
     takes_action_noise: bool = False
     """whether the policy has an input for noise on its actions"""
+    num_trained_episodes: int = 0
+    """episodes of a trial in training: nobody knows what it does after them; 0: nobody says"""
 
     def __post_init__(self) -> None:
         require_size("hidden_size", self.hidden_size)
+        require_size("num_trained_episodes", self.num_trained_episodes, least=0)
         require_size("cell_noise_size", self.cell_noise_size, least=0)
         require_exploration(self)
 
@@ -232,7 +235,9 @@ def _words(settings: RecurrentBeliefSettings) -> Words:
         if read_out.conditions_policy:
             short, acts_on = f"{short}; acts on it", f"a Gaussian over {what} that is read out"
     card = "It adapts: a recurrent cell takes in every transition, and the policy acts on"
-    return Words(short, f"{card} {acts_on}.")
+    trained = settings.num_trained_episodes
+    limit = f" It was trained on trials of {trained} episodes; later ones are unknown to it."
+    return Words(short, f"{card} {acts_on}.{limit if trained else ''}")
 
 
 def _belief_of(memory: Mapping[str, Sequence[float]]) -> BeliefSummary | None:
@@ -253,7 +258,7 @@ KIND = Kind(
     quantities=lambda s: () if s.read_out is None else s.read_out.quantities,
     belief_of=_belief_of,
     examples=(
-        RecurrentBeliefSettings(hidden_size=16),
+        RecurrentBeliefSettings(hidden_size=16, num_trained_episodes=2),
         RecurrentBeliefSettings(
             hidden_size=12,
             read_out=ReadOut(initial_mean=(0.1, -0.2), initial_log_variance=(0.0, 0.3)),
