@@ -476,9 +476,9 @@ def test_settings_of_the_adaptation_that_do_not_fit_are_refused(run_directory, t
 
 def test_a_recurrent_belief_is_told_how_long_its_trials_were():
     assert told_its_trials(RecurrentBeliefSettings(hidden_size=4), 3).num_trained_episodes == 3
-    for settings in REHEARSED.values():
-        if not isinstance(settings, RecurrentBeliefSettings):
-            assert told_its_trials(settings, 3) == settings
+    for kind in KINDS.values():
+        if kind.settings_type is not RecurrentBeliefSettings:
+            assert all(told_its_trials(settings, 3) == settings for settings in kind.examples)
 
 
 def test_a_policy_under_which_a_robot_would_stop_becomes_no_bundle(
