@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -183,20 +184,21 @@ def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been(number, small, 
 
 
 def test_nothing_is_measured_where_a_training_failed(small, tmp_path, monkeypatch):
-    real = study_module._command
+    real = study_module._training
 
     def broken(study, planned, seed, out):
-        words = real(study, planned, seed, out)
-        return [*words, "no_such=1"] if planned.family == "shown_goal" else words
+        training = real(study, planned, seed, out)
+        extra = ("no_such=1",) if planned.family == "shown_goal" else ()
+        return replace(training, settings=(*training.settings, *extra))
 
-    monkeypatch.setattr(study_module, "_command", broken)
+    monkeypatch.setattr(study_module, "_training", broken)
     with pytest.raises(WorkFailed, match=r"reinforce-shown-goal/0; what they printed"):
         small()
     out = tmp_path / "study"
     assert (out / "runs" / "reinforce-point-robot" / "0" / "eval.json").exists()
     assert not (out / "d.jsonl").exists()
-    assert "no_such" in (out / "logs" / "reinforce-shown-goal-0.txt").read_text()
+    assert "no_such" in (out / "runs" / "reinforce-shown-goal" / "0.log").read_text()
 
-    monkeypatch.setattr(study_module, "_command", real)
+    monkeypatch.setattr(study_module, "_training", real)
     small()
     assert (out / "index.md").exists()
