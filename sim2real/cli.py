@@ -48,6 +48,11 @@ VERBS: dict[str, Verb] = {
         purpose="train recipes under several seeds, on this machine, on Slurm or on Ray",
         extra="training",
     ),
+    "benchmark": Verb(
+        function="training.suite.command:benchmark",
+        purpose="train a suite of algorithms on families, and write one table and page of it",
+        extra="training",
+    ),
     "list": Verb(
         function="training.listing:list_known",
         purpose="show robots, skills, families, recipes and algorithms, and what packages bring",

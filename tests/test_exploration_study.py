@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sim2real.contract.errors import BadInput, WorkFailed
+from sim2real.contract.output_file import write_json
 from training import exploration_study as study_module
 from training.exploration_study import LEARNERS, PLAN, Planned, Study, exploration_study
 from training.recipes.registry import with_settings
@@ -148,8 +149,7 @@ def test_a_study_ends_with_a_page_and_its_second_time_makes_nothing_again(small,
 
 def test_another_study_in_the_same_folder_is_refused(small, tmp_path):
     begun = Study(seeds=(0,), scale=SCALE, learners=("reinforce",))
-    (tmp_path / "study").mkdir()
-    study_module._begin(begun, tmp_path / "study")
+    write_json(tmp_path / "study" / "study.json", asdict(begun))
     with pytest.raises(BadInput, match=r"seeds: found \[0\], expected \[1\]"):
         small(seeds=(1,))
 

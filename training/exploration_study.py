@@ -38,7 +38,6 @@ from sim2real.contract.require import (
     require_seeds,
     require_some,
 )
-from sim2real.contract.text_file import read_json
 from training.engines.drive import drive
 from training.engines.local import LocalEngine
 from training.engines.training import DONE, Training
@@ -49,6 +48,7 @@ from training.recipes.registry import with_settings
 from training.runs.compare_runs import meta_test_runs
 from training.runs.desiderata import desiderata
 from training.runs.plot_runs import plot
+from training.runs.same import require_same
 from training.runs.start import family_of, read_run
 
 LEVEL = "point_robot=-10"
@@ -171,7 +171,8 @@ def exploration_study(
             raise BadInput(WHERE, "--claw", found=str(directory), expected=expected)
     require_folder(out, "OUT")
     study = Study(seeds=seeds, scale=scale, learners=learners)
-    _begin(study, out)
+    require_same(out / "study.json", asdict(study), "a study")
+    write_json(out / "study.json", {"schema_version": 1, **asdict(study)})
     clock = Clock(out / "clock.jsonl")
     with clock.of("training"):
         failed = _train(study, out, processes)
@@ -185,19 +186,6 @@ def exploration_study(
                 write_file(out / f"{name}.txt", _printed(part))
     write_file(out / "index.md", _page(study, out, list(parts), clock.seconds()))
     print(f"{out / 'index.md'}: {sum(clock.seconds().values()):.0f} s in all")
-
-
-def _begin(study: Study, out: Path) -> None:
-    """Say what the study is, or find that it is the one begun here. Raises `BadInput`."""
-    path, content = out / "study.json", loads(dumps(asdict(study)))
-    if not path.exists():
-        write_json(path, {"schema_version": 1, **content})
-        return
-    begun = read_json(path, "a study")
-    for name, wanted in content.items():
-        if begun.get(name) != wanted:
-            remedy = "another study needs another folder"
-            raise BadInput(str(path), name, found=begun.get(name), expected=wanted, remedy=remedy)
 
 
 class Clock:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from sim2real.contract.errors import BadInput
+from sim2real.contract.require import WHERE
 from training.engines.engine import LOST
 from training.engines.extra import installed
 from training.engines.training import Training, completed
@@ -28,7 +30,11 @@ class SlurmEngine:
         """`folder` is for submitit's files; `processes` are those of a stand-in at a time."""
         self.width = sys.maxsize if cluster == "slurm" else processes
         submitit = installed("submitit", extra="cluster")
-        self._executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
+        try:
+            self._executor = submitit.AutoExecutor(folder=folder, cluster=cluster)
+        except RuntimeError as error:  # it looks for srun
+            expected = "a machine that can hand jobs to Slurm"
+            raise BadInput(WHERE, "engine", found=str(error), expected=expected) from None
         self._minutes = minutes
 
     def submit(self, training: Training) -> SlurmJob:
