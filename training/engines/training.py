@@ -23,6 +23,7 @@ from json import loads
 from pathlib import Path
 from typing import NamedTuple
 
+from sim2real.contract.text_file import read_text
 from sim2real.tether import tethered
 
 DONE, FAILED, BAD_INPUT, SPENT, INTERRUPTED = 0, 1, 2, 3, 130
@@ -82,10 +83,10 @@ def beside(directory: Path, ending: str) -> Path:
 def sessions(directory: Path) -> list[Session]:
     """All that are known; one that was killed left nothing."""
     path, found = beside(directory, ".clock.jsonl"), []
-    if path.exists():
-        for line in path.open(encoding="utf-8"):
-            with contextlib.suppress(ValueError, TypeError):  # half a line, of a power cut
-                found.append(Session(**loads(line)))
+    text = read_text(path, "what a training took") if path.exists() else ""
+    for line in text.splitlines():
+        with contextlib.suppress(ValueError, TypeError):  # half a line, of a power cut
+            found.append(Session(**loads(line)))
     return found
 
 
