@@ -60,9 +60,10 @@ class _CoreLimit:
             resource.setrlimit(resource.RLIMIT_CPU, (math.ceil(seconds), hard))
 
     def _reached(self, _number: int, _frame: FrameType | None) -> None:
-        if not self.is_reached:
-            self.is_reached = True
-            signal.raise_signal(signal.SIGINT)
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (hard, hard))  # or it is sent every second
+        self.is_reached = True
+        signal.raise_signal(signal.SIGINT)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from sim2real.contract.require import MAX_COUNT, MAX_SEED
 from sim2real.contract.text_file import read_json, read_yaml
 from training.families.registry import FAMILIES
 from training.recipes.recipe import Recipe
-from training.recipes.registry import with_settings
+from training.recipes.registry import RECIPES, with_settings
 from training.runs.start import family_of
 from training.tasks.task import Task
 from training.tasks.task_set import draw_task_set
@@ -159,10 +159,10 @@ def _check(suite: Suite, where: str) -> None:
     _require(is_count, where, "environment_steps", steps, f"null, or 1 to {MAX_COUNT}")
     _require(minutes is None or minutes > 0, where, "core_minutes", minutes, "null, or above 0")
     _require_once([family.family for family in suite.families], where, "families")
-    names = [entry.recipe for family in suite.families for entry in family.recipes]
-    _require_once(names, where, "recipes")
     for number, family in enumerate(suite.families):
         _check_family(suite, family, where, f"families[{number}]")
+    names = [entry.recipe for family in suite.families for entry in family.recipes]
+    _require_once(names, where, "recipes")
 
 
 def _check_family(suite: Suite, family: FamilyEntry, where: str, at: str) -> None:
@@ -172,9 +172,7 @@ def _check_family(suite: Suite, family: FamilyEntry, where: str, at: str) -> Non
     first: tuple[Task, ...] | None = None
     for number, entry in enumerate(family.recipes):
         place = f"{at}.recipes[{number}]"
-        recipe = _recipe(suite, entry, where, place)
-        right = recipe.family == family.family
-        _require(right, where, f"{place}.recipe", entry.recipe, f"a recipe on {family.family}")
+        recipe = _recipe(suite, family, entry, where, place)
         bounds = entry.expected_return
         is_range = bounds is None or (len(bounds) == 2 and bounds[0] <= bounds[1])
         _require(is_range, where, f"{place}.expected_return", bounds, "null, or [from, to]")
@@ -190,12 +188,17 @@ def _check_family(suite: Suite, family: FamilyEntry, where: str, at: str) -> Non
             )
 
 
-def _recipe(suite: Suite, entry: RecipeEntry, where: str, at: str) -> Recipe:
+def _recipe(suite: Suite, family: FamilyEntry, entry: RecipeEntry, where: str, at: str) -> Recipe:
+    """With all its settings. Raises `BadInput` for one of another family too."""
+    field = f"{at}.recipe"
+    _require(entry.recipe in RECIPES, where, field, entry.recipe, one_of(RECIPES))
+    right = with_settings(entry.recipe).family == family.family
+    _require(right, where, field, entry.recipe, f"a recipe on {family.family}")
     cell = next(cell for cell in suite.cells if cell.entry is entry)
     try:
         return cell.recipe
     except BadInput as error:  # it names the command line, where settings mostly are
-        field = f"{at}.recipe" if error.field == "recipe" else f"{at}.settings ({error.field})"
+        field = f"{at}.settings ({error.field})"
         raise BadInput(where, field, found=error.found, expected=error.expected) from None
 
 
