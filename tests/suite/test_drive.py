@@ -103,12 +103,12 @@ def test_a_training_out_of_core_minutes_saves_and_goes_on_when_it_has_more(tmp_p
     settings = ("num_train_tasks=20", "num_test_tasks=2", "num_iterations=100000")
     plan = {"recipe": "reinforce-point-robot", "seed": 0, "directory": run, "settings": settings}
 
-    assert train(Training(**plan, core_minutes=0.1)) == SPENT
+    assert train(Training(**plan, core_minutes=0.08)) == SPENT
     (first,) = sessions(run)
     assert first.exit_code == SPENT
-    assert 6.0 <= first.core_seconds < 12.0
+    assert 4.8 <= first.core_seconds < 12.0
     assert list((run / "checkpoints").iterdir())
-    assert train(Training(**plan, core_minutes=0.1)) == SPENT
+    assert train(Training(**plan, core_minutes=0.08)) == SPENT
     assert sessions(run) == [first], "it was not begun again"
 
 
