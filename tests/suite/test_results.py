@@ -26,9 +26,9 @@ def line(**changes):
 
 
 def test_the_interquartile_mean_leaves_out_a_quarter_at_each_end():
-    values = np.array([[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 1000.0]])
+    values = np.array([[0.0, 1.0, 4.0, 9.0], [16.0, 25.0, 36.0, 1000.0]])
 
-    assert interquartile_mean(values) == pytest.approx((2 + 3 + 4 + 5) / 4)
+    assert interquartile_mean(values) == pytest.approx((4 + 9 + 16 + 25) / 4)
     assert mean(values) == pytest.approx(values.mean())
 
 
