@@ -21,7 +21,7 @@ families:
     recipes:
       - recipe: reinforce-point-robot
         settings:
-          - num_iterations=10
+          - num_iterations=12
           - evaluation_interval=4
           - checkpoint_interval=1
           - num_trial_episodes=2

@@ -167,5 +167,5 @@ def test_a_terminal_shows_all_runs_on_one_screen(tmp_path):
         screen.watch(Standing(waiting=[], running=dict.fromkeys(cells)))
 
     shown = out.getvalue()
-    assert "0 done, 12 running, 0 waiting" in shown
+    assert "0 done, 10 running, 0 waiting" in shown
     assert "psrl-gridworld 0" in shown and "oracle-point-robot 1" not in shown, "as many as fit"
