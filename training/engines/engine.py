@@ -21,7 +21,8 @@ class Job(Protocol):
 
 
 class Engine(Protocol):
-    """Made in the main thread and used there; trainings end with the process that made it."""
+    """Made in the main thread and used there; trainings end with the process that made it, but for
+    jobs that Slurm has by then."""
 
     @property
     def width(self) -> int:

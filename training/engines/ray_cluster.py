@@ -7,16 +7,19 @@ from its checkpoint, so run directories have to be where all nodes find them.
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import replace
 from typing import Any
 
-from sim2real.contract.errors import WorkFailed
+from sim2real.contract.errors import BadInput, WorkFailed
+from sim2real.contract.require import WHERE
 from training.engines.engine import LOST
 from training.engines.extra import installed
 from training.engines.training import Training, completed
 
 NUM_RETRIES = 5
 """of a task, when its worker is killed"""
+_CONNECT_S = 5.0
 _STORE_BYTES = 80 * 2**20
 """nothing but exit codes is handed around; Ray takes no less"""
 
@@ -32,6 +35,7 @@ class RayEngine:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it asks nobody, and tells nobody
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # what a task sees stays
         self._ray = installed("ray", extra="ray")
+        _require_somebody(address)
         own: dict[str, Any] = {"num_cpus": processes, "object_store_memory": _STORE_BYTES}
         own |= {"include_dashboard": False}
         try:
@@ -75,6 +79,20 @@ class RayJob:
 
     def interrupt(self) -> None:
         self._ray.cancel(self._result, recursive=False)
+
+
+def _require_somebody(address: str) -> None:
+    """Raise `BadInput` where nobody listens at HOST:PORT: Ray itself would ask for many minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdigit():
+        return  # a word that Ray knows, such as `auto`
+    try:
+        socket.create_connection((host, int(port)), timeout=_CONNECT_S).close()
+    except (OSError, OverflowError) as error:
+        expected = "HOST:PORT of a Ray cluster"
+        raise BadInput(
+            WHERE, "--address", found=f"{address} ({error})", expected=expected
+        ) from None
 
 
 def _train(training: Training) -> int:
