@@ -45,8 +45,13 @@ VERBS: dict[str, Verb] = {
     ),
     "sweep": Verb(
         function="training.sweep:sweep",
-        purpose="train a recipe under several seeds, on this machine or on Slurm",
-        extra="training,cluster",
+        purpose="train recipes under several seeds, on this machine, on Slurm or on Ray",
+        extra="training",
+    ),
+    "benchmark": Verb(
+        function="training.suite.command:benchmark",
+        purpose="train a suite of algorithms on families, and write one table and page of it",
+        extra="training",
     ),
     "list": Verb(
         function="training.listing:list_known",

@@ -23,6 +23,7 @@ NEEDED = {
     "runs": "no-run",
     "recipe": "pearl-point-robot",
     "recipes": "pearl-point-robot",
+    "suite": "smoke",
     "family": "valve_turn",
     "a": "no-a",
     "b": "no-b",
@@ -39,6 +40,7 @@ OUT = {
     "excite": "e.mcap",
     "plot": "p.png",
     "exploration-study": "study",
+    "benchmark": "suite",
 }
 ZERO_IS_NONE = {"num_steps", "soak_s"}
 """numbers of which 0 means that there shall be none"""

@@ -8,12 +8,14 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from sim2real.contract.errors import BadInput, WorkFailed
+from sim2real.contract.output_file import write_json
 from training import exploration_study as study_module
 from training.exploration_study import LEARNERS, PLAN, Planned, Study, exploration_study
 from training.recipes.registry import with_settings
@@ -147,8 +149,7 @@ def test_a_study_ends_with_a_page_and_its_second_time_makes_nothing_again(small,
 
 def test_another_study_in_the_same_folder_is_refused(small, tmp_path):
     begun = Study(seeds=(0,), scale=SCALE, learners=("reinforce",))
-    (tmp_path / "study").mkdir()
-    study_module._begin(begun, tmp_path / "study")
+    write_json(tmp_path / "study" / "study.json", asdict(begun))
     with pytest.raises(BadInput, match=r"seeds: found \[0\], expected \[1\]"):
         small(seeds=(1,))
 
@@ -183,20 +184,21 @@ def test_what_was_stopped_goes_on_and_ends_as_if_it_had_not_been(number, small, 
 
 
 def test_nothing_is_measured_where_a_training_failed(small, tmp_path, monkeypatch):
-    real = study_module._command
+    real = study_module._training
 
     def broken(study, planned, seed, out):
-        words = real(study, planned, seed, out)
-        return [*words, "no_such=1"] if planned.family == "shown_goal" else words
+        training = real(study, planned, seed, out)
+        extra = ("no_such=1",) if planned.family == "shown_goal" else ()
+        return replace(training, settings=(*training.settings, *extra))
 
-    monkeypatch.setattr(study_module, "_command", broken)
+    monkeypatch.setattr(study_module, "_training", broken)
     with pytest.raises(WorkFailed, match=r"reinforce-shown-goal/0; what they printed"):
         small()
     out = tmp_path / "study"
     assert (out / "runs" / "reinforce-point-robot" / "0" / "eval.json").exists()
     assert not (out / "d.jsonl").exists()
-    assert "no_such" in (out / "logs" / "reinforce-shown-goal-0.txt").read_text()
+    assert "no_such" in (out / "runs" / "reinforce-shown-goal" / "0.log").read_text()
 
-    monkeypatch.setattr(study_module, "_command", real)
+    monkeypatch.setattr(study_module, "_training", real)
     small()
     assert (out / "index.md").exists()

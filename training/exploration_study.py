@@ -1,8 +1,7 @@
 """`taskbelief exploration-study`: train and measure all that is said about exploration, anew.
 
     study.json       what the study is: seeds, scale, learners; it goes on as that or not at all
-    runs/            a run directory for each recipe and seed
-    logs/            what their training printed
+    runs/            a run directory for each recipe and seed, and beside it what it printed
     *.json, *.png    exact references, regret, pictures, walks, and the desiderata
     *.txt            the tables as they were printed
     clock.jsonl      seconds that each part took, a line whenever one was done or interrupted
@@ -18,9 +17,6 @@ import contextlib
 import io
 import math
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -42,8 +38,9 @@ from sim2real.contract.require import (
     require_seeds,
     require_some,
 )
-from sim2real.contract.text_file import read_json
-from sim2real.tether import tethered
+from training.engines.drive import drive
+from training.engines.local import LocalEngine
+from training.engines.training import DONE, Training
 from training.exact.command import exact
 from training.exact.regret import print_regret
 from training.families.outside import is_claw
@@ -51,13 +48,13 @@ from training.recipes.registry import with_settings
 from training.runs.compare_runs import meta_test_runs
 from training.runs.desiderata import desiderata
 from training.runs.plot_runs import plot
+from training.runs.same import require_same
 from training.runs.start import family_of, read_run
 
 LEVEL = "point_robot=-10"
 """the return of an episode that counts as reached: half a metre off, on average over its steps"""
 TRIAL = 10
 """episodes on the half circle, as the exact references have them"""
-_WAIT_S = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,13 +171,14 @@ def exploration_study(
             raise BadInput(WHERE, "--claw", found=str(directory), expected=expected)
     require_folder(out, "OUT")
     study = Study(seeds=seeds, scale=scale, learners=learners)
-    _begin(study, out)
+    require_same(out / "study.json", asdict(study), "a study")
+    write_json(out / "study.json", {"schema_version": 1, **asdict(study)})
     clock = Clock(out / "clock.jsonl")
     with clock.of("training"):
         failed = _train(study, out, processes)
     if failed:
         names = ", ".join(map(str, failed))
-        raise WorkFailed(f"training failed: {names}; what they printed is in {out / 'logs'}")
+        raise WorkFailed(f"training failed: {names}; what they printed is in the .log beside each")
     parts = _parts(study, out, claw)
     for name, part in parts.items():
         if not (out / f"{name}.txt").exists():
@@ -188,19 +186,6 @@ def exploration_study(
                 write_file(out / f"{name}.txt", _printed(part))
     write_file(out / "index.md", _page(study, out, list(parts), clock.seconds()))
     print(f"{out / 'index.md'}: {sum(clock.seconds().values()):.0f} s in all")
-
-
-def _begin(study: Study, out: Path) -> None:
-    """Say what the study is, or find that it is the one begun here. Raises `BadInput`."""
-    path, content = out / "study.json", loads(dumps(asdict(study)))
-    if not path.exists():
-        write_json(path, {"schema_version": 1, **content})
-        return
-    begun = read_json(path, "a study")
-    for name, wanted in content.items():
-        if begun.get(name) != wanted:
-            remedy = "another study needs another folder"
-            raise BadInput(str(path), name, found=begun.get(name), expected=wanted, remedy=remedy)
 
 
 class Clock:
@@ -234,54 +219,15 @@ class Clock:
 
 
 def _train(study: Study, out: Path, processes: int) -> list[Path]:
-    """All runs, so many at a time; those that failed. Each is a process, and ends with this one.
-
-    On Ctrl-C they are asked to stop, and waited for: they finish their iteration and save it.
-    """
-    waiting = [
-        (out / "runs" / planned.recipe / str(seed), _command(study, planned, seed, out))
-        for planned, seed in product(study.plan, study.seeds)
-    ]
-    (out / "logs").mkdir(parents=True, exist_ok=True)
-    running: dict[Path, subprocess.Popen[bytes]] = {}
-    failed: list[Path] = []
-    try:
-        while waiting or running:
-            while waiting and len(running) < processes:
-                directory, command = waiting.pop(0)
-                running[directory] = _started(command, _log_of(directory, out))
-            ended = [each for each, process in running.items() if process.poll() is not None]
-            failed += [each for each in ended if running.pop(each).returncode != 0]
-            time.sleep(_WAIT_S)
-    except BaseException:
-        for process in running.values():
-            process.send_signal(signal.SIGINT)
-        for process in running.values():
-            process.wait()
-        raise
-    return failed
+    """All runs, so many at a time; those that failed."""
+    trainings = [_training(study, *each, out) for each in product(study.plan, study.seeds)]
+    ended = drive(LocalEngine(processes), trainings)
+    return [training.directory for training, code in ended.items() if code != DONE]
 
 
-def _command(study: Study, planned: Planned, seed: int, out: Path) -> list[str]:
-    directory = out / "runs" / planned.recipe / str(seed)
-    options = ["--seed", str(seed), "--out", str(directory), "--threads", "1", "--resume"]
-    settings = ["--quiet", "--settings", *study.settings(planned)]
-    return [sys.executable, "-m", "sim2real.cli", "train", planned.recipe, *options, *settings]
-
-
-def _log_of(directory: Path, out: Path) -> Path:
-    return out / "logs" / f"{directory.parent.name}-{directory.name}.txt"
-
-
-def _started(command: Sequence[str], log: Path) -> subprocess.Popen[bytes]:
-    with log.open("ab") as file:
-        return subprocess.Popen(
-            tethered(command, os.getpid()),
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-            start_new_session=True,  # a terminal's Ctrl-C reaches it through this process alone
-        )
+def _training(study: Study, planned: Planned, seed: int, out: Path) -> Training:
+    directory, settings = out / "runs" / planned.recipe / str(seed), study.settings(planned)
+    return Training(recipe=planned.recipe, seed=seed, directory=directory, settings=settings)
 
 
 # ---- measuring -----------------------------------------------------------------------------------

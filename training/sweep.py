@@ -1,4 +1,4 @@
-"""`taskbelief sweep`: recipes under several seeds, as local processes or on a Slurm cluster."""
+"""`taskbelief sweep`: recipes under several seeds, on this machine, on Slurm or on Ray."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Literal
 
-import submitit
 import tyro
 
 from sim2real.contract.errors import BadInput
 from sim2real.contract.output_file import require_folder
 from sim2real.contract.require import require_counts, require_seeds, require_some
+from training.engines.drive import drive
+from training.engines.registry import Hosts, engine_on
+from training.engines.training import DONE, Training
 from training.parts.device import require_device_name
 from training.recipes.registry import with_settings
 
@@ -20,29 +22,32 @@ def sweep(
     recipes: Annotated[tuple[str, ...], tyro.conf.Positional],
     seeds: tuple[int, ...] = (0, 1, 2),
     out: Path = Path("runs"),
-    cluster: Literal["local", "slurm", "debug"] = "local",
+    cluster: Literal["local", "slurm", "ray", "debug"] = "local",
     processes: int = 1,
     cpus: int = 1,
     timeout_min: int = 120,
     device: str = "cpu",
     settings: tuple[str, ...] = (),
     robot_config: str = "",
+    address: str = "",
 ) -> int:
     """Train every one of RECIPES once per seed into OUT/RECIPE/SEED; what is there already goes on.
 
-    Prints one line per run and returns 1 if any of them failed; their logs are in OUT/logs.
+    Prints one line per run and returns 1 if any of them failed; their logs lie beside them.
 
     Args:
         recipes: names of recipes.
         seeds: one run each, of every recipe.
         out: where the run directories are made.
-        cluster: processes on this machine, Slurm, or (debug) this very process.
+        cluster: processes on this machine, Slurm, Ray, or (debug) one after the other as jobs that
+            Slurm would get.
         processes: runs at the same time on this machine; Slurm gets all of them at once.
-        cpus: cores per run.
-        timeout_min: minutes until a run is stopped; it can be resumed.
+        cpus: cores per run, and threads of torch.
+        timeout_min: minutes until Slurm stops a run; it can be resumed.
         device: cpu or cuda.
         settings: to change in every recipe, as `taskbelief train` takes them.
         robot_config: another robot than the claw, as `taskbelief train` takes it.
+        address: of a Ray cluster that is there; by default one of this machine's cores is started.
     """
     if not recipes:
         raise BadInput("command line", "RECIPES", found="none", expected="one or more")
@@ -54,45 +59,21 @@ def sweep(
     require_folder(out, "--out")
     for recipe in recipes:
         with_settings(recipe, settings)  # refused before the first of them is begun
-    executor = submitit.AutoExecutor(folder=out / "logs", cluster=cluster)
-    executor.update_parameters(name="taskbelief-sweep", timeout_min=timeout_min, cpus_per_task=cpus)
-    runs = list(product(recipes, seeds))
-    num_failed, width = 0, len(runs) if cluster == "slurm" else processes
-    for first in range(0, len(runs), width):
-        jobs = {
-            directory: executor.submit(
-                train_or_resume, recipe, seed, directory, device, settings, robot_config
-            )
-            for recipe, seed in runs[first : first + width]
-            for directory in [out / recipe / str(seed)]
-        }
-        for directory, job in jobs.items():
-            error = job.exception()
-            num_failed += error is not None
-            print(f"{directory}: {'done' if error is None else f'failed: {job.paths.stderr}'}")
-    return 1 if num_failed else 0
-
-
-def train_or_resume(
-    recipe: str,
-    seed: int,
-    directory: Path,
-    device: str,
-    settings: tuple[str, ...],
-    robot_config: str = "",
-) -> None:
-    """Finish one run, from wherever it is. Raises `RuntimeError` where `taskbelief train` fails."""
-    from training.cli import train  # torch, in the job's own process
-
-    outcome = train(
-        recipe,
-        seed,
-        directory,
-        resume=True,
-        device=device,
-        settings=settings,
-        quiet=True,
-        robot_config=robot_config,
-    )
-    if outcome != 0:
-        raise RuntimeError(f"{directory}: taskbelief train ended with {outcome}")
+    hosts = Hosts(processes=processes, minutes=timeout_min, folder=out / "logs", address=address)
+    trainings = [
+        Training(
+            recipe=recipe,
+            seed=seed,
+            directory=out / recipe / str(seed),
+            settings=settings,
+            device=device,
+            threads=cpus,
+            robot_config=robot_config,
+        )
+        for recipe, seed in product(dict.fromkeys(recipes), dict.fromkeys(seeds))
+    ]
+    ended = drive(engine_on(cluster, hosts), trainings)
+    for training in trainings:
+        verdict = "done" if ended[training] == DONE else f"failed: {training.log}"
+        print(f"{training.directory}: {verdict}")
+    return 1 if any(ended.values()) else 0

@@ -20,6 +20,8 @@ READS = {
     "sim2real/bringup/graph.py": "a graph that one of our processes hands to another",
     "sim2real/recording/schemas.py": "the text of messages that are shipped",
     "sim2real/report/page.py": "templates that are shipped",
+    "training/suite/page.py": "templates that are shipped",
+    "training/exploration_study.py": "its own clock, and tables as it has printed them",
     "sim2real/hardware/dynamixel/port.py": "a number of the kernel",
     "sim2real/recognition.py": "looks what a file is, and refuses none",
     "sim2real/runtime/kinds/registry.py": "settings of the command line, one value each",

@@ -212,3 +212,20 @@ def test_metrics_survive_a_line_that_was_cut_short(tmp_path: Path) -> None:
     assert [line.iteration for line in again.read()] == [0, 1, 2]
     again.forget_from(2)
     assert [line.value for line in again.read()] == [0.0, 0.1]
+
+
+def test_a_budget_of_environment_steps_ends_a_run_with_the_iteration_that_comes_to_it(
+    tmp_path: Path, make_recipe: Any
+) -> None:
+    whole = begin(make_recipe(), tmp_path / "whole").state.num_environment_steps
+    recipe = make_recipe(max_environment_steps=whole // 2)
+
+    steps = begin(recipe, tmp_path / "run").state.num_environment_steps
+    resumed = resume_run(tmp_path / "run", is_quiet=True)
+
+    lines = MetricsFile(tmp_path / "run" / "metrics.csv").read()
+    before = [line.environment_steps for line in lines if line.environment_steps < whole // 2]
+    assert whole // 2 <= steps < whole
+    assert max(before) < whole // 2
+    assert resumed.state.num_environment_steps == steps
+    assert json.loads((tmp_path / "run" / "eval.json").read_text())["environment_steps"] == steps

@@ -54,8 +54,8 @@ class Options:
     num_trials: int = 1
     """trials per task"""
     num_episodes: int | None = None
-    """episodes of a trial; the last one is the adapted one. By default as many as a recurrent belief
-    was trained on; otherwise 3, or one more than the bundle explores in"""
+    """episodes of a trial; the last one is the adapted one. By default as many as a recurrent
+    belief was trained on; otherwise 3, or one more than the bundle explores in"""
     seed: int = 0
     """of starting points and latents"""
     robust: Path | None = None

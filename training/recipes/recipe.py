@@ -30,6 +30,8 @@ class Recipe(Settings):
 
     num_iterations: Count
     """rounds of collecting and improving"""
+    max_environment_steps: CountOrNone = 0
+    """the iteration that comes to so many is the last one; 0: none does"""
     num_trial_episodes: Count = 3
     """episodes of a trial; the last one is the adapted one"""
     num_evaluation_trials: Count = 4

@@ -12,6 +12,7 @@ from sim2real.contract.errors import BadInput
 from sim2real.contract.output_file import naming, write_file
 from sim2real.contract.text_file import read_text
 
+_TAIL_BYTES = 8192
 COLUMNS = ("iteration", "environment_steps", "gradient_steps", "metric", "value")
 
 
@@ -77,3 +78,15 @@ class MetricsFile:
         writer.writerow(COLUMNS)
         writer.writerows((*line[:4], repr(line.value)) for line in lines)
         write_file(self.path, text.getvalue())
+
+
+def iterations_done(path: Path) -> int:
+    """How many iterations a run has noted so far, from the end of its file; 0 without one."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, io.SEEK_END) - _TAIL_BYTES))
+            whole = file.read().split(b"\n")[1:-1]
+    except OSError:
+        return 0
+    numbers = [line.partition(b",")[0] for line in whole]
+    return max((int(number) + 1 for number in numbers if number.isdigit()), default=0)

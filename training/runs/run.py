@@ -66,11 +66,14 @@ class Run:
             with interrupt, self._progress.shown(first, num_iterations):
                 for iteration in range(first, num_iterations):
                     began, steps_before = time.perf_counter(), state.num_environment_steps
-                    metrics = dict(learner.iterate(iteration / num_iterations))
+                    if self._is_spent(steps_before):
+                        break
+                    metrics = dict(learner.iterate(self._share_done(iteration, steps_before)))
                     seconds = time.perf_counter() - began
                     taken = state.num_environment_steps - steps_before
                     metrics |= {"seconds": seconds, "steps_per_second": taken / seconds}
                     is_last = iteration + 1 == num_iterations or interrupt.is_asked
+                    is_last = is_last or self._is_spent(state.num_environment_steps)
                     if is_last or (iteration + 1) % recipe.evaluation_interval == 0:
                         metrics |= self._evaluated(learner)
                     self._note(metrics, iteration, learner, board)
@@ -90,6 +93,15 @@ class Run:
             with contextlib.suppress(*([OSError] if sys.exception() else [])):
                 board.close()
                 draw_curve([self.metrics.read()], self.directory / "curve.png")
+
+    def _is_spent(self, environment_steps: int) -> bool:
+        budget = self._recipe.max_environment_steps
+        return 0 < budget <= environment_steps
+
+    def _share_done(self, iteration: int, environment_steps: int) -> float:
+        """Of the iterations or of the budget, whichever ends first."""
+        share, budget = iteration / self._recipe.num_iterations, self._recipe.max_environment_steps
+        return max(share, environment_steps / budget) if budget else share
 
     def _begin(self, learner: Learner) -> int:
         """The first iteration to do: 0, or the one after the checkpoint that is resumed."""

@@ -32,9 +32,9 @@ from training.runs.run import Run
 from training.tasks.task import TaskFamily
 from training.tasks.task_set import TaskSet, draw_task_set
 
-CONFIG_VERSION = 5
+CONFIG_VERSION = 6
 """1 had the settings of the run among those of the algorithm; 2 knew drawn tasks only; 3 did not
-say for which robot; 4 knew the claw alone"""
+say for which robot; 4 knew the claw alone; 5 had no budget of environment steps"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,6 +163,8 @@ def _read_recipe(config: Config, where: str) -> Recipe:
         stored.setdefault("tasks_sha256", "")
     if config.schema_version < 5:
         stored.setdefault("robot", "")
+    if config.schema_version < 6:
+        stored.setdefault("max_environment_steps", 0)
     config_type = _algorithm(stored.get("algorithm", "nothing"), where).config_type
     if config.schema_version < 5 and issubclass(config_type, ExplorationSettings):
         stored["config"] = _with_inner_reward(stored.get("config"))

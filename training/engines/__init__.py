@@ -1,0 +1,1 @@
+"""Many trainings, run by the processes of this machine, by Slurm or by Ray."""

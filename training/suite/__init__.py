@@ -1,0 +1,1 @@
+"""Suites of trainings, their table and their page."""

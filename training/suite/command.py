@@ -1,0 +1,98 @@
+"""`taskbelief benchmark`: every recipe of a suite under every seed; one table, one page.
+
+    suite.json           what the suite is; the folder goes on as that or not at all
+    runs/RECIPE/SEED     run directories, and beside each what it printed and what it took
+    results.csv          every number of the page, with no times in it
+    page.html            the page
+
+What was stopped, by whatever means, goes on with the same command: finished runs are left alone,
+others begin at their checkpoints. Any engine may go on with what another has begun.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+
+from sim2real.contract.output_file import require_folder, write_file, write_json
+from sim2real.contract.registry import one_of
+from sim2real.contract.require import require_counts
+from training.engines.drive import drive
+from training.engines.engine import Engine
+from training.engines.registry import Hosts, engine_on
+from training.engines.training import DONE, Training, sessions
+from training.runs.same import require_same
+from training.suite.page import page_of
+from training.suite.results import lines_of, write_results
+from training.suite.screen import Screen
+from training.suite.suite import SUITES, Cell, Suite, suite_of
+
+
+def benchmark(
+    suite: Annotated[str, tyro.conf.Positional, tyro.conf.arg(help=f"a file, or {one_of(SUITES)}")],
+    out: Path,
+    engine: Literal["local", "slurm", "ray"] = "local",
+    processes: int = 2,
+    timeout_min: int = 240,
+    address: str = "",
+) -> int:
+    """Train every recipe of SUITE under every seed; OUT/results.csv and OUT/page.html come of it.
+
+    What was stopped goes on with the same command. Returns 1 if a run failed, or was stopped for
+    its core-minutes: the table then holds the others.
+
+    Args:
+        out: the folder; where other machines train, one that all of them see.
+        engine: processes of this machine, Slurm, or Ray.
+        processes: runs at the same time on this machine; Slurm gets all of them at once.
+        timeout_min: minutes until Slurm stops a run, which is then queued again.
+        address: of a Ray cluster that is there; by default one of this machine's cores is started.
+    """
+    require_counts(processes=processes, timeout_min=timeout_min)
+    require_folder(out, "--out")
+    chosen = suite_of(suite)
+    same = {name: value for name, value in chosen.document().items() if name != "core_minutes"}
+    require_same(out / "suite.json", same, "a suite")
+    hosts = Hosts(processes=processes, minutes=timeout_min, folder=out / "logs", address=address)
+    failed = run_suite(chosen, engine_on(engine, hosts), out)
+    for directory in failed:
+        print(f"{directory}: failed, or out of core-minutes; what it printed: {directory}.log")
+    print(out / "page.html")
+    return 1 if failed else 0
+
+
+def run_suite(suite: Suite, engine: Engine, out: Path) -> list[Path]:
+    """Train what is missing, write table and page; the directories of what has no end."""
+    write_json(out / "suite.json", suite.document())
+    missing = {_training(suite, each, out): each for each in suite.cells if not is_done(each, out)}
+    num_before = len(suite.cells) - len(missing)
+    screen = Screen(Console(), missing, width=engine.width, num_before=num_before)
+    with screen:
+        ended = drive(engine, list(missing), screen.watch)
+    write_table_and_page(suite, out)
+    return [training.directory for training, code in ended.items() if code != DONE]
+
+
+def write_table_and_page(suite: Suite, out: Path) -> None:
+    """From the runs that are finished."""
+    done = [cell for cell in suite.cells if is_done(cell, out)]
+    lines = [line for cell in done for line in lines_of(cell, out)]
+    write_results(out / "results.csv", lines)
+    write_file(out / "page.html", page_of(suite, lines, out))
+
+
+def is_done(cell: Cell, out: Path) -> bool:
+    return any(session.exit_code == DONE for session in sessions(out / cell.place))
+
+
+def _training(suite: Suite, cell: Cell, out: Path) -> Training:
+    return Training(
+        recipe=cell.entry.recipe,
+        seed=cell.seed,
+        directory=out / cell.place,
+        settings=cell.settings,
+        core_minutes=suite.core_minutes,
+    )
