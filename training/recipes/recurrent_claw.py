@@ -2,8 +2,8 @@
 
 Beside each over the full range stand an oracle and a robust policy. All are the recurrent policy of
 RL² learnt by PPO in many worlds. The oracle sees the goal and has one episode, which leaves the
-dynamics to find out; the robust policy sees no goal and has one episode too, so that nothing is
-carried over from an earlier one.
+dynamics to find out; the robust policy sees no goal, has one episode too, and feels no reward, for
+that would tell it the goal within the episode.
 """
 
 from __future__ import annotations
@@ -14,8 +14,13 @@ from functools import partial
 from training.algorithms.rl2 import Rl2Config
 from training.recipes.recipe import Recipe
 
+UNFELT = 1e-6
+"""scale of a reward that no weight of a usual size makes anything of"""
 
-def recurrent(family: str, num_trial_episodes: int, num_iterations: int) -> Recipe:
+
+def recurrent(
+    family: str, num_trial_episodes: int, num_iterations: int, context_reward_scale: float = 1.0
+) -> Recipe:
     return Recipe(
         algorithm="rl2",
         family=family,
@@ -26,6 +31,7 @@ def recurrent(family: str, num_trial_episodes: int, num_iterations: int) -> Reci
         evaluation_interval=20,
         config=Rl2Config(
             num_trials=64,
+            context_reward_scale=context_reward_scale,
             hidden_size=128,
             hidden_sizes=(128, 128),
             num_epochs=6,
@@ -40,9 +46,9 @@ def recurrent(family: str, num_trial_episodes: int, num_iterations: int) -> Reci
 RECURRENT_CLAW_RECIPES: dict[str, Callable[[], Recipe]] = {
     "rl2-valve-turn": partial(recurrent, "valve_turn", 2, 200),
     "rl2-valve-turn-full": partial(recurrent, "valve_turn_full", 2, 240),
-    "robust-valve-turn-full": partial(recurrent, "valve_turn_full", 1, 160),
+    "robust-valve-turn-full": partial(recurrent, "valve_turn_full", 1, 160, UNFELT),
     "oracle-valve-turn-full": partial(recurrent, "valve_turn_full_visible", 1, 160),
     "rl2-valve-screw-full": partial(recurrent, "valve_screw_full", 2, 240),
-    "robust-valve-screw-full": partial(recurrent, "valve_screw_full", 1, 160),
+    "robust-valve-screw-full": partial(recurrent, "valve_screw_full", 1, 160, UNFELT),
     "oracle-valve-screw-full": partial(recurrent, "valve_screw_full_visible", 1, 160),
 }
