@@ -30,8 +30,8 @@ class ValveScrew:
     goal_size: int = 1
     success_error_rad: float = 0.1
     """as for turning to an angle; ROBEL's 0.2 would pass half of our directions for each other"""
-    success_velocity_error_rad_s: float | None = None
-    """where given, success is the mean velocity since the middle of the episode, off by less"""
+    success_velocity_error_rad_s: float = 0.0
+    """where above 0, success is the mean velocity since the middle of the episode, off by less"""
     velocity_threshold_rad_s: float = 4.0
     """joint speeds below this cost nothing"""
     range_cost: float = 0.0
@@ -82,7 +82,7 @@ class ValveScrew:
         }
 
     def is_success(self, values: Values) -> NDArray[np.bool_]:
-        if self.success_velocity_error_rad_s is None:
+        if self.success_velocity_error_rad_s == 0.0:
             return np.asarray(np.abs(values["valve_error"][..., 0]) < self.success_error_rad)
         error = np.abs(values["valve_velocity_error"][..., 0])
         return np.asarray(error < self.success_velocity_error_rad_s)

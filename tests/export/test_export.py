@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from dataclasses import replace
@@ -31,6 +32,8 @@ from sim2real.runtime.kinds.registry import KINDS, REHEARSED, signatures
 from sim2real.runtime.noise import ACTION_NOISE, CELL_NOISE, LATENT_NOISE, TrialNoise
 from sim2real.runtime.policy_runner import TrialLabels
 from sim2real.runtime.verify import load_bundle
+from sim2real.skills.registry import make_skill
+from sim2real.skills.valve_turn import ValveTurn
 from training.algorithms.learner import TrainingSetup, deployed_actor
 from training.algorithms.pearl import Pearl, PearlConfig
 from training.algorithms.pearl_search import PearlSearch
@@ -48,10 +51,17 @@ from training.export.export_run import (
     flat_results,
     told_its_trials,
 )
-from training.export.make_bundle import Origin, ParityError, graph_inputs, make_draft
+from training.export.make_bundle import (
+    Origin,
+    ParityError,
+    graph_inputs,
+    make_draft,
+    skill_reference,
+)
 from training.export.to_onnx import require_torch_gru, to_onnx
 from training.export.untrained import untrained_draft, untrained_parts
-from training.families.registry import claw_family
+from training.families.outside import is_claw
+from training.families.registry import FAMILIES, claw_family
 from training.families.valve import VALVE_TURN
 from training.parts.gradient_actor import GradientActor
 from training.parts.recurrent_actor import RecurrentActor
@@ -287,6 +297,22 @@ def test_evaluation_through_the_bundle_is_evaluation_through_torch(algorithm):
         succeeded = [result.is_success for result in found]
         assert succeeded[exactly] == list(expected["success"][0, 0, exactly])
         assert len(set(returns)) == protocol.num_episodes  # they do differ
+
+
+@pytest.mark.parametrize("name", [name for name in FAMILIES if is_claw(FAMILIES[name])])
+def test_every_familys_skill_is_made_again_from_what_a_manifest_says(name):
+    skill = FAMILIES[name].scene.skill
+
+    assert make_skill(skill_reference(skill, 9), 9, "manifest") == skill
+
+
+def test_a_skill_with_settings_that_no_manifest_keeps_is_not_exported():
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Careful(ValveTurn):
+        care: str = "much"
+
+    with pytest.raises(ValueError, match="only settings that are a float"):
+        skill_reference(Careful(), 9)
 
 
 def test_the_skill_is_made_again_with_its_settings():

@@ -31,6 +31,7 @@ from sim2real.runtime.golden import RecordedNoise, golden_controller, replay, wr
 from sim2real.runtime.kinds.kind import Role
 from sim2real.runtime.kinds.registry import record_of, signatures
 from sim2real.runtime.onnx_model import OnnxModel
+from sim2real.skills.registry import make_skill
 from sim2real.skills.skill import Skill
 from training.algorithms.learner import Deployed
 from training.benches.arena import SimulatedArena
@@ -109,7 +110,7 @@ def _manifest(deployed: Deployed, scene: ClawScene, origin: Origin) -> Manifest:
         control_period_s=scene.control_period_s,
         control_period_tolerance=CONTROL_PERIOD_TOLERANCE,
         episode_length=scene.episode_length,
-        skill=skill_reference(scene.skill),
+        skill=skill_reference(scene.skill, len(scene.spec.joints)),
         observation=ObservationRecord(layout=layout, digest=layout.digest),
         context=None if context is None else ContextRecord(layout=context, digest=context.digest),
         action=scene.action_map,
@@ -122,15 +123,22 @@ def _manifest(deployed: Deployed, scene: ClawScene, origin: Origin) -> Manifest:
     )
 
 
-def skill_reference(skill: Skill) -> SkillReference:
-    """How to make the same skill again; the options are its numeric settings."""
+def skill_reference(skill: Skill, num_joints: int) -> SkillReference:
+    """How to make the same skill again for a hand of J joints; its numeric settings are options.
+
+    Raises `ValueError` for one that has others: a robot would be paid for another thing.
+    """
     assert dataclasses.is_dataclass(skill)
     names = [item.name for item in dataclasses.fields(skill) if item.type in ("float", float)]
-    return SkillReference(
+    reference = SkillReference(
         name=skill.name,
         target_visible=skill.target_visible,
         options={name: float(getattr(skill, name)) for name in names},
     )
+    again = make_skill(reference, num_joints, "skill")
+    if again != skill:
+        raise ValueError(f"{again} is not {skill}: only settings that are a float are kept")
+    return reference
 
 
 def _graphs(manifest: Manifest, errors: Mapping[Role, float]) -> tuple[GraphRecord, ...]:
