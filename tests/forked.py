@@ -20,6 +20,7 @@ from typing import NamedTuple, NoReturn, Self
 
 ROOT = Path(__file__).parents[1]
 PATIENCE_S = 60.0
+_LOOK_S = 0.02
 
 
 class Ended(NamedTuple):
@@ -63,18 +64,22 @@ class ForkedVerbs:
         words: Sequence[object],
         signals_s: Sequence[float] = (),
         *,
+        once: str = "",
         stdout: str = "",
         encoding: str = "utf-8",
     ) -> Ended:
         """Run a verb in `folder`; it gets SIGINT at these seconds after its start.
 
-        `stdout` is a file to print to instead, or "closed".
+        They count from when there is a file `once` in the folder, where that is given: how long a
+        verb takes to get there is the machine's business. `stdout` is a file to print to instead,
+        or "closed".
         """
         assert self._process.stdin is not None and self._process.stdout is not None
         request = {
             "folder": str(folder),
             "words": [*map(str, words)],
             "signals_s": [*signals_s],
+            "once": once,
             "stdout": stdout,
             "encoding": encoding,
         }
@@ -83,7 +88,7 @@ class ForkedVerbs:
 
 
 def _run(
-    folder: str, words: list[str], signals_s: list[float], stdout: str, encoding: str
+    folder: str, words: list[str], signals_s: list[float], once: str, stdout: str, encoding: str
 ) -> Ended:
     streams = [os.pipe(), os.pipe()]
     child = os.fork()
@@ -92,23 +97,25 @@ def _run(
         _become(folder, words)
     for _, write in streams:
         os.close(write)
-    return _watched(child, [read for read, _ in streams], signals_s)
+    return _watched(child, [read for read, _ in streams], signals_s, Path(folder) / once)
 
 
-def _watched(child: int, reads: list[int], signals_s: list[float]) -> Ended:
+def _watched(child: int, reads: list[int], signals_s: list[float], once: Path) -> Ended:
     """Collect what it prints, send what is due, wait for its end."""
     began, waiting, said = time.monotonic(), [*signals_s], dict.fromkeys(reads, b"")
     sent_s, answered_s = [0.0], -1.0
-    is_open = set(reads)
+    is_open, is_there = set(reads), False
     while is_open:
         now_s = time.monotonic() - began
-        if waiting and now_s >= waiting[0]:
+        if waiting and not is_there and (is_there := once.exists()):
+            waiting = [now_s + after_s for after_s in waiting]
+        if is_there and waiting and now_s >= waiting[0]:
             waiting.pop(0)
             sent_s.append(now_s)
             os.kill(child, signal.SIGINT)
         if now_s > PATIENCE_S:
             os.kill(child, signal.SIGKILL)
-        due_s = waiting[0] - now_s if waiting else 1.0
+        due_s = 1.0 if not waiting else waiting[0] - now_s if is_there else _LOOK_S
         for read in select.select([*is_open], (), (), max(due_s, 0.0))[0]:
             piece = os.read(read, 65536)
             said[read] += piece
