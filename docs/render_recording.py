@@ -44,7 +44,9 @@ def frames_of(episode: Episode) -> list[Image.Image]:
             renderer.update_scene(data, camera="front")
             picture = Image.fromarray(renderer.render())
             degrees = np.rad2deg(float(reading.object_position_rad))
-            ImageDraw.Draw(picture).text((8, 8), f"{seconds:4.1f} s  valve {degrees:4.0f} degrees")
+            ImageDraw.Draw(picture).text(
+                (8, 8), f"{seconds:4.1f} s  valve {degrees:4.0f} degrees", "black"
+            )
             frames.append(picture.quantize(64))
     return frames
 
