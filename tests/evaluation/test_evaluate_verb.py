@@ -21,6 +21,7 @@ from sim2real.evaluation.direct import DirectSession
 from sim2real.evaluation.from_recordings import recompute_results
 from sim2real.evaluation.journal import JOURNAL, read_journal
 from sim2real.runtime.kinds.recurrent_belief import RecurrentBeliefSettings
+from sim2real.runtime.kinds.registry import REHEARSED
 from training.benches.evaluate_bundle import evaluate
 from training.benches.options import Options, say_what_is_untrained
 
@@ -92,7 +93,8 @@ def test_a_belief_about_parameters_is_said_and_reported_beside_the_truth(
     ("given", "explores", "expected"), [(None, 0, 3), (None, 20, 21), (2, 20, 2)]
 )
 def test_a_trial_is_as_long_as_the_bundle_needs_unless_told(given, explores, expected):
-    bundle = SimpleNamespace(settings=lambda: SimpleNamespace(num_exploration_episodes=explores))
+    settings = replace(REHEARSED, num_exploration_episodes=explores)  # type: ignore[type-var]
+    bundle = SimpleNamespace(settings=lambda: settings)
     options = Options(num_episodes=given)
 
     assert options.protocol(bundle).num_episodes == expected  # type: ignore[arg-type]

@@ -49,7 +49,6 @@ from training.export.export_run import (
     card_files,
     export_run,
     flat_results,
-    told_its_trials,
 )
 from training.export.make_bundle import (
     Origin,
@@ -501,10 +500,14 @@ def test_settings_of_the_adaptation_that_do_not_fit_are_refused(run_directory, t
 
 
 def test_a_recurrent_belief_is_told_how_long_its_trials_were():
-    assert told_its_trials(RecurrentBeliefSettings(hidden_size=4), 3).num_trained_episodes == 3
     for kind in KINDS.values():
-        if kind.settings_type is not RecurrentBeliefSettings:
-            assert all(told_its_trials(settings, 3) == settings for settings in kind.examples)
+        for settings in kind.examples:
+            told = kind.trained_on(settings, 3)
+            if isinstance(settings, RecurrentBeliefSettings):
+                assert kind.trained_episodes(told) == told.num_trained_episodes == 3
+            else:
+                assert told == settings
+                assert kind.trained_episodes(told) == 0
 
 
 def test_a_policy_under_which_a_robot_would_stop_becomes_no_bundle(

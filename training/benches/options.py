@@ -19,7 +19,7 @@ from sim2real.contract.robot_spec import DCLAW
 from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.kinds.kind import Settings
-from sim2real.runtime.kinds.recurrent_belief import RecurrentBeliefSettings
+from sim2real.runtime.kinds.registry import kind_of
 from sim2real.runtime.realtime import may_use_realtime
 from training.benches.open_bench import RobotKind
 
@@ -105,17 +105,13 @@ def default_episodes(bundle: Bundle) -> int:
     or one more than it explores.
     """
     settings = bundle.settings()
-    return trained_episodes(settings) or max(3, settings.num_exploration_episodes + 1)
-
-
-def trained_episodes(settings: Settings) -> int:
-    """Episodes after which a belief is where it never was in training; 0 where there is no end."""
-    return settings.num_trained_episodes if isinstance(settings, RecurrentBeliefSettings) else 0
+    trained = kind_of(settings).trained_episodes(settings)
+    return trained or max(3, settings.num_exploration_episodes + 1)
 
 
 def say_what_is_untrained(settings: Settings, num_episodes: int) -> None:
     """One line where a trial is to go on for longer than trials did in training."""
-    trained = trained_episodes(settings)
+    trained = kind_of(settings).trained_episodes(settings)
     if 0 < trained < num_episodes:
         print(
             f"trained on trials of {trained} episodes: what the belief does in the other "

@@ -16,9 +16,7 @@ from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.contract.text_file import read_json
 from sim2real.evaluation.protocol import TrialProtocol
 from sim2real.runtime.bundle import MODEL_CARD, TASKS, require_bundle_or_nothing, write_bundle
-from sim2real.runtime.kinds.kind import Settings
-from sim2real.runtime.kinds.recurrent_belief import RecurrentBeliefSettings
-from sim2real.runtime.kinds.registry import with_settings
+from sim2real.runtime.kinds.registry import kind_of, with_settings
 from sim2real.runtime.verify import load_bundle
 from training.benches.measure import measure
 from training.export.adaptation_curve import CURVE, adaptation_curve
@@ -60,7 +58,7 @@ def export_run(
         raise BadInput(str(run), recipe.algorithm, found=reason, expected=expected)
     deployed = learner.deployed()
     settings = with_settings(deployed.settings, adaptation, "command line", "--adaptation")
-    settings = told_its_trials(settings, recipe.num_trial_episodes)
+    settings = kind_of(settings).trained_on(settings, recipe.num_trial_episodes)
     deployed = replace(deployed, settings=settings)
     provenance = _provenance(run, learner.state.num_environment_steps)
     origin = Origin(name=bundle.name, provenance=provenance)
@@ -71,13 +69,6 @@ def export_run(
     digest = write_bundle(bundle, manifest, draft.files | card_files(manifest, summary))
     files = load_bundle(bundle, family.scene.spec).files
     print(f"{bundle}: bundle {digest}, verified, {sum(map(len, files.values())) / 1e6:.1f} MB")
-
-
-def told_its_trials(settings: Settings, num_trial_episodes: int) -> Settings:
-    """The same where trials may go on for ever; a recurrent belief knows no longer ones."""
-    if isinstance(settings, RecurrentBeliefSettings):
-        return replace(settings, num_trained_episodes=num_trial_episodes)
-    return settings
 
 
 def card_files(manifest: Manifest, summary: dict[str, Any] | None) -> dict[str, bytes]:

@@ -193,6 +193,10 @@ class Kind(Generic[S]):
     """small settings that show all it can do, the plain one first: for tests and rehearsals"""
     quantities: Callable[[S], tuple[Quantity, ...]] = lambda _settings: ()
     """what the dimensions of the belief are, in order; empty where they are a latent's"""
+    trained_episodes: Callable[[S], int] = lambda _settings: 0
+    """episodes of a trial in training; after them a belief is where it never was; 0: no such end"""
+    trained_on: Callable[[S, int], S] = lambda settings, _num_trial_episodes: settings
+    """the same settings, told how many these were"""
 
 
 def require_exploration(settings: Settings) -> None:

@@ -9,7 +9,7 @@ own parameters out. Particles (Igl et al. 2018, DVRL) are a wide hidden state wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -256,6 +256,8 @@ KIND = Kind(
     deterministic=lambda settings: settings,
     words=_words,
     quantities=lambda s: () if s.read_out is None else s.read_out.quantities,
+    trained_episodes=lambda s: s.num_trained_episodes,
+    trained_on=lambda s, count: replace(s, num_trained_episodes=count),
     belief_of=_belief_of,
     examples=(
         RecurrentBeliefSettings(hidden_size=16, num_trained_episodes=2),
