@@ -84,6 +84,17 @@ def test_settings_are_plain_and_come_back_as_they_were(kind, settings):
         )
 
 
+def test_a_manifest_without_what_was_added_later_behaves_as_it_did():
+    kind = KINDS["recurrent_belief"]
+    record = record_of(kind.examples[1])
+    before = {name: v for name, v in record.settings.items() if name != "num_trained_episodes"}
+
+    found = settings_of(dataclasses.replace(record, settings=before), "manifest.json")
+
+    assert kind.trained_episodes(found) == 0
+    assert found == kind.trained_on(kind.examples[1], 0)
+
+
 @pytest.mark.parametrize(("kind", "settings"), EVERY_EXAMPLE)
 def test_its_graphs_and_words_say_what_it_is(kind, settings):
     graphs = kind.signatures(settings, Sizes(observation=7, action=3, context=11))

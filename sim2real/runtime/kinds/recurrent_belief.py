@@ -260,12 +260,13 @@ KIND = Kind(
     trained_on=lambda s, count: replace(s, num_trained_episodes=count),
     belief_of=_belief_of,
     examples=(
-        RecurrentBeliefSettings(hidden_size=16, num_trained_episodes=2),
+        RecurrentBeliefSettings(hidden_size=16),
         RecurrentBeliefSettings(
             hidden_size=12,
             read_out=ReadOut(initial_mean=(0.1, -0.2), initial_log_variance=(0.0, 0.3)),
             num_exploration_episodes=1,
             takes_action_noise=True,
+            num_trained_episodes=2,
         ),
         RecurrentBeliefSettings(
             hidden_size=20,
