@@ -56,19 +56,18 @@ def render(model: mujoco.MjModel, positions: list[np.ndarray]) -> list[Image.Ima
             data.qpos[:] = position
             mujoco.mj_forward(model, data)
             renderer.update_scene(data, camera="front")
-            frames.append(Image.fromarray(renderer.render()).quantize(64))
+            frames.append(Image.fromarray(renderer.render()))
     return frames
+
+
+def save(frames: list[Image.Image], target: Path, frame_s: float) -> None:
+    """As a GIF that goes round."""
+    first, *others = (frame.quantize(64) for frame in frames)
+    first.save(target, save_all=True, append_images=others, duration=round(1000 * frame_s), loop=0)
+    print(f"{target}: {len(frames)} frames, {target.stat().st_size // 1024} KiB")
 
 
 if __name__ == "__main__":
     with EmulatedBus(load_robot_spec()) as emulated:
         frames = render(emulated.line.plant.model, drive(emulated))
-    target = REPOSITORY / "docs" / "images" / "emulated_claw.gif"
-    frames[0].save(
-        target,
-        save_all=True,
-        append_images=frames[1:],
-        duration=round(1000 * PERIOD_S * TICKS_PER_FRAME),
-        loop=0,
-    )
-    print(f"{target.relative_to(REPOSITORY)}: {target.stat().st_size // 1024} KiB")
+    save(frames, REPOSITORY / "docs" / "images" / "emulated_claw.gif", PERIOD_S * TICKS_PER_FRAME)
