@@ -39,6 +39,11 @@ FULL_TURN_EPISODE_LENGTH = 60
 """6 s: half a turn takes the fingers several grips"""
 FULL_SCREW_EPISODE_LENGTH = 80
 """8 s, as ROBEL screws"""
+MIN_FULL_SCREW_RAD_S, MAX_FULL_SCREW_RAD_S = 0.15, 0.75
+"""up to ROBEL's fastest; slower than the slowest is as good as standing still"""
+SCREW_VELOCITY_ERROR_RAD_S = 0.1
+"""what a valve can be off that follows the advancing angle within ROBEL's 0.2 rad from the middle
+of the episode to its end, 4 s later"""
 RANGE_COST = 5.0
 """a joint is not pushed further than a tenth of a radian or two out of its range for half a bonus;
 without it a policy jams fingers against lobes until a robot would stop, in one episode of four"""
@@ -103,39 +108,21 @@ VALVE_SCREW = ClawFamily(
 )
 """A hidden direction and speed, and varied dynamics."""
 
-_FULL_TURN = SignedGoal(
-    name="target_angle", unit="rad", low=MIN_FULL_TURN_RAD, high=MAX_FULL_TURN_RAD
-)
 
-VALVE_TURN_FULL = ClawFamily(
-    name="valve_turn_full",
-    scene=_scene(
-        ValveTurn(target_visible=False, range_cost=RANGE_COST),
-        TaskGoal(parameter="target_angle"),
-        episode_length=FULL_TURN_EPISODE_LENGTH,
-    ),
-    goal=_FULL_TURN,
-    variation_names=VALVE_VARIATIONS,
-)
-"""A hidden target angle anywhere on the circle, which takes more than one grip to reach."""
+def _full_range(name: str, skill: Skill, goal: SignedGoal, episode_length: int) -> ClawFamily:
+    return ClawFamily(
+        name=name,
+        scene=_scene(skill, TaskGoal(parameter=goal.name), episode_length=episode_length),
+        goal=goal,
+        variation_names=VALVE_VARIATIONS,
+    )
 
-VALVE_TURN_FULL_VISIBLE = ClawFamily(
-    name="valve_turn_full_visible",
-    scene=_scene(
-        ValveTurn(target_visible=True, range_cost=RANGE_COST),
-        TaskGoal(parameter="target_angle"),
-        episode_length=FULL_TURN_EPISODE_LENGTH,
-    ),
-    goal=_FULL_TURN,
-    variation_names=VALVE_VARIATIONS,
-)
-"""The same tasks for the same seed, their targets in sight: what an oracle learns."""
 
-MIN_FULL_SCREW_RAD_S, MAX_FULL_SCREW_RAD_S = 0.15, 0.75
-"""up to ROBEL's fastest; slower than the slowest is as good as standing still"""
-SCREW_VELOCITY_ERROR_RAD_S = 0.1
-"""what a valve can be off that follows the advancing angle within ROBEL's 0.2 rad from the middle
-of the episode to its end, 4 s later"""
+def _full_turn(name: str, *, target_visible: bool) -> ClawFamily:
+    skill = ValveTurn(target_visible=target_visible, range_cost=RANGE_COST)
+    low, high = MIN_FULL_TURN_RAD, MAX_FULL_TURN_RAD
+    goal = SignedGoal(name="target_angle", unit="rad", low=low, high=high)
+    return _full_range(name, skill, goal, FULL_TURN_EPISODE_LENGTH)
 
 
 def _full_screw(name: str, *, target_visible: bool) -> ClawFamily:
@@ -144,19 +131,16 @@ def _full_screw(name: str, *, target_visible: bool) -> ClawFamily:
         success_velocity_error_rad_s=SCREW_VELOCITY_ERROR_RAD_S,
         range_cost=RANGE_COST,
     )
-    goal = TaskGoal(parameter="target_velocity")
-    return ClawFamily(
-        name=name,
-        scene=_scene(skill, goal, episode_length=FULL_SCREW_EPISODE_LENGTH),
-        goal=SignedGoal(
-            name="target_velocity",
-            unit="rad/s",
-            low=MIN_FULL_SCREW_RAD_S,
-            high=MAX_FULL_SCREW_RAD_S,
-        ),
-        variation_names=VALVE_VARIATIONS,
-    )
+    low, high = MIN_FULL_SCREW_RAD_S, MAX_FULL_SCREW_RAD_S
+    goal = SignedGoal(name="target_velocity", unit="rad/s", low=low, high=high)
+    return _full_range(name, skill, goal, FULL_SCREW_EPISODE_LENGTH)
 
+
+VALVE_TURN_FULL = _full_turn("valve_turn_full", target_visible=False)
+"""A hidden target angle anywhere on the circle, which takes more than one grip to reach."""
+
+VALVE_TURN_FULL_VISIBLE = _full_turn("valve_turn_full_visible", target_visible=True)
+"""The same tasks for the same seed, their targets in sight: what an oracle learns."""
 
 VALVE_SCREW_FULL = _full_screw("valve_screw_full", target_visible=False)
 """A hidden velocity up to almost a turn in an episode, either way, kept up by many grips."""
