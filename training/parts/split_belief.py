@@ -23,8 +23,6 @@ class SplitBelief(nn.Module):
     Features lie in (-1, 1) and are kept with one added: zero is below all of them.
     """
 
-    row_scale: Tensor
-
     def __init__(
         self,
         row_size: int,
@@ -41,7 +39,6 @@ class SplitBelief(nn.Module):
             row_size, self.sizes[0], generator=generator, row_scale=row_scale
         )
         self.features = Mlp(row_size, (hidden_size,), num_features, generator=generator)
-        self.register_buffer("row_scale", torch.ones(row_size) if row_scale is None else row_scale)
 
     def step(self, row: Tensor, hidden: Tensor) -> Tensor:
         """One transition: row (B, C) and hidden (B, H) to the next hidden (B, H)."""
@@ -56,4 +53,4 @@ class SplitBelief(nn.Module):
         return torch.cat([self.ordered.sequence(rows, ordered), so_far], dim=-1)
 
     def _shown(self, rows: Tensor) -> Tensor:
-        return 1.0 + torch.tanh(self.features(rows * self.row_scale))
+        return 1.0 + torch.tanh(self.features(rows * self.ordered.row_scale))
