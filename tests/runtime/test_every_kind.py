@@ -16,7 +16,6 @@ from sim2real.runtime.controller import Controller, Tick
 from sim2real.runtime.golden import READING_FIELDS, noise_sizes, read_golden
 from sim2real.runtime.kinds.kind import MAX_SHOWN, Sizes
 from sim2real.runtime.kinds.registry import (
-    ADDED_LATER,
     KINDS,
     belief_of,
     kind_of,
@@ -75,7 +74,7 @@ def test_settings_are_plain_and_come_back_as_they_were(kind, settings):
     assert kind_of(settings) is kind
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings.num_exploration_episodes = 3
-    for name in record.settings.keys() - ADDED_LATER.keys():
+    for name in record.settings.keys() - kind.added_later.keys():
         lacking = {key: value for key, value in record.settings.items() if key != name}
         with pytest.raises(BadInput, match=rf"adaptation\.settings\.{name}: found 'nothing'"):
             settings_of(dataclasses.replace(record, settings=lacking), "manifest.json")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -193,6 +193,8 @@ class Kind(Generic[S]):
     """small settings that show all it can do, the plain one first: for tests and rehearsals"""
     quantities: Callable[[S], tuple[Quantity, ...]] = lambda _settings: ()
     """what the dimensions of the belief are, in order; empty where they are a latent's"""
+    added_later: Mapping[str, Any] = field(default_factory=dict)
+    """settings that manifests of this schema once lacked, as bundles without them behave"""
     trained_episodes: Callable[[S], int] = lambda _settings: 0
     """episodes of a trial in training; after them a belief is where it never was; 0: no such end"""
     trained_on: Callable[[S, int], S] = lambda settings, _num_trial_episodes: settings

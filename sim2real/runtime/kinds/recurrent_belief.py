@@ -256,6 +256,7 @@ KIND = Kind(
     deterministic=lambda settings: settings,
     words=_words,
     quantities=lambda s: () if s.read_out is None else s.read_out.quantities,
+    added_later={"num_trained_episodes": 0},
     trained_episodes=lambda s: s.num_trained_episodes,
     trained_on=lambda s, count: replace(s, num_trained_episodes=count),
     belief_of=_belief_of,

@@ -49,10 +49,6 @@ def record_of(settings: Settings) -> AdaptationRecord:
     return AdaptationRecord(kind=kind_of(settings).name, settings=plain)
 
 
-ADDED_LATER: dict[str, Any] = {"num_trained_episodes": 0}
-"""settings that manifests of this schema did not always have, as bundles without them behave"""
-
-
 def settings_of(record: AdaptationRecord, where: str) -> Settings:
     """The settings in a manifest; `where` names its file.
 
@@ -61,12 +57,9 @@ def settings_of(record: AdaptationRecord, where: str) -> Settings:
     if record.kind not in KINDS:
         expected = f"one of {', '.join(KINDS)}"
         raise BadInput(where, "adaptation.kind", found=record.kind, expected=expected)
-    settings_type = KINDS[record.kind].settings_type
-    known = {field.name for field in dataclasses.fields(settings_type)}
-    added = {name: value for name, value in ADDED_LATER.items() if name in known}
-    settings: Settings = build(
-        settings_type, added | dict(record.settings), where, "adaptation.settings"
-    )
+    kind = KINDS[record.kind]
+    given = {**kind.added_later, **record.settings}
+    settings: Settings = build(kind.settings_type, given, where, "adaptation.settings")
     return settings
 
 
