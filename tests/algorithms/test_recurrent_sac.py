@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from tests.algorithms.conftest import CountingWorld, NoisyLevelFamily, build
-from training.algorithms.recurrent_sac import Batch, Rdpg, RecurrentSac
+from training.algorithms.recurrent_sac import Rdpg, RecurrentSac
 from training.families.gridworld import GridworldFamily
 from training.parts import sac
+from training.parts.trial_memory import Batch
 from training.tasks.task import TaskFamily
 from training.worlds.vector_world import StepResult
 

@@ -13,6 +13,7 @@ _BELIEF_POLICY, _ELBO = "training/algorithms/belief_policy.py", "training/parts/
 _LEARNER, _TOLD = (f"training/algorithms/{n}.py" for n in ("varibad", "task_inference"))
 _RECURRENT = "tests/algorithms/test_recurrent_sac.py"
 _OFF_POLICY = "training/algorithms/recurrent_sac.py"
+_TRIALS = "training/parts/trial_memory.py"
 _PPO, _HYPERNETWORK = "training/parts/trial_ppo.py", "training/parts/hypernetwork.py"
 
 DEFECTS = (
@@ -347,15 +348,15 @@ DEFECTS = (
     Defect(
         "D8",
         "trials are sampled from their middle",
-        _OFF_POLICY,
-        "self.replay.sample(self.config.batch_size, self.state.generator)",
-        "self.replay.sample(self.config.batch_size, self.state.generator, window=4)",
+        _TRIALS,
+        "self.replay.sample(batch_size, self._state.generator)",
+        "self.replay.sample(batch_size, self._state.generator, window=4)",
         (f"{_RECURRENT}::test_d8_trials_are_sampled_whole_from_their_first_step",),
     ),
     Defect(
         "XB4",
         "value lies beyond the end of a trial",
-        _OFF_POLICY,
+        _TRIALS,
         "torch.cat([following, torch.zeros_like(value[:1])])",
         "torch.cat([following, value[-1:]])",
         (f"{_RECURRENT}::test_xb4_value_is_cut_where_the_trial_ends_and_nowhere_else",),

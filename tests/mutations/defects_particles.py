@@ -75,9 +75,9 @@ DEFECTS = (
     Defect(
         "D8",
         "trials are sampled from their middle",
-        _LEARNER,
-        "self.replay.sample(self.config.batch_size, self.state.generator)",
-        "self.replay.sample(self.config.batch_size, self.state.generator, window=4)",
+        "training/parts/trial_memory.py",
+        "self.replay.sample(batch_size, self._state.generator)",
+        "self.replay.sample(batch_size, self._state.generator, window=4)",
         (f"{_OF_LEARNER}::test_d8_trials_are_sampled_whole_from_their_first_step",),
     ),
 )

@@ -21,17 +21,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from sim2real.runtime.kinds.recurrent_belief import ReadOut, RecurrentBeliefSettings
 from training.algorithms.learner import Deployed, TrainingSetup
-from training.algorithms.recurrent_sac import Batch
 from training.algorithms.settings import (
     ContextSettings,
     ObservationSettings,
     SoftActorCriticSettings,
+    TrialReplaySettings,
 )
 from training.parts import ppo, sac
 from training.parts.checked import Count, NonNegative, Positive, Sizes
@@ -46,13 +45,14 @@ from training.parts.particles import (
 )
 from training.parts.policies import TanhGaussianPolicy
 from training.parts.recurrent_actor import Evidence, RecurrentActor
-from training.parts.sequence_replay import Column, SequenceReplay
-from training.parts.trial_collector import TrialCollector
+from training.parts.trial_memory import Batch, TrialMemory
 from training.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class DvrlConfig(SoftActorCriticSettings, ContextSettings, ObservationSettings):
+class DvrlConfig(
+    TrialReplaySettings, SoftActorCriticSettings, ContextSettings, ObservationSettings
+):
     """Settings of DVRL; the defaults suit small state spaces on a CPU."""
 
     num_particles: Count = 16
@@ -71,16 +71,8 @@ class DvrlConfig(SoftActorCriticSettings, ContextSettings, ObservationSettings):
     """of the evidence bound per step, beside the critics' loss"""
     max_gradient_norm: Positive = 10.0
     """of critics and filter together: longer gradients are shortened to this"""
-    num_trials: Count = 16
-    """trials of an iteration, side by side, each on a train task drawn anew"""
-    num_initial_collections: Count = 4
-    """times as many before the first gradient step"""
     num_gradient_steps: Count = 25
     """in an iteration"""
-    batch_size: Count = 32
-    """whole trials in a gradient step"""
-    replay_capacity: Count = 4000
-    """trials remembered"""
 
     @classmethod
     def smallest(cls) -> Self:
@@ -116,24 +108,15 @@ class Dvrl:
         statistics = config.statistics(self.worlds, setup.device)
         self.state = setup.learner_state(statistics, stream=18)
         self.evidence = Evidence(statistics, self.layout, config.uses_sparse_context)
-        self.collector = TrialCollector(
-            worlds=self.worlds,
-            tasks=self.tasks,
+        self.trials = TrialMemory(
+            self.worlds,
+            self.tasks,
+            self.evidence,
+            self.state,
             num_episodes=setup.num_trial_episodes,
-            evidence=self.evidence,
-            state=self.state,
+            capacity=config.replay_capacity,
         )
-        self.replay = SequenceReplay(
-            {
-                "observation": Column(shape=(self.layout.observation_size,)),
-                "context": Column(shape=(self.layout.size,)),
-                "reward": Column(shape=()),
-            },
-            num_tasks=1,
-            max_length=setup.num_trial_episodes * self.worlds.episode_length,
-            capacity=max(config.replay_capacity, config.num_trials),
-            device=setup.device,
-        )
+        self.replay = self.trials.replay
         self._build_networks(self.state.initial)
 
     def _build_networks(self, initial: torch.Generator) -> None:
@@ -196,24 +179,11 @@ class Dvrl:
 
     def collect(self) -> float:
         """One trial in every world, remembered; the mean return of their last episodes."""
-        measured = self.collector.collect(partial(self.make_actor, is_deterministic=False)).measured
-        lengths = measured.is_valid.sum(0).long().cpu().numpy()
-        columns = {name: getattr(measured, name).cpu().numpy() for name in self.replay.layout}
-        self.replay.add(np.zeros(len(lengths), np.int64), columns, lengths)
-        return measured.last_return(self.collector.num_episodes)
+        return self.trials.collect(partial(self.make_actor, is_deterministic=False))
 
     def sample(self) -> Batch:
         """Whole trials, normalised by what is known by now."""
-        drawn = self.replay.sample(self.config.batch_size, self.state.generator)
-        columns, statistics, size = drawn.columns, self.state.statistics, self.layout.action_size
-        first = self.layout.observation_size
-        return Batch(
-            observation=statistics.normalize(columns["observation"]),
-            context=statistics.normalize_context(columns["context"], self.layout),
-            action=columns["context"][..., first : first + size],
-            reward=columns["reward"],
-            is_valid=drawn.is_valid,
-        )
+        return self.trials.sample(self.config.batch_size)
 
     # ---- improving -----------------------------------------------------------------------------
 
@@ -239,9 +209,8 @@ class Dvrl:
         action, log_density = self.policy(seen).sample(self.state.generator)
         value = self.target(torch.cat([seen, action], dim=-1)).amin(0)
         value = value - self.log_temperature.exp() * log_density
-        following = torch.where(batch.is_valid > 0, value, 0.0)[1:]
-        following = torch.cat([following, torch.zeros_like(value[:1])])
-        return self.config.reward_scale * batch.reward + self.config.discount * following
+        scale, discount = self.config.reward_scale, self.config.discount
+        return batch.bellman_target(value, reward_scale=scale, discount=discount)
 
     def _critic_step(self, batch: Batch, filtered: Filtered, seen: Tensor) -> dict[str, Tensor]:
         config, is_valid = self.config, batch.is_valid

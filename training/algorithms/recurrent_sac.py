@@ -18,9 +18,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, Literal, NamedTuple, Self
+from typing import ClassVar, Literal, Self
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -30,6 +29,7 @@ from training.algorithms.settings import (
     ContextSettings,
     ObservationSettings,
     SoftActorCriticSettings,
+    TrialReplaySettings,
 )
 from training.parts import ppo, sac
 from training.parts.checked import Count, Positive, Sizes
@@ -38,13 +38,14 @@ from training.parts.encoders import RecurrentBelief
 from training.parts.networks import frozen_copy, without_weight_gradients
 from training.parts.policies import Policy, TanhGaussianPolicy
 from training.parts.recurrent_actor import Evidence, RecurrentActor
-from training.parts.sequence_replay import Column, SequenceReplay
-from training.parts.trial_collector import TrialCollector
+from training.parts.trial_memory import Batch, TrialMemory
 from training.tasks.task import Task
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecurrentSacConfig(SoftActorCriticSettings, ContextSettings, ObservationSettings):
+class RecurrentSacConfig(
+    TrialReplaySettings, SoftActorCriticSettings, ContextSettings, ObservationSettings
+):
     """Settings of recurrent soft actor-critic and of RDPG."""
 
     form: Literal["soft", "deterministic"] = "soft"
@@ -55,16 +56,6 @@ class RecurrentSacConfig(SoftActorCriticSettings, ContextSettings, ObservationSe
     """of either recurrent cell"""
     hidden_sizes: Sizes = (128, 128)
     """hidden layers of policy and critics, which see observation and hidden state"""
-    num_trials: Count = 16
-    """trials of an iteration, side by side, each on a train task drawn anew"""
-    num_initial_collections: Count = 4
-    """times as many before the first gradient step"""
-    num_gradient_steps: Count = 50
-    """in an iteration"""
-    batch_size: Count = 32
-    """whole trials in a gradient step"""
-    replay_capacity: Count = 4000
-    """trials remembered"""
 
     @classmethod
     def smallest(cls) -> Self:
@@ -86,21 +77,6 @@ class RdpgConfig(RecurrentSacConfig):
 
     form: Literal["soft", "deterministic"] = "deterministic"
     """soft: two critics, a stochastic policy and its entropy; deterministic: one, and none"""
-
-
-class Batch(NamedTuple):
-    """B whole trials of up to T steps, as networks take them."""
-
-    observation: Tensor
-    """(T, B, O)"""
-    context: Tensor
-    """(T, B, C) rows, row t known from step t + 1 on"""
-    action: Tensor
-    """(T, B, A) as the world executed it"""
-    reward: Tensor
-    """(T, B)"""
-    is_valid: Tensor
-    """(T, B) 1 for a step"""
 
 
 class Recurrent(nn.Module):
@@ -134,24 +110,15 @@ class RecurrentSac:
         statistics = config.statistics(self.worlds, setup.device)
         self.state = setup.learner_state(statistics, stream=8)
         self.evidence = Evidence(statistics, self.layout, config.uses_sparse_context)
-        self.collector = TrialCollector(
-            worlds=self.worlds,
-            tasks=self.tasks,
+        self.trials = TrialMemory(
+            self.worlds,
+            self.tasks,
+            self.evidence,
+            self.state,
             num_episodes=setup.num_trial_episodes,
-            evidence=self.evidence,
-            state=self.state,
+            capacity=config.replay_capacity,
         )
-        self.replay = SequenceReplay(
-            {
-                "observation": Column(shape=(self.layout.observation_size,)),
-                "context": Column(shape=(self.layout.size,)),
-                "reward": Column(shape=()),
-            },
-            num_tasks=1,
-            max_length=setup.num_trial_episodes * self.worlds.episode_length,
-            capacity=max(config.replay_capacity, config.num_trials),
-            device=setup.device,
-        )
+        self.replay = self.trials.replay
         self._build_networks(self.state.initial)
 
     def _build_networks(self, initial: torch.Generator) -> None:
@@ -208,24 +175,11 @@ class RecurrentSac:
 
     def collect(self) -> float:
         """One trial in every world, remembered; the mean return of their last episodes."""
-        measured = self.collector.collect(partial(self.make_actor, is_deterministic=False)).measured
-        lengths = measured.is_valid.sum(0).long().cpu().numpy()
-        columns = {name: getattr(measured, name).cpu().numpy() for name in self.replay.layout}
-        self.replay.add(np.zeros(len(lengths), np.int64), columns, lengths)
-        return measured.last_return(self.collector.num_episodes)
+        return self.trials.collect(partial(self.make_actor, is_deterministic=False))
 
     def sample(self) -> Batch:
         """Whole trials, normalised by what is known by now."""
-        drawn = self.replay.sample(self.config.batch_size, self.state.generator)
-        columns, statistics, size = drawn.columns, self.state.statistics, self.layout.action_size
-        first = self.layout.observation_size
-        return Batch(
-            observation=statistics.normalize(columns["observation"]),
-            context=statistics.normalize_context(columns["context"], self.layout),
-            action=columns["context"][..., first : first + size],
-            reward=columns["reward"],
-            is_valid=drawn.is_valid,
-        )
+        return self.trials.sample(self.config.batch_size)
 
     # ---- improving -----------------------------------------------------------------------------
 
@@ -259,9 +213,8 @@ class RecurrentSac:
         value = self.values(self.target, batch, action).amin(0)
         if config.form == "soft":
             value = value - self.log_temperature.exp() * log_density
-        following = torch.where(batch.is_valid > 0, value, 0.0)[1:]
-        following = torch.cat([following, torch.zeros_like(value[:1])])
-        return config.reward_scale * batch.reward + config.discount * following
+        scale, discount = config.reward_scale, config.discount
+        return batch.bellman_target(value, reward_scale=scale, discount=discount)
 
     def _critic_step(self, batch: Batch) -> dict[str, Tensor]:
         target = self.bellman_target(batch)

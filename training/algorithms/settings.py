@@ -84,6 +84,22 @@ class ContextSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrialReplaySettings:
+    """A replay of whole trials, and how much is played and learnt between two evaluations."""
+
+    num_trials: Count = 16
+    """trials of an iteration, side by side, each on a train task drawn anew"""
+    num_initial_collections: Count = 4
+    """times as many before the first gradient step"""
+    num_gradient_steps: Count = 50
+    """in an iteration"""
+    batch_size: Count = 32
+    """whole trials in a gradient step"""
+    replay_capacity: Count = 4000
+    """trials remembered"""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SoftActorCriticSettings(Settings):
     """Soft actor-critic with a replay."""
 
