@@ -99,9 +99,13 @@ PLAN = (
     Planned(recipe="learned-exploration-two-rewards"),
     Planned(recipe="learned-exploration-walled-point-robot"),
     Planned(recipe="noise-exploration-walled-point-robot"),
+    Planned(recipe="learned-exploration-valve-turn-one-way"),
+    Planned(recipe="noise-exploration-valve-turn-one-way"),
 )
 """shortest first of each family, so that a study that is stopped has something of all"""
 
+_EXPLORED = ("two_rewards", "walled_point_robot", "valve_turn_one_way")
+"""families of learned exploration: where teacher and student have been is drawn"""
 LEARNERS = tuple(dict.fromkeys(planned.learner for planned in PLAN))
 _ON_TRIALS = {"pearl", "pearl_search", "rl2", "varibad"}
 """learners whose trials may have any length, drawn beside the exact references"""
@@ -259,8 +263,11 @@ def _parts(study: Study, out: Path, claw: Sequence[Path]) -> Mapping[str, Callab
             picture=out / "half_circle.png",
             walks=out / "half_circle_walks.png",
         )
-    for family in ("two_rewards", "walled_point_robot"):
-        taught = [run for run in _runs(study, out, family, LEARNERS) if "noise" not in str(run)]
+    for family in _EXPLORED:
+        runs = _runs(study, out, family, LEARNERS)
+        if runs:
+            parts[family] = partial(meta_test_runs, runs)
+        taught = [run for run in runs if "noise" not in str(run)]
         if taught:
             parts[f"visits_{family}"] = partial(
                 plot, tuple(taught), out=out / f"visits_{family}.png", visits=True

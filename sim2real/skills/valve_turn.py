@@ -33,6 +33,8 @@ class ValveTurn:
     """as ROBEL counts success"""
     velocity_threshold_rad_s: float = 4.0
     """joint speeds below this cost nothing"""
+    distance_cost: float = 1.0
+    """per radian off the target; 0: only nearness pays, and the target has to be found"""
     range_cost: float = 0.0
     """per radian that a joint is pushed out of its range; at the full range of goals fingers jam"""
 
@@ -56,7 +58,7 @@ class ValveTurn:
         error = np.abs(values["valve_error"][..., 0])
         speed = excess_velocity(values["joint_velocity"], self.velocity_threshold_rad_s)
         return {
-            "valve_error": -error,
+            "valve_error": -self.distance_cost * error,
             "near": 0.5 * np.exp(-0.5 * (error / self.success_error_rad) ** 2),
             "excess_velocity": -0.05 * speed,
             **range_terms(values, self.range_cost),

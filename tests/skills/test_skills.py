@@ -204,6 +204,24 @@ def test_a_joint_out_of_its_range_costs_where_it_is_charged(skill):
     assert "range_excess" not in type(skill)().reward_terms(outside)
 
 
+def test_where_distance_costs_nothing_only_nearness_pays():
+    skill = ValveTurn(distance_cost=0.0)
+
+    def paid(angle_rad: float) -> float:
+        return float(
+            reward(
+                skill,
+                skill.values(
+                    moment(skill, goal=np.zeros(1), object_position_rad=np.array(angle_rad))
+                ),
+            )
+        )
+
+    assert paid(2.0) == pytest.approx(0.0, abs=1e-4)
+    assert paid(-1.0) == pytest.approx(0.0, abs=1e-4)
+    assert paid(0.0) == pytest.approx(0.5)
+
+
 def test_pose_success_is_the_mean_joint_error():
     skill = Pose()
     goal = np.zeros(9)

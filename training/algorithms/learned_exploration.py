@@ -32,6 +32,7 @@ from sim2real.contract.transition import Transition
 from sim2real.runtime.kinds.none import NoAdaptationSettings
 from training.algorithms.learner import Deployed, TrainingSetup
 from training.algorithms.settings import ObservationSettings
+from training.families.claw import place_column
 from training.parts.actor import Actor, Drawn, Memoryless
 from training.parts.checked import Count, Discount, Positive, Share, Sizes
 from training.parts.ddpg import Student
@@ -136,7 +137,7 @@ class LearnedExploration:
         self.baseline = torch.zeros((), device=device)
         self.layout = TransitionLayout(self.worlds.observation_size, self.worlds.action_size)
         self.replay = TaskReplay(1, self.layout.size, config.replay_capacity, device)
-        self.visits = Visits()
+        self.visits = Visits(place_column(setup.family))
         self.state.keep(
             modules={"student": self.student, "teacher": self.teacher},
             optimizers={

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from sim2real.contract.robot_spec import RobotSpec
-from training.tasks.task import Parameter
+from training.tasks.task import Parameter, TaskFamily
 from training.worlds.claw import ClawScene
 from training.worlds.dynamics import VARIATIONS, Variation, variations_for
 from training.worlds.mujoco_world import MujocoWorld
@@ -17,7 +17,7 @@ from training.worlds.mujoco_world import MujocoWorld
 
 @dataclass(frozen=True, kw_only=True)
 class SignedGoal:
-    """A scalar goal as part of the task: either sign, its size within a range."""
+    """A scalar goal as part of the task: a sign, as a rule either, and its size within a range."""
 
     name: str
     unit: str
@@ -25,20 +25,23 @@ class SignedGoal:
     """smallest size"""
     high: float
     """largest size"""
+    signs: tuple[float, ...] = (-1.0, 1.0)
+    """which it can have"""
 
     @property
     def parameter(self) -> Parameter:
+        ends = [sign * size for sign in self.signs for size in (self.low, self.high)]
         return Parameter(
             name=self.name,
             unit=self.unit,
-            low=(-self.high,),
-            high=(self.high,),
+            low=(min(ends),),
+            high=(max(ends),),
             changes_dynamics=False,
         )
 
     def sample(self, rng: np.random.Generator) -> tuple[float, ...]:
         """One draw."""
-        return (float(rng.choice((-1.0, 1.0)) * rng.uniform(self.low, self.high)),)
+        return (float(rng.choice(self.signs) * rng.uniform(self.low, self.high)),)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -88,3 +91,11 @@ class ClawFamily:
 
     def make_world(self, num_worlds: int, *, num_threads: int = 1) -> MujocoWorld:
         return MujocoWorld(self.scene, num_worlds, num_threads=num_threads)
+
+
+def place_column(family: TaskFamily) -> int:
+    """Where in an observation the two numbers begin that say where things are: cosine and sine of
+    what a hand turns; of all other families the first two."""
+    if isinstance(family, ClawFamily) and "valve_angle" in family.scene.skill.layout.names:
+        return family.scene.skill.layout.slice_of("valve_angle").start
+    return 0

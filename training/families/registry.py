@@ -27,6 +27,7 @@ from training.families.valve import (
     VALVE_TURN_DYNAMICS,
     VALVE_TURN_FULL,
     VALVE_TURN_FULL_VISIBLE,
+    VALVE_TURN_ONE_WAY,
 )
 from training.families.walled_point_robot import WalledPointRobot
 from training.tasks.task import TaskFamily
@@ -49,6 +50,7 @@ _FAMILIES: tuple[TaskFamily, ...] = (
     POSE_DYNAMICS,
     VALVE_TURN,
     VALVE_TURN_DYNAMICS,
+    VALVE_TURN_ONE_WAY,
     VALVE_SCREW,
     VALVE_TURN_FULL,
     VALVE_TURN_FULL_VISIBLE,

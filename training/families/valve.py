@@ -85,6 +85,18 @@ VALVE_TURN = ClawFamily(
 )
 """A hidden target angle and varied dynamics: both have to be inferred."""
 
+VALVE_TURN_ONE_WAY = ClawFamily(
+    name="valve_turn_one_way",
+    scene=_scene(
+        ValveTurn(target_visible=False, distance_cost=0.0),
+        TaskGoal(parameter="target_angle"),
+        episode_length=TURN_EPISODE_LENGTH,
+    ),
+    goal=SignedGoal(name="target_angle", unit="rad", low=0.45, high=0.55, signs=(1.0,)),
+    variation_names=VALVE_VARIATIONS,
+)
+"""A hidden target that is almost the same in every task: found by trying, told apart by nobody."""
+
 VALVE_TURN_DYNAMICS = ClawFamily(
     name="valve_turn_dynamics",
     scene=_scene(
