@@ -7,8 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from sim2real.runtime.kinds.registry import KINDS, REHEARSED, kind_of
+
+# How long an example takes says how busy the machine is, and nothing else.
+settings.register_profile("taskbelief", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("taskbelief")
 
 ADAPTING = kind_of(REHEARSED).name
 EXAMPLES = [(name, number) for name, kind in KINDS.items() for number in range(len(kind.examples))]

@@ -289,7 +289,7 @@ def test_an_encoder_error_alone_does_not_stop(host):
     assert host.servo(11).torque_is_on
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(noise=st.binary(max_size=60))
 def test_a_request_right_after_noise_is_answered(host, noise):
     """One host for all examples: whatever came before must not matter either."""

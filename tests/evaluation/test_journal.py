@@ -37,7 +37,7 @@ RECORD = EpisodeRecord(
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(reward=numbers, memory=st.lists(numbers, max_size=4), reason=st.text(max_size=20))
 def test_nothing_is_lost_on_the_way_to_the_disk(tmp_path_factory, reward, memory, reason):
     record = dataclasses.replace(

@@ -52,7 +52,7 @@ def test_beliefs_that_do_not_know_the_task_agree_by_chance_only():
         assert gap[metric]["nearest_is_same_task"] < 0.2
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(noise=st.floats(0.01, 1.0), seed=st.integers(0, 100))
 def test_agreement_has_no_side(noise, seed):
     a = paths(centres(seed), noise=noise, seed=1)

@@ -53,7 +53,7 @@ def test_the_same_recording_twice_shows_no_gap():
     assert gap["correlation"]["mean_rank_violation"] == 0.0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(values=VALUES, seed=st.integers(0, 100))
 def test_changing_sides_changes_signs(values, seed):
     other = values + np.random.default_rng(seed).normal(0.0, 1.0, len(values))

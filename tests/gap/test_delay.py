@@ -22,7 +22,7 @@ def swinging(seed: int, max_hz: float = 5.0):
     return lambda time: 0.1 * np.sin(2 * np.pi * frequency * time[:, None] + phase).sum(axis=1)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(delay=st.floats(0.0, 40.0), seed=st.integers(0, 1000))
 def test_a_known_lag_is_found_within_a_tenth_of_a_sample(delay, seed):
     motion = tracked(swinging(seed), delay_s=delay * PERIOD_S, period_s=PERIOD_S, num_readings=601)

@@ -29,7 +29,7 @@ from training.families.valve import VALVE_TURN
 HOME = SPEC.joint_array("home_rad")
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     amplitude=st.floats(0.01, 3.0),
     num_steps=st.integers(0, 6),

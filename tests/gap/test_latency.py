@@ -57,7 +57,7 @@ def test_a_side_compared_with_itself_is_no_way_off():
     assert gap["missed"]["a"] == {"deadlines": 1000, "missed": 3, "per_million": 3000.0}
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(a=SAMPLES, b=SAMPLES)
 def test_the_distance_of_distributions(a, b):
     """Symmetric, between 0 and 1; the same as by its definition, point by point."""

@@ -18,7 +18,7 @@ def ramp(**options) -> Motion:
     return tracked(lambda time: 0.2 * time, delay_s=0.0, **options)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(length=st.floats(0.05, 3.0), count=st.integers(3, 80))
 def test_windows_cover_the_motion_once(length, count):
     motion = ramp(period_s=0.05, num_readings=count)
@@ -168,7 +168,7 @@ def jumping(times, levels) -> Motion:
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     times=st.lists(st.floats(0.0, 0.9), min_size=1, max_size=6, unique=True),
     delay=st.floats(0.0, 0.05),

@@ -30,7 +30,7 @@ LENGTHS, SEEDS = st.integers(2, 40), st.integers(0, 1000)
 
 
 @given(num_rows=LENGTHS, seed=SEEDS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @torch.no_grad()
 def test_h3_row_by_row_is_the_whole_sequence(num_rows: int, seed: int) -> None:
     cell, context = belief(), rows(num_rows, seed)
@@ -45,7 +45,7 @@ def test_h3_row_by_row_is_the_whole_sequence(num_rows: int, seed: int) -> None:
 
 
 @given(num_rows=LENGTHS, seed=SEEDS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @torch.no_grad()
 def test_h3_another_order_changes_the_recurrent_half_alone(num_rows: int, seed: int) -> None:
     cell, context = belief(), rows(num_rows, seed)

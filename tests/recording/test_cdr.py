@@ -37,7 +37,7 @@ def plain_value(kind: Field, value):
 
 @pytest.mark.parametrize("name", TYPES)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_another_library_reads_what_was_written(name, data):
     values = data.draw(messages(name))
 

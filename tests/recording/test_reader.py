@@ -68,7 +68,7 @@ DATA_END_BYTES = 13
 
 
 @given(share=st.floats(0.0, 1.0))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_wherever_a_file_is_torn_off_the_rest_is_read(tmp_path_factory, metadata, share):
     path = tmp_path_factory.mktemp("torn") / "a.mcap"
     write_texts(path, metadata, 40)
@@ -83,7 +83,7 @@ def test_wherever_a_file_is_torn_off_the_rest_is_read(tmp_path_factory, metadata
 
 
 @given(share=st.floats(0.0, 1.0), bit=st.integers(0, 7))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_damage_is_read_as_something_else(tmp_path_factory, metadata, share, bit):
     path = tmp_path_factory.mktemp("bad") / "a.mcap"
     write_texts(path, metadata, 40)

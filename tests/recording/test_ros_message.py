@@ -23,7 +23,7 @@ def ros_class(name: str):
 
 @pytest.mark.parametrize("name", TYPES)
 @given(data=st.data())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_ros_reads_our_bytes_as_the_message_that_is_filled(name, data):
     from rclpy.serialization import deserialize_message
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sim2real.contract.joint_io import Command
@@ -355,7 +355,6 @@ turns = st.tuples(
 
 
 @given(st.lists(turns, min_size=5, max_size=50))
-@settings(deadline=None)
 def test_no_command_is_executed_past_its_lifespan(script):
     robot, stamps, given_ = ScriptedRobot(), [], {}
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim2real.contract.belief import MIN_VARIANCE, GaussianBelief
@@ -170,7 +170,7 @@ def test_a_late_reading_is_acted_on_but_is_no_evidence(bundle, readings):
 
 
 @given(data=st.data())
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 def test_whatever_the_bus_does_the_belief_is_that_of_clean_transitions(bundle, readings, data):
     """Readings are repeated, swapped, dropped and delayed; the factors are still those of pairs."""
     stream = data.draw(st.lists(st.integers(0, 12), min_size=2, max_size=25))

@@ -138,7 +138,7 @@ def test_other_files_are_refused(content):
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_damaged_bytes_never_do_anything_but_refuse(data):
     content = bytearray(graph().SerializeToString())
     place = data.draw(st.integers(0, len(content) - 1))

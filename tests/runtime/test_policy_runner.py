@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sim2real.contract.joint_io import Command, Reading
@@ -442,7 +442,7 @@ def test_readings_between_turns_are_watched_and_not_acted_on(bundle, runner):
 
 
 @given(data=st.data())
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30)
 def test_evidence_is_what_was_applied_for_a_whole_period_and_nothing_else(bundle, data):
     """The hand holds, loses goals and limits them at any of ten readings per period."""
     runner = Watched(bundle)
@@ -609,7 +609,7 @@ def test_a_gap_is_counted_once_and_forgiven(runner):
 
 
 @given(st.lists(st.sampled_from(["", "hold", "lost", "twice", "old", "late"]), max_size=25))
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20)
 def test_a_replay_of_the_states_is_the_same_vector_for_vector(bundle, happenings):
     live = Watched(bundle)
     feed = Feed(live)
