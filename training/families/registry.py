@@ -16,6 +16,7 @@ from training.families.half_cheetah import HALF_CHEETAH_DIR, HALF_CHEETAH_VEL
 from training.families.humanoid_dir import HUMANOID_DIR
 from training.families.point_robot import PointRobot
 from training.families.pose_dynamics import POSE_DYNAMICS
+from training.families.pose_full import POSE_FULL
 from training.families.shown_goal import ShownGoal
 from training.families.sparse_point_robot import SparsePointRobot
 from training.families.two_rewards import TwoRewards
@@ -48,6 +49,7 @@ _FAMILIES: tuple[TaskFamily, ...] = (
     WALKER_PARAMS,
     HOPPER_PARAMS,
     POSE_DYNAMICS,
+    POSE_FULL,
     VALVE_TURN,
     VALVE_TURN_DYNAMICS,
     VALVE_TURN_ONE_WAY,

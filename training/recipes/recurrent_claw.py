@@ -50,5 +50,6 @@ RECURRENT_CLAW_RECIPES: dict[str, Callable[[], Recipe]] = {
     "oracle-valve-turn-full": partial(recurrent, "valve_turn_full_visible", 1, 160),
     "rl2-valve-screw-full": partial(recurrent, "valve_screw_full", 2, 240),
     "robust-valve-screw-full": partial(recurrent, "valve_screw_full", 1, 160, UNFELT),
+    "rl2-pose-full": partial(recurrent, "pose_full", 1, 60),
     "oracle-valve-screw-full": partial(recurrent, "valve_screw_full_visible", 1, 160),
 }

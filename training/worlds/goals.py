@@ -77,5 +77,41 @@ class SwingingPose:
         }
 
     def at(self, carried: Mapping[str, Array], elapsed_s: Array) -> Array:
-        swing = np.sin(carried["goal_frequency"] * elapsed_s[:, None])
-        return carried["goal_centre"] + carried["goal_amplitude"] * swing
+        return swung(carried, elapsed_s)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SwingBetweenPoses:
+    """A pose that swings between two random ones, anew in every episode; never too fast to follow.
+
+    ROBEL's `DClawPoseRandom` (Ahn et al. 2019): about the middle of both, each joint with an
+    angular frequency of its own, and no further than a servo can follow at that frequency.
+    """
+
+    lower_rad: tuple[float, ...]
+    """of both poses, joint by joint"""
+    upper_rad: tuple[float, ...]
+    min_frequency_rad_s: float
+    max_frequency_rad_s: float
+    max_speed_rad_s: float
+    """of a joint's goal"""
+
+    def draw(self, rng: np.random.Generator, task: Task) -> dict[str, Array]:
+        size = len(self.lower_rad)
+        first, second = (rng.uniform(self.lower_rad, self.upper_rad) for _ in range(2))
+        frequency = rng.uniform(self.min_frequency_rad_s, self.max_frequency_rad_s, size)
+        reach = np.minimum(np.abs(second - first) / 2.0, self.max_speed_rad_s / frequency)
+        return {
+            "goal_centre": (first + second) / 2.0,
+            "goal_amplitude": reach,
+            "goal_frequency": frequency,
+        }
+
+    def at(self, carried: Mapping[str, Array], elapsed_s: Array) -> Array:
+        return swung(carried, elapsed_s)
+
+
+def swung(carried: Mapping[str, Array], elapsed_s: Array) -> Array:
+    """(n, J) poses that swing about a centre."""
+    swing = np.sin(carried["goal_frequency"] * elapsed_s[:, None])
+    return carried["goal_centre"] + carried["goal_amplitude"] * swing
