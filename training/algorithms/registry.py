@@ -20,6 +20,7 @@ from training.algorithms import (
     rl2,
     sac,
     sac_pixels,
+    slac,
     task_inference,
     varibad,
 )
@@ -43,6 +44,7 @@ _OWN: dict[str, type[Any]] = {
     "recurrent_sac": recurrent_sac.RecurrentSac,
     "sac": sac.Sac,
     "sac_pixels": sac_pixels.SacPixels,
+    "slac": slac.Slac,
     "task_inference": task_inference.TaskInference,
     "varibad": varibad.VariBad,
 }
