@@ -28,6 +28,9 @@ class ValveTurn:
     name: str = "valve_turn"
     num_joints: int = 9
     target_visible: bool = False
+    valve_visible: bool = True
+    """whether the policy is told the valve's angle and velocity, or has to see them; reward and
+    success go by the valve's own encoder either way"""
     goal_size: int = 1
     success_error_rad: float = 0.1
     """as ROBEL counts success"""
@@ -44,7 +47,7 @@ class ValveTurn:
 
     @cached_property
     def layout(self) -> ObservationLayout:
-        terms = joint_terms(self.num_joints) + VALVE_TERMS
+        terms = joint_terms(self.num_joints) + (VALVE_TERMS if self.valve_visible else ())
         if self.target_visible:
             terms += (Term(name="valve_error", size=1, unit="rad"),)
         return ObservationLayout(terms=terms)

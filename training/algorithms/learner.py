@@ -85,9 +85,16 @@ class TrainingSetup:
         """What a learner begins with; `stream` keeps the algorithms' random numbers apart."""
         return LearnerState(seed=[self.seed, stream], device=self.device, statistics=statistics)
 
-    def make_worlds(self, num_worlds: int) -> VectorWorld:
-        """Worlds to learn in."""
+    def make_worlds(self, num_worlds: int, *, sees_frames: bool = False) -> VectorWorld:
+        """Worlds to learn in.
+
+        Raises `ValueError` for worlds with a camera where the learner has no eye: a frame is no row
+        of measurements.
+        """
         worlds: VectorWorld = self.family.make_world(num_worlds, num_threads=self.num_world_threads)
+        if worlds.frame_shape is not None and not sees_frames:
+            worlds.close()
+            raise ValueError(f"{self.family.name}: it has to be seen, and this learner has no eye")
         return worlds
 
 

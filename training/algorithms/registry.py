@@ -19,6 +19,8 @@ from training.algorithms import (
     reinforce,
     rl2,
     sac,
+    sac_pixels,
+    slac,
     task_inference,
     varibad,
 )
@@ -41,6 +43,8 @@ _OWN: dict[str, type[Any]] = {
     "rdpg": recurrent_sac.Rdpg,
     "recurrent_sac": recurrent_sac.RecurrentSac,
     "sac": sac.Sac,
+    "sac_pixels": sac_pixels.SacPixels,
+    "slac": slac.Slac,
     "task_inference": task_inference.TaskInference,
     "varibad": varibad.VariBad,
 }

@@ -31,7 +31,7 @@ from training.parts.policies import (
 from training.parts.running_stats import RunningStats
 from training.parts.task_stages import TaskExplorer
 from training.tasks.task import TaskFamily, dynamics_vary
-from training.worlds.vector_world import VectorWorld
+from training.worlds.vector_world import VectorWorld, measured_size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +44,9 @@ class ObservationSettings(Settings):
     """normalised observations beyond this are cut"""
 
     def statistics(self, worlds: VectorWorld, device: torch.device) -> RunningStats:
-        """The statistics that a learner begins with."""
+        """The statistics that a learner begins with, of what is measured."""
         return RunningStats(
-            worlds.observation_size,
+            measured_size(worlds),
             clip=self.observation_clip,
             is_enabled=self.normalizes_observations,
             device=device,

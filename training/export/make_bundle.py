@@ -129,7 +129,9 @@ def skill_reference(skill: Skill, num_joints: int) -> SkillReference:
     Raises `ValueError` for one that has others: a robot would be paid for another thing.
     """
     assert dataclasses.is_dataclass(skill)
-    names = [item.name for item in dataclasses.fields(skill) if item.type in ("float", float)]
+    kinds = ("float", float, "bool", bool)
+    names = [item.name for item in dataclasses.fields(skill) if item.type in kinds]
+    names.remove("target_visible")  # has a place of its own
     reference = SkillReference(
         name=skill.name,
         target_visible=skill.target_visible,
@@ -137,7 +139,9 @@ def skill_reference(skill: Skill, num_joints: int) -> SkillReference:
     )
     again = make_skill(reference, num_joints, "skill")
     if again != skill:
-        raise ValueError(f"{again} is not {skill}: only settings that are a float are kept")
+        raise ValueError(
+            f"{again} is not {skill}: only settings that are a number or a flag are kept"
+        )
     return reference
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from sim2real.contract.robot_spec import RobotSpec
 from training.tasks.task import Parameter, TaskFamily
-from training.worlds.claw import ClawScene
+from training.worlds.claw import VALVE_START, ClawScene
 from training.worlds.dynamics import VARIATIONS, Variation, variations_for
 from training.worlds.mujoco_world import MujocoWorld
 
@@ -44,6 +44,29 @@ class SignedGoal:
         return (float(rng.choice(self.signs) * rng.uniform(self.low, self.high)),)
 
 
+@dataclass(frozen=True, kw_only=True)
+class ValveStart:
+    """Where the valve's episodes begin, as part of the task: anywhere within a range about zero."""
+
+    spread_rad: float
+    """half of the range"""
+    name: str = VALVE_START
+
+    @property
+    def parameter(self) -> Parameter:
+        return Parameter(
+            name=self.name,
+            unit="rad",
+            low=(-self.spread_rad,),
+            high=(self.spread_rad,),
+            changes_dynamics=False,
+        )
+
+    def sample(self, rng: np.random.Generator) -> tuple[float, ...]:
+        """One draw."""
+        return (float(rng.uniform(-self.spread_rad, self.spread_rad)),)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ClawFamily:
     """A `TaskFamily` of a hand: of the claw, until it is put on another."""
@@ -54,6 +77,8 @@ class ClawFamily:
     """which dynamics differ between tasks"""
     goal: SignedGoal | None = None
     """the goal that is part of the task; None where every episode draws its own"""
+    start: ValveStart | None = None
+    """where tasks begin; None: they all begin alike, about zero"""
     num_distinct_tasks: int | None = None
     variations: Mapping[str, Variation] = field(default_factory=lambda: VARIATIONS)
     """what is drawn by these names, and in which ranges"""
@@ -70,9 +95,9 @@ class ClawFamily:
         return replace(self, scene=self.scene.on(spec), variations=variations)
 
     @cached_property
-    def _draws(self) -> tuple[SignedGoal | Variation, ...]:
+    def _draws(self) -> tuple[SignedGoal | ValveStart | Variation, ...]:
         variations = tuple(self.variations[name] for name in self.variation_names)
-        return variations if self.goal is None else (self.goal, *variations)
+        return tuple(draw for draw in (self.goal, self.start, *variations) if draw is not None)
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -30,6 +30,7 @@ from training.families.valve import (
     VALVE_TURN_FULL_VISIBLE,
     VALVE_TURN_ONE_WAY,
 )
+from training.families.valve_pixels import VALVE_TURN_PIXELS, VALVE_TURN_PIXELS_VARIED
 from training.families.walled_point_robot import WalledPointRobot
 from training.tasks.task import TaskFamily
 
@@ -58,6 +59,8 @@ _FAMILIES: tuple[TaskFamily, ...] = (
     VALVE_TURN_FULL_VISIBLE,
     VALVE_SCREW_FULL,
     VALVE_SCREW_FULL_VISIBLE,
+    VALVE_TURN_PIXELS,
+    VALVE_TURN_PIXELS_VARIED,
 )
 
 FAMILIES: Registry[TaskFamily] = Registry("families", {family.name: family for family in _FAMILIES})

@@ -1,4 +1,7 @@
-"""The valve families: turn to a hidden or a visible angle, screw at a hidden velocity."""
+"""The valve families: turn to a hidden or a visible angle, screw at a hidden velocity.
+
+Those from pixels are in `valve_pixels`.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +54,7 @@ MIN_FULL_TURN_RAD, MAX_FULL_TURN_RAD = 0.3, np.pi
 """anywhere on the circle, but for what needs next to no turning; to pi it is the same either way"""
 
 
-def _scene(
+def valve_scene(
     skill: Skill,
     goal: GoalRule,
     *,
@@ -75,7 +78,7 @@ def _scene(
 
 VALVE_TURN = ClawFamily(
     name="valve_turn",
-    scene=_scene(
+    scene=valve_scene(
         ValveTurn(target_visible=False),
         TaskGoal(parameter="target_angle"),
         episode_length=TURN_EPISODE_LENGTH,
@@ -99,7 +102,7 @@ VALVE_TURN_ONE_WAY = ClawFamily(
 
 VALVE_TURN_DYNAMICS = ClawFamily(
     name="valve_turn_dynamics",
-    scene=_scene(
+    scene=valve_scene(
         ValveTurn(target_visible=True),
         EpisodeGoal(low=MIN_TURN_RAD, high=MAX_TURN_RAD),
         episode_length=TURN_EPISODE_LENGTH,
@@ -110,7 +113,7 @@ VALVE_TURN_DYNAMICS = ClawFamily(
 
 VALVE_SCREW = ClawFamily(
     name="valve_screw",
-    scene=_scene(
+    scene=valve_scene(
         ValveScrew(target_visible=False),
         TaskGoal(parameter="target_velocity"),
         episode_length=TURN_EPISODE_LENGTH,
@@ -124,7 +127,7 @@ VALVE_SCREW = ClawFamily(
 def _full_range(name: str, skill: Skill, goal: SignedGoal, episode_length: int) -> ClawFamily:
     return ClawFamily(
         name=name,
-        scene=_scene(skill, TaskGoal(parameter=goal.name), episode_length=episode_length),
+        scene=valve_scene(skill, TaskGoal(parameter=goal.name), episode_length=episode_length),
         goal=goal,
         variation_names=VALVE_VARIATIONS,
     )

@@ -151,6 +151,8 @@ def on_robot(
     Raises `ValueError` for a network that takes context rows where there is no layout of them.
     """
     copy = frozen_copy(network).cpu()
+    if role == "eye":
+        return copy
     if role == "policy":
         return DeployedPolicy(normalizer, copy)
     if layout is None:

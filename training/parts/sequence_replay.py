@@ -42,7 +42,8 @@ class Sequences(NamedTuple):
     task: Tensor
     """(B,) int64, whose ring it came from"""
     start: Tensor
-    """(B,) int64 the step of its sequence at which it begins: 0 for whole ones"""
+    """(B,) int64 the step of its sequence at which it begins, not counting what was asked for from
+    before it: 0 for whole ones"""
 
 
 class SequenceReplay:
@@ -133,16 +134,22 @@ class SequenceReplay:
         return self._gather(task, slot, start, window)
 
     def sample(
-        self, batch_size: int, generator: torch.Generator, *, window: int | None = None
+        self,
+        batch_size: int,
+        generator: torch.Generator,
+        *,
+        window: int | None = None,
+        num_before: int = 0,
     ) -> Sequences:
         """(T, B, ...) drawn from all tasks together, else as `sample_per_task`.
 
-        Raises `ValueError` when there is nothing to sample.
+        As many as `num_before` steps from before every window come first; where its sequence had
+        not begun, they repeat its first step. Raises `ValueError` when there is nothing to sample.
         """
         if not self.size.any():
             raise ValueError("no sequences to sample")
         every = np.flatnonzero(self.size)
-        return self._gather(*self._draw(every, batch_size, generator, window), window)
+        return self._gather(*self._draw(every, batch_size, generator, window), window, num_before)
 
     def _draw(
         self, tasks: Int, batch_size: int, generator: torch.Generator, window: int | None
@@ -162,12 +169,19 @@ class SequenceReplay:
         start = drawn - (ends - num_starts)[chosen]
         return of_task[chosen], slots[chosen], start
 
-    def _gather(self, task: Tensor, slot: Tensor, start: Tensor, window: int | None) -> Sequences:
+    def _gather(
+        self,
+        task: Tensor,
+        slot: Tensor,
+        start: Tensor,
+        window: int | None,
+        num_before: int = 0,
+    ) -> Sequences:
         left = self.length[task, slot] - start
         num_steps = int(left.max()) if window is None else window
-        offset = torch.arange(num_steps, device=task.device)[:, None]
+        offset = torch.arange(-num_before, num_steps, device=task.device)[:, None]
         is_valid = offset < left
-        step = (start + offset).clamp(max=self.max_length - 1)
+        step = (start + offset).clamp(min=0, max=self.max_length - 1)
         columns = {}
         for name, values in self.columns.items():
             taken = values[task, slot, step]

@@ -19,6 +19,7 @@ from training.recipes.exploration import EXPLORATION_RECIPES
 from training.recipes.gradient import GRADIENT_RECIPES
 from training.recipes.locomotion import LOCOMOTION_RECIPES
 from training.recipes.paper import PAPER_RECIPES
+from training.recipes.pixels import PIXELS_RECIPES
 from training.recipes.point import POINT_RECIPES
 from training.recipes.recipe import Recipe
 from training.recipes.recurrent_claw import RECURRENT_CLAW_RECIPES
@@ -40,6 +41,7 @@ _OWN: dict[str, Callable[[], Recipe]] = {
     **TABULAR_RECIPES,
     **EXPLORATION_RECIPES,
     **RECURRENT_CLAW_RECIPES,
+    **PIXELS_RECIPES,
 }
 RECIPES: Registry[Callable[[], Recipe]] = Registry("recipes", _OWN)
 

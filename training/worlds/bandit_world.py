@@ -8,7 +8,7 @@ import numpy as np
 
 from training.tasks.task import Task
 from training.worlds.bernoulli_bandit import BernoulliBandit, pull
-from training.worlds.vector_world import Float, StepResult, choice_made
+from training.worlds.vector_world import Float, FrameShape, StepResult, choice_made
 
 
 class BanditWorld:
@@ -20,6 +20,7 @@ class BanditWorld:
     """
 
     observation_size = 1
+    frame_shape: FrameShape | None = None
     has_choices = True
     control_period_s: float | None = None
 

@@ -9,6 +9,7 @@ import mujoco
 import numpy as np
 
 from sim2real.contract.action import ActionMap
+from sim2real.contract.camera import CameraSpec
 from sim2real.contract.joint_io import Reading
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.physics_model import load_physics_model
@@ -18,6 +19,9 @@ from training.tasks.task import Task
 from training.worlds.dynamics import VARIATIONS, apply_dynamics
 from training.worlds.goals import GoalRule
 from training.worlds.scene import Array, Command, EpisodeStart, Moment, Outcome
+
+VALVE_START = "valve_start"
+"""the parameter of a task, rad, about which its episodes start"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,7 +38,9 @@ class ClawScene:
     start_joint_spread_rad: float
     """joints start at home, each off by up to this"""
     start_valve_spread_rad: float
-    """the valve starts at zero, off by up to this"""
+    """the valve starts at zero, or where the task says, off by up to this"""
+    camera: CameraSpec | None = None
+    """what a policy sees the hand with; None: it is blind"""
 
     def on(self, spec: RobotSpec) -> ClawScene:
         """The same on another robot, whose joints it moves as fast as these where they can."""
@@ -118,7 +124,8 @@ class ClawScene:
         )
         qpos = self.mj_model.qpos0.copy()
         qpos[self._joint_qpos] = joints
-        qpos[self._valve[0]] = self.start_valve_spread_rad * rng.uniform(-1.0, 1.0)
+        [valve_start] = task.parameters.get(VALVE_START, (0.0,))
+        qpos[self._valve[0]] = valve_start + self.start_valve_spread_rad * rng.uniform(-1.0, 1.0)
 
         def dynamics(name: str) -> Array:
             return np.array(task.parameters.get(name, VARIATIONS[name].nominal))

@@ -1,4 +1,4 @@
-"""The named variations: changes of the claw's dynamics that define tasks.
+"""The named variations: changes of the claw's dynamics, and of how it looks, that define tasks.
 
 Each has a unit, a range and an effect on the compiled model. The model carries all of a task's
 dynamics, also those that MuJoCo itself does not simulate (the delay before an action arrives, the
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.hand_in_model import HandInModel
+from sim2real.hardware.scenery import write_scenery
 from sim2real.hardware.task_numerics import ACTION_DELAY, ENCODER_NOISE
 from training.tasks.task import Parameter
 
@@ -152,10 +153,25 @@ def _mount_offset(model: mujoco.MjModel, value: Values) -> None:
         model.body_pos[body] += value
 
 
+def _look(name: str, unit: str, half_range: float, size: int) -> Variation:
+    """A field of `Scenery`, about nominal. Who is blind does not notice."""
+    return Variation(
+        name=name,
+        unit=unit,
+        low=(-half_range,) * size,
+        high=(half_range,) * size,
+        nominal=(0.0,) * size,
+        draw="uniform",
+        apply=lambda model, value: write_scenery(model, name, value),
+    )
+
+
 # Ranges: around ROBEL's RandomDynamics (valve and joint damping, friction, kp 1 to 3, mount
 # ±0.01 m, noise 5 % of range) where it has them; wider for the valve, which is what a belief is
 # about; delays up to half of a 20 Hz control period; loads as of a band or a cable that pulls at
 # every joint of a finger with up to two thirds of what the current limit lets a servo hold.
+# Looks: a lamp that stands elsewhere, a third brighter or darker, a tinge, and a camera that was
+# taken off and screwed on again.
 _VARIATIONS = (
     Variation(
         name="valve_damping",
@@ -289,6 +305,14 @@ _VARIATIONS = (
         draw="uniform",
         apply=_mount_offset,
     ),
+    _look("light_shift", "1", 0.8, 2),
+    _look("light_level", "ln", 0.3, 1),
+    _look("light_colour", "1", 0.15, 3),
+    _look("object_colour", "1", 0.1, 3),
+    _look("hand_colour", "1", 0.1, 3),
+    _look("surroundings_colour", "1", 0.1, 3),
+    _look("camera_shift", "m", 0.008, 3),
+    _look("camera_turn", "rad", 0.06, 3),
 )
 
 VARIATIONS: Mapping[str, Variation] = {variation.name: variation for variation in _VARIATIONS}

@@ -41,6 +41,19 @@ class TaskGoal:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FixedGoal:
+    """The same scalar goal in every task and episode."""
+
+    value: float
+
+    def draw(self, rng: np.random.Generator, task: Task) -> dict[str, Array]:
+        return {"goal_fixed": np.array([self.value])}
+
+    def at(self, carried: Mapping[str, Array], elapsed_s: Array) -> Array:
+        return carried["goal_fixed"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class EpisodeGoal:
     """A scalar goal drawn anew in every episode: of random sign, its size within a range."""
 

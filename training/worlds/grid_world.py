@@ -8,7 +8,7 @@ import numpy as np
 
 from training.tasks.task import Task
 from training.worlds.gridworld import MOVES, Gridworld, Index, moved, reward
-from training.worlds.vector_world import Float, StepResult, choice_made
+from training.worlds.vector_world import Float, FrameShape, StepResult, choice_made
 
 
 class GridWorld:
@@ -20,6 +20,7 @@ class GridWorld:
     """
 
     observation_size = 2
+    frame_shape: FrameShape | None = None
     action_size = len(MOVES)
     has_choices = True
     control_period_s: float | None = None

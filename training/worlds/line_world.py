@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.tasks.task import Task
-from training.worlds.vector_world import Float, StepResult, clip_action
+from training.worlds.vector_world import Float, FrameShape, StepResult, clip_action
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +45,7 @@ class LineWorld:
     """
 
     observation_size = 1
+    frame_shape: FrameShape | None = None
     action_size = 1
     has_choices = False
     control_period_s: float | None = None

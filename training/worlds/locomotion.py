@@ -14,6 +14,7 @@ from pathlib import Path
 import mujoco
 import numpy as np
 
+from sim2real.contract.camera import CameraSpec
 from training.tasks.task import Task
 from training.worlds.scene import Array, Command, EpisodeStart, Flags, Moment, Outcome
 
@@ -116,6 +117,7 @@ class LocomotionScene:
     vary: Callable[[mujoco.MjModel, Task], None] | None = None
     """writes a task's dynamics into a model; None where tasks differ in their goal only"""
     episode_length: int = EPISODE_LENGTH
+    camera: CameraSpec | None = None
 
     @property
     def action_size(self) -> int:

@@ -7,6 +7,7 @@ number of threads nor what a thread simulated before can change a result.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Hashable, Sequence
 
 import mujoco
@@ -17,7 +18,8 @@ from numpy.typing import NDArray
 from sim2real.hardware.physics_log import leave_no_log
 from training.tasks.task import Task
 from training.worlds.scene import Array, Flags, Moment, Scene
-from training.worlds.vector_world import Float, StepResult, clip_action
+from training.worlds.vector_world import Float, FrameShape, StepResult, clip_action
+from training.worlds.view import View
 
 Rows = NDArray[np.intp]
 
@@ -36,7 +38,9 @@ class MujocoWorld:
             raise ValueError(f"{num_worlds} worlds on {num_threads} threads: at least 1 of each")
         leave_no_log()
         self.num_worlds = num_worlds
-        self.observation_size = scene.observation_size
+        camera = scene.camera
+        self.frame_shape: FrameShape | None = None if camera is None else camera.shape
+        self.observation_size = scene.observation_size + math.prod(self.frame_shape or (0,))
         self.action_size = scene.action_size
         self.episode_length = scene.episode_length
         self.control_period_s: float | None = scene.physics_steps * float(
@@ -49,6 +53,7 @@ class MujocoWorld:
         for name in ("qpos", "qvel", *scene.fields):
             self._batch.bind(name)  # a field bound later would be zero until the next step
         self._models: dict[Hashable, mujoco.MjModel] = {}
+        self._views: dict[int, View] = {}
         self._tasks: tuple[Task, ...] = ()
         self._carried: dict[str, Array] = {}
 
@@ -64,7 +69,7 @@ class MujocoWorld:
         self._episode = np.zeros(self.num_worlds, int)
         self._generators = [np.random.default_rng() for _ in tasks]
         self._carried = {}
-        return self._start_episodes(np.arange(self.num_worlds)).astype(np.float32)
+        return self._start_episodes(np.arange(self.num_worlds))
 
     def step(self, action: Float) -> StepResult:
         """Advance every world by one control step. See `VectorWorld.step`."""
@@ -83,7 +88,7 @@ class MujocoWorld:
         self._elapsed += 1
         terminated = outcome.terminated & ~diverged
         truncated = ~terminated & (diverged | (self._elapsed >= self.episode_length))
-        final_observation = outcome.observation.astype(np.float32)
+        final_observation = self._with_frames(outcome.observation, after.qpos, everywhere)
         observation = final_observation.copy()
         ended = np.flatnonzero(terminated | truncated)
         if ended.size:
@@ -103,6 +108,7 @@ class MujocoWorld:
     def close(self) -> None:
         self._batch = None
         self._models.clear()
+        self._views.clear()
 
     def model_of(self, task: Task) -> mujoco.MjModel:
         """The compiled model that `task` is met in; built once and shared, so not to be edited."""
@@ -121,7 +127,24 @@ class MujocoWorld:
             raise RuntimeError("this world is closed")
         return self._batch
 
-    def _start_episodes(self, rows: Rows) -> Array:
+    def _with_frames(self, measured: Array, qpos: Array, rows: Rows) -> Float:
+        """(n, O) observations of the given worlds: what was measured, then what is seen."""
+        if self._scene.camera is None:
+            return measured.astype(np.float32)
+        frames = [
+            self._view_of(self._tasks[row]).frame(q).ravel()
+            for row, q in zip(rows, qpos, strict=True)
+        ]
+        return np.concatenate([measured, np.stack(frames)], axis=-1, dtype=np.float32)
+
+    def _view_of(self, task: Task) -> View:
+        model, camera = self.model_of(task), self._scene.camera
+        assert camera is not None
+        if id(model) not in self._views:
+            self._views[id(model)] = View(model, camera)
+        return self._views[id(model)]
+
+    def _start_episodes(self, rows: Rows) -> Float:
         """Begin an episode in the given worlds; their first observations (n, O)."""
         batch = self._open_batch()
         batch.reset(rows, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
@@ -143,7 +166,8 @@ class MujocoWorld:
             whole = self._carried.setdefault(name, np.zeros(shape))
             whole[rows] = values
         self._elapsed[rows] = 0
-        return self._scene.observe(self._moment(rows))
+        now = self._moment(rows)
+        return self._with_frames(self._scene.observe(now), now.qpos, rows)
 
     def _moment(self, rows: Rows) -> Moment:
         batch = self._open_batch()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from training.tasks.task import Task
-from training.worlds.vector_world import Float, StepResult, clip_action
+from training.worlds.vector_world import Float, FrameShape, StepResult, clip_action
 
 STEP_M = 0.1
 """how far a full action moves a point along each axis in one step"""
@@ -39,6 +39,7 @@ class PointWorld:
     """
 
     observation_size = 2
+    frame_shape: FrameShape | None = None
     action_size = 2
     has_choices = False
     control_period_s: float | None = None

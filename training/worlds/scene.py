@@ -15,6 +15,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.camera import CameraSpec
 from training.tasks.task import Task
 
 Array = NDArray[np.floating]
@@ -91,7 +92,12 @@ class Scene(Protocol):
         """Control steps until the time limit."""
 
     @property
-    def observation_size(self) -> int: ...
+    def observation_size(self) -> int:
+        """O of what is measured; a camera's frame comes on top of it."""
+
+    @property
+    def camera(self) -> CameraSpec | None:
+        """What the world is seen with; None where it is not."""
 
     @property
     def action_size(self) -> int: ...

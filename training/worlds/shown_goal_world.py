@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from training.tasks.task import Task
-from training.worlds.vector_world import Float, StepResult, clip_action
+from training.worlds.vector_world import Float, FrameShape, StepResult, clip_action
 
 RADIUS_M = 0.1
 """guesses at this distance from the goal or nearer are right"""
@@ -27,6 +27,7 @@ class ShownGoalWorld:
     """
 
     observation_size = 2
+    frame_shape: FrameShape | None = None
     action_size = 2
     has_choices = False
     control_period_s: float | None = None

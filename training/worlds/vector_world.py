@@ -6,6 +6,7 @@ of algorithms. All arrays are batched over the worlds (axis 0), float32 unless s
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -17,13 +18,16 @@ from training.tasks.task import Task
 
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
+FrameShape = tuple[int, int, int]
+"""(H, W, C)"""
 
 
 class StepResult(NamedTuple):
     """What one control step of W worlds returned. No array shares memory with an earlier one."""
 
     observation: Float
-    """(W, O) what the policy sees next; where an episode ended, the next one's first."""
+    """(W, O) what the policy sees next; where an episode ended, the next one's first. In a world
+    with a camera its last elements are the frame's, see `frame_shape`."""
     final_observation: Float
     """(W, O) where this transition ended: equals `observation` except where an episode ended."""
     reward: Float
@@ -61,6 +65,9 @@ class VectorWorld(Protocol):
 
     num_worlds: int
     observation_size: int
+    frame_shape: FrameShape | None
+    """(H, W, C) of the frame that an observation ends with, row by row, as whole numbers 0 to 255;
+    None in a world without a camera"""
     action_size: int
     has_choices: bool
     """an action is one of `action_size` choices: that with the largest element is made"""
@@ -86,6 +93,11 @@ class VectorWorld(Protocol):
 
     def close(self) -> None:
         """Free threads and physics memory; a closed world refuses to step."""
+
+
+def measured_size(world: VectorWorld) -> int:
+    """How many elements of an observation are measured: all but those of its frame."""
+    return world.observation_size - math.prod(world.frame_shape or (0,))
 
 
 def clip_action(action: Float, shape: tuple[int, int]) -> Float:

@@ -14,7 +14,7 @@ import numpy as np
 
 from training.tasks.task import Task
 from training.worlds.point_world import STEP_M
-from training.worlds.vector_world import Bool, Float, StepResult, clip_action
+from training.worlds.vector_world import Bool, Float, FrameShape, StepResult, clip_action
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +52,7 @@ class WalledPointWorld:
     """
 
     observation_size = 2
+    frame_shape: FrameShape | None = None
     action_size = 2
     has_choices = False
     control_period_s: float | None = None

@@ -1,0 +1,42 @@
+"""Recipes of the valve that has to be seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from training.algorithms.sac_pixels import SacPixelsConfig
+from training.recipes.recipe import Recipe
+
+EPISODE_LENGTH = 40
+"""control steps, as in `valve_turn_pixels`"""
+NUM_WORLDS = 16
+
+
+def sac_valve_turn_pixels() -> Recipe:
+    steps = NUM_WORLDS * EPISODE_LENGTH
+    return Recipe(
+        algorithm="sac_pixels",
+        family="valve_turn_pixels",
+        num_train_tasks=400,  # starts: nothing is to be learnt by heart
+        num_test_tasks=40,
+        num_iterations=230,
+        num_trial_episodes=1,
+        num_evaluation_trials=1,
+        evaluation_interval=20,
+        config=SacPixelsConfig(
+            uses_layer_norm=True,  # contacts make rewards rough
+            normalizes_observations=True,  # radians and radians a second side by side
+            observation_clip=5.0,
+            hidden_sizes=(128, 128),  # given the angle, they turn the valve after 15,000 steps
+            num_worlds=NUM_WORLDS,
+            num_initial_steps=4 * steps,
+            num_steps=steps,
+            num_gradient_steps=steps // 2,  # half a gradient step per control step
+            learning_rate=5e-4,
+            discount=0.95,  # twenty ticks of foresight, as for turning what is measured
+            initial_temperature=0.1,  # rewards are about one a tick
+        ),
+    )
+
+
+PIXELS_RECIPES: dict[str, Callable[[], Recipe]] = {"sac-valve-turn-pixels": sac_valve_turn_pixels}
