@@ -18,6 +18,7 @@ from sim2real.contract.robot_spec import JointSpec, RobotSpec
 from sim2real.hardware.base_angles import require_base_angles
 from sim2real.hardware.hand_in_model import name_hand
 from sim2real.hardware.physics_log import leave_no_log
+from sim2real.hardware.scenery import SCENERY_NUMERICS
 from sim2real.hardware.servo_actuators import ON_A_JOINT, check_servo, give_servos
 from sim2real.hardware.task_numerics import CUSTOM_NUMERICS
 
@@ -30,10 +31,10 @@ def default_mjcf(spec: RobotSpec) -> Path:
 def load_physics_model(spec: RobotSpec, mjcf: Path | None = None) -> mujoco.MjModel:
     """Compile the robot's MJCF with the robot's names in it.
 
-    Beside its physics it carries the numbers of `task_numerics`, zero unless the file states them.
-    Raises `BadInput` for a file that does not compile, a joint or fingertip that is not there, an
-    actuator that no servo can stand for, a joint whose range does not hold the command limits, or
-    a finger that stands elsewhere.
+    Beside its physics it carries the numbers of `task_numerics` and `scenery`, zero unless the file
+    states them. Raises `BadInput` for a file that does not compile, a joint or fingertip that is
+    not there, an actuator that no servo can stand for, a joint whose range does not hold the
+    command limits, or a finger that stands elsewhere.
     """
     leave_no_log()
     path = default_mjcf(spec) if mjcf is None else mjcf
@@ -53,7 +54,7 @@ def load_physics_model(spec: RobotSpec, mjcf: Path | None = None) -> mujoco.MjMo
         _rename_joints(mj_spec, {n: spec.physics_joint_map.get(n, n) for n in named}, where)
         give_servos(mj_spec, spec, where)
         name_hand(mj_spec, spec, where)
-        for name, size in CUSTOM_NUMERICS.items():
+        for name, size in {**CUSTOM_NUMERICS, **SCENERY_NUMERICS}.items():
             if mj_spec.numeric(name) is None:
                 mj_spec.add_numeric(name=name, size=size, data=[0.0] * size)
         model = mj_spec.compile()
