@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.observation import ObservationLayout, Term
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.contract.strict import build
 from sim2real.contract.text_file import read_yaml
@@ -26,6 +27,9 @@ NUM_CHANNELS = 3
 """red, green, blue, in this order"""
 MAX_SIDE = 4096
 """pixels; a larger frame was meant to be something else"""
+
+EYE = "eye"
+"""the term of an observation that a policy sees of a frame: features, last of all"""
 
 Pixels = NDArray[np.uint8]
 
@@ -73,6 +77,17 @@ class Frame:
     def age_s(self, now_ns: int) -> float:
         """How old it is. Negative for one from the future."""
         return (now_ns - self.stamp_ns) * 1e-9
+
+
+def with_eye(layout: ObservationLayout, num_features: int) -> ObservationLayout:
+    """What a skill measures, and behind it so many features of a frame."""
+    return ObservationLayout(terms=(*layout.terms, Term(name=EYE, size=num_features, unit="1")))
+
+
+def num_features(layout: ObservationLayout) -> int:
+    """F, features of a frame at the end of an observation; 0 for a policy that is blind."""
+    last = layout.terms[-1]
+    return last.size if last.name == EYE else 0
 
 
 def load_cameras(spec: RobotSpec) -> dict[str, CameraSpec]:

@@ -9,6 +9,7 @@ import mujoco
 import numpy as np
 
 from sim2real.contract.action import ActionMap
+from sim2real.contract.camera import CameraSpec
 from sim2real.contract.joint_io import Reading
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.physics_model import load_physics_model
@@ -35,6 +36,8 @@ class ClawScene:
     """joints start at home, each off by up to this"""
     start_valve_spread_rad: float
     """the valve starts at zero, off by up to this"""
+    camera: CameraSpec | None = None
+    """what the policy sees through; None: it is blind"""
 
     def on(self, spec: RobotSpec) -> ClawScene:
         """The same on another robot, whose joints it moves as fast as these where they can."""
