@@ -114,6 +114,16 @@ def load_cameras(spec: RobotSpec) -> dict[str, CameraSpec]:
     return cameras
 
 
+def camera_named(spec: RobotSpec, name: str) -> CameraSpec:
+    """One camera of a robot. Raises `BadInput` for a name that none has."""
+    cameras = load_cameras(spec)
+    if name not in cameras:
+        where = str(spec.file_of(CAMERAS_YAML))
+        expected = f"a camera {name}"
+        raise BadInput(where, "cameras", found=list(cameras) or "none", expected=expected)
+    return cameras[name]
+
+
 @dataclass(frozen=True, kw_only=True)
 class _CamerasFile:
     schema_version: int

@@ -80,6 +80,9 @@ class DirectSession:
     def _answer(self, state: HandState, cutoff_ns: int) -> Command | None:
         if self._placer.is_moving:
             return self._placer.answer(state, cutoff_ns)
+        camera = self._hand.camera
+        if camera is not None and self.runner.is_running:
+            state = replace(state, frame=camera.latest())
         return self.runner.take(state, self._hand.clock_ns())
 
     def _on_tick(self, tick: ControlTick) -> None:
