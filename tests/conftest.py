@@ -44,6 +44,25 @@ def exported_bundles(tmp_path_factory) -> Callable[[str], Path]:
     return exported
 
 
+@pytest.fixture(scope="session")
+def seeing_bundle(tmp_path_factory) -> Path:
+    """A bundle that adapts and sees through the palm camera; not to be written to."""
+    from dataclasses import replace
+
+    from sim2real.contract.camera import load_cameras
+    from sim2real.runtime.bundle import write_bundle
+    from training.export.untrained import untrained_draft, untrained_parts
+    from training.families.valve import VALVE_TURN
+
+    scene = VALVE_TURN.scene
+    scene = replace(scene, camera=load_cameras(scene.spec)["palm"])
+    parts = untrained_parts(scene, hidden_sizes=(32, 32), encoder_hidden_sizes=(32, 32))
+    draft = untrained_draft(parts, scene=scene)
+    folder = tmp_path_factory.mktemp("seeing") / "bundle"
+    write_bundle(folder, draft.manifest, draft.files)
+    return folder
+
+
 @pytest.fixture(params=EXAMPLES, ids=lambda example: f"{example[0]}-{example[1]}")
 def every_bundle(request, exported_bundles) -> Path:
     """Bundles of all that all kinds of adaptation can do, one after the other."""

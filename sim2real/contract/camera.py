@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.observation import ObservationLayout, Term
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.contract.strict import build
 from sim2real.contract.text_file import read_yaml
@@ -26,6 +27,9 @@ NUM_CHANNELS = 3
 """red, green, blue, in this order"""
 MAX_SIDE = 4096
 """pixels; a larger frame was meant to be something else"""
+
+EYE = "eye"
+"""the term of an observation that a policy sees of a frame: features, last of all"""
 
 Pixels = NDArray[np.uint8]
 
@@ -75,6 +79,17 @@ class Frame:
         return (now_ns - self.stamp_ns) * 1e-9
 
 
+def with_eye(layout: ObservationLayout, num_features: int) -> ObservationLayout:
+    """What a skill measures, and behind it so many features of a frame."""
+    return ObservationLayout(terms=(*layout.terms, Term(name=EYE, size=num_features, unit="1")))
+
+
+def num_features(layout: ObservationLayout) -> int:
+    """F, features of a frame at the end of an observation; 0 for a policy that is blind."""
+    last = layout.terms[-1]
+    return last.size if last.name == EYE else 0
+
+
 def load_cameras(spec: RobotSpec) -> dict[str, CameraSpec]:
     """The cameras of a robot by name, in the order of its file; none where it has no file.
 
@@ -97,6 +112,16 @@ def load_cameras(spec: RobotSpec) -> dict[str, CameraSpec]:
             raise BadInput(where, at, found=camera.name, expected="each name once")
         cameras[camera.name] = camera
     return cameras
+
+
+def camera_named(spec: RobotSpec, name: str) -> CameraSpec:
+    """One camera of a robot. Raises `BadInput` for a name that none has."""
+    cameras = load_cameras(spec)
+    if name not in cameras:
+        where = str(spec.file_of(CAMERAS_YAML))
+        expected = f"a camera {name}"
+        raise BadInput(where, "cameras", found=list(cameras) or "none", expected=expected)
+    return cameras[name]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 import numpy as np
 
 from sim2real.contract.action import ActionMap
+from sim2real.contract.camera import EYE, CameraSpec, num_features
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.errors import BadInput
 from sim2real.contract.normalizer import FrozenNormalizer
@@ -104,7 +105,7 @@ class TensorRecord:
     """One input or output of a graph."""
 
     name: str
-    dtype: Literal["float32", "int64", "bool"]
+    dtype: Literal["float32", "int64", "bool", "uint8"]
     shape: tuple[int, ...]
 
 
@@ -112,7 +113,7 @@ class TensorRecord:
 class GraphRecord:
     """One ONNX graph of the bundle."""
 
-    role: Literal["policy", "encoder", "recurrent", "adapt", "decoder", "critic"]
+    role: Literal["policy", "encoder", "recurrent", "adapt", "decoder", "critic", "eye"]
     file: str
     inputs: tuple[TensorRecord, ...]
     outputs: tuple[TensorRecord, ...]
@@ -169,10 +170,21 @@ class Manifest:
     provenance: Provenance
     results: Mapping[str, float]
     """how it scored on held-out tasks, as `evaluate` measured it"""
+    camera: CameraSpec | None = None
+    """what its eye looks through; None for a policy that is blind"""
 
     def to_json(self) -> str:
-        """Lossless JSON, keys in the order of the schema."""
-        return json.dumps(dataclasses.asdict(self), indent=1, allow_nan=False) + "\n"
+        """Lossless JSON, keys in the order of the schema; what was added later only if it is used,
+        so that a bundle which does without stays the same byte for byte."""
+        document = dataclasses.asdict(self)
+        for name, nothing in _ADDED_LATER.items():
+            if document[name] == nothing:
+                del document[name]
+        return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+_ADDED_LATER: Mapping[str, Any] = {"camera": None}
+"""fields that manifests of this schema once lacked, as bundles without them behave"""
 
 
 def parse_manifest(text: str, where: str) -> Manifest:
@@ -190,7 +202,7 @@ def parse_manifest(text: str, where: str) -> Manifest:
             expected=str(SCHEMA_VERSION),
             remedy=_UPGRADE if version == 1 else _EXPORT_AGAIN,
         )
-    manifest = build(Manifest, document, where)
+    manifest = build(Manifest, {**_ADDED_LATER, **document}, where)
     _validate(manifest, where)
     return manifest
 
@@ -225,6 +237,9 @@ def _validate(manifest: Manifest, where: str) -> None:
     size = observation.layout.size
     found = len(manifest.normalizer.mean)
     require(found == size, "normalizer.mean", f"{found} values", f"{size}, as the observation has")
+    seen = num_features(observation.layout)
+    is_seeing, terms = manifest.camera is not None, f"a term {EYE} last in the observation"
+    require((seen > 0) == is_seeing, "camera", manifest.camera, f"one just where there is {terms}")
     joints = len(manifest.robot.joint_names)
     require(action.size == joints, "action", f"{action.size} joints", f"{joints}, as the robot has")
     period = manifest.control_period_s

@@ -20,17 +20,22 @@ import termios
 import threading
 import time
 import tty
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from sim2real.contract.camera import CameraSpec
+from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import RobotSpec
+from sim2real.emulator.camera_faults import KINDS as CAMERA_KINDS
+from sim2real.emulator.camera_process import CameraProcess, Setup, StateOutbox
 from sim2real.emulator.faults import ArmedFault, Fault, FaultPlan
 from sim2real.emulator.line import Line, LineOptions, TraceEntry
 from sim2real.emulator.plant import Plant, TaskDynamics
 from sim2real.emulator.port_link import PORT_FOLDER
 from sim2real.emulator.servo import Servo
+from sim2real.hardware.simulated_camera import SimulatedCamera
 
 MAX_LAG_S = 0.25
 """further behind the clock than this the emulator gives up the time in between: it was suspended"""
@@ -65,12 +70,20 @@ class EmulatedBus:
         dynamics: TaskDynamics | None = None,
         options: LineOptions | None = None,
         trace: bool = False,
+        cameras: Sequence[CameraSpec] = (),
     ) -> None:
+        """`cameras` deliver frames beside the port, in real time; see `file_camera`.
+
+        Raises `BadInput` for a camera that the model lacks and for faults of cameras without one.
+        """
         if options is None:
             chosen = spec.bus.baud if baud is None else baud
             options = LineOptions(baud=chosen, supply_v=spec.servo.nominal_voltage_v, seed=seed)
         if not isinstance(faults, FaultPlan):
             faults = FaultPlan(seed=seed, faults=tuple(faults))
+        if lock_step and cameras:
+            raise ValueError("in lock-step a LineCamera looks at the line")
+        require_cameras(faults, cameras)
         self.spec, self.lock_step = spec, lock_step
         self.line = Line(spec, Plant(spec, mjcf, dynamics), options, faults)
         self.line.trace = [] if trace else None
@@ -87,8 +100,28 @@ class EmulatedBus:
         self._wake_end, self._wake = os.pipe()
         self._plug()
         self._epoch = time.monotonic()
+        self._state: StateOutbox | None = None
+        self._cameras: list[CameraProcess] = []
+        if cameras:
+            self._start_cameras(cameras, faults)
         self._thread = threading.Thread(target=self._serve, name="emulated bus", daemon=True)
         self._thread.start()
+        try:
+            for camera in self._cameras:
+                camera.await_frames()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start_cameras(self, cameras: Sequence[CameraSpec], plan: FaultPlan) -> None:
+        folder, model = Path(self._folder.name), self.line.plant.model
+        for camera in cameras:
+            SimulatedCamera(model, camera)  # refused here, not in a process of its own
+        self._state = StateOutbox(folder, model)
+        epoch_ns = round(self._epoch * 1e9)
+        for camera in cameras:
+            setup = Setup(folder=str(folder), camera=camera, epoch_ns=epoch_ns, plan=plan)
+            self._cameras.append(CameraProcess(setup))
 
     # What a test or an operator uses.
 
@@ -114,7 +147,15 @@ class EmulatedBus:
         return self.line.servos[names.index(motor_id)]
 
     def inject(self, fault: Fault) -> ArmedFault:
-        """Make something go wrong now, or as the fault's own fields say, counted from now."""
+        """Make something go wrong now, or as the fault's own fields say, counted from now.
+
+        A camera's is seen from its next frame on, and not in `line.faults`.
+        """
+        if fault.kind in CAMERA_KINDS:
+            require_cameras([fault], [camera.spec for camera in self._cameras])
+            for camera in self._cameras:
+                camera.inject(fault)
+            return ArmedFault(fault, now=self.line.now, num_packets=0, seed=())
         with self._lock:
             armed = self.line.inject(fault)
         os.write(self._wake, b"!")
@@ -150,12 +191,15 @@ class EmulatedBus:
     @property
     def has_failed(self) -> bool:
         """Whether `check` would raise."""
-        return self._failure is not None
+        return self._failure is not None or any(camera.has_ended for camera in self._cameras)
 
     def check(self) -> None:
         """Raise `RuntimeError` if the server has failed."""
         if self._failure is not None:
             raise RuntimeError("the emulated bus failed") from self._failure
+        for camera in self._cameras:
+            if camera.has_ended and not self._stopping:
+                raise RuntimeError(f"the camera {camera.spec.name} has ended")
 
     def stop(self) -> None:
         """Close the port and end the thread. Raises what the server failed with, if it did."""
@@ -164,6 +208,10 @@ class EmulatedBus:
         self._stopping = True
         os.write(self._wake, b"!")
         self._thread.join(STOP_S)
+        for camera in self._cameras:
+            camera.stop()
+        if self._state is not None:
+            self._state.close()
         self._unplug()
         os.close(self._wake)
         os.close(self._wake_end)
@@ -236,6 +284,9 @@ class EmulatedBus:
             if now - line.next_step_at > MAX_LAG_S:
                 line.skip_to(now)
             line.advance_to(now)
+            if self._state is not None:
+                stamp_ns = round((self._epoch + line.now) * 1e9)
+                self._state.put(stamp_ns, line.plant.data.qpos)
         if line.is_unplugged and self._master >= 0:
             self._unplug()
         elif not line.is_unplugged and self._master < 0:
@@ -289,6 +340,16 @@ class EmulatedBus:
         except BlockingIOError:
             sent = 0
         self.num_lost_bytes += len(data) - sent
+
+
+def require_cameras(faults: FaultPlan | Iterable[Fault], cameras: Sequence[CameraSpec]) -> None:
+    """Raise `BadInput` for a fault of a camera where there is none: nothing would go wrong."""
+    listed = faults.faults if isinstance(faults, FaultPlan) else faults
+    for index, fault in enumerate(listed):
+        if fault.kind in CAMERA_KINDS and not cameras:
+            at, expected = f"faults[{index}].kind", "a fault of the bus: no camera is emulated"
+            remedy = "taskbelief emulate --camera NAME emulates one"
+            raise BadInput("fault plan", at, found=fault.kind, expected=expected, remedy=remedy)
 
 
 def _without_part_of_barrier(data: bytes) -> tuple[bytes, bytes]:

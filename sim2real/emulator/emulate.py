@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from sim2real.contract.camera import camera_named
 from sim2real.contract.output_file import PART, naming, require_folder
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.emulator.bus_server import EmulatedBus
 from sim2real.emulator.faults import FaultPlan, load_fault_plan
 from sim2real.emulator.plant import TaskDynamics
 from sim2real.emulator.port_link import require_free
+from sim2real.hardware.file_camera import frames_beside
 from sim2real.hardware.physics_model import default_mjcf
 from sim2real.stop_signal import POLL_S, stop_signal
 
@@ -35,27 +37,33 @@ def emulate(
     dynamics: TaskDynamics | None = None,
     seed: int = 0,
     link: Path | None = None,
+    camera: str = "",
     output: TextIO = sys.stdout,
 ) -> None:
     """Serve an emulated bus in real time until SIGINT or SIGTERM, and shortly until torque is off.
 
     Once it serves it prints one line, `{"port": path, "baud": bits per second, "ids": [...],
     "robot": its robot.yaml, "model": its MJCF}`, and "dynamics": {name: [...]} where they are a
-    task's.
+    task's. `camera` names one of the robot's: then it also says "camera": its frames' mailbox.
     `link` is a path that leads to the port as long as it is there: one emulator after the other
     can be found at the same place.
     Raises `BadInput` for a fault plan or a model that does not fit, or a link that is taken.
     """
     plan = FaultPlan(seed=seed) if faults is None else load_fault_plan(faults)
+    cameras = (camera_named(spec, camera),) if camera else ()
     with (
         stop_signal() as stop,
-        EmulatedBus(spec, baud=baud, faults=plan, seed=seed, dynamics=dynamics) as bus,
+        EmulatedBus(
+            spec, baud=baud, faults=plan, seed=seed, dynamics=dynamics, cameras=cameras
+        ) as bus,
         _linked(link, bus.port) as port,
     ):
         place: dict[str, Any] = {"port": port, "baud": bus.line.options.baud, "ids": list(bus.ids)}
         place |= {"robot": str(spec.source), "model": str(default_mjcf(spec))}
         if dynamics is not None and dynamics.parameters:
             place["dynamics"] = {name: list(value) for name, value in dynamics.parameters.items()}
+        if camera:
+            place["camera"] = str(frames_beside(Path(bus.port), camera))
         print(json.dumps(place), file=output, flush=True)
         stop.wait(lambda: bus.has_failed)
         bus.check()

@@ -18,7 +18,7 @@ import numpy as np
 
 from sim2real.contract import strict
 from sim2real.contract.text_file import read_yaml
-from sim2real.emulator import servo_faults, wire_faults
+from sim2real.emulator import camera_faults, servo_faults, wire_faults
 from sim2real.emulator.registers import REGISTERS
 
 
@@ -36,7 +36,7 @@ class Fault:
     after_packets: int = 0
     """instructions that the bus must have seen before, from when it is given to the bus"""
     packets: int | None = None
-    """how many packets it damages; None: all that match"""
+    """how many packets, or frames of a camera, it damages; None: all that match"""
     probability: float = 1.0
     """chance that a matching packet is damaged"""
     value: float | None = None
@@ -59,12 +59,14 @@ class Fault:
         return KINDS[self.kind].default if self.value is None else self.value
 
 
-KINDS: Mapping[str, wire_faults.WireKind | servo_faults.ServoKind] = {
+Kind = wire_faults.WireKind | servo_faults.ServoKind | camera_faults.CameraKind
+KINDS: Mapping[str, Kind] = {
     **wire_faults.REQUEST_KINDS,
     **wire_faults.STATUS_KINDS,
     **wire_faults.REPLY_KINDS,
     **wire_faults.PORT_KINDS,
     **servo_faults.KINDS,
+    **camera_faults.KINDS,
 }
 
 

@@ -24,7 +24,13 @@ from sim2real.runtime.control_loop import ControlLoop, ControlTick, LoopStopped
 from sim2real.runtime.diagnosis import HandDiagnosis
 from sim2real.runtime.hand_state import HandState
 from sim2real.runtime.kinds.kind import Memory
-from sim2real.runtime.policy_runner import EpisodeOutcome, PolicyRunner, Step, TrialLabels
+from sim2real.runtime.policy_runner import (
+    NOT_FOLLOWED,
+    EpisodeOutcome,
+    PolicyRunner,
+    Step,
+    TrialLabels,
+)
 
 SLACK_S = 5.0
 """how much longer than its steps an episode may take before it counts as lost"""
@@ -74,6 +80,9 @@ class DirectSession:
     def _answer(self, state: HandState, cutoff_ns: int) -> Command | None:
         if self._placer.is_moving:
             return self._placer.answer(state, cutoff_ns)
+        camera = self._hand.camera
+        if camera is not None and self.runner.is_running:
+            state = replace(state, frame=camera.latest())
         return self.runner.take(state, self._hand.clock_ns())
 
     def _on_tick(self, tick: ControlTick) -> None:
@@ -93,7 +102,8 @@ class DirectSession:
         # The loop is told by its own thread: this may be another one that holds the runner's lock.
         self._may_stand_by = True
         if outcome.outcome == "fault" and self.loop.ladder.is_latched:
-            outcome = replace(outcome, reason=self._why_stopped())
+            more = outcome.reason.removeprefix(NOT_FOLLOWED)  # what the policy knows of it
+            outcome = replace(outcome, reason=f"{self._why_stopped()}{more}")
         self._tell(outcome)
 
     def _tell(self, outcome: EpisodeOutcome) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from sim2real.hardware.camera import Camera
 from sim2real.hardware.robot import Robot
 from sim2real.runtime.pacing import Pacer
 
@@ -23,3 +24,5 @@ class Hand:
     """on which readings are stamped"""
     pacer: Pacer | None = None
     """of a clock of its own; None: the host's, or none in simulation"""
+    camera: Camera | None = None
+    """what a policy that sees looks through; None: nothing"""

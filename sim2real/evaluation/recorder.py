@@ -92,8 +92,18 @@ class SessionRecorder:
         self._keeper.step(step, is_evidence=step.tick.rejection is None)
         self._keeper.rejections({str(cause): n for cause, n in step.rejections.items()})
         stamp_ns = step.tick.reading.stamp_ns
+        self._frame(step)
         self._write("policy_step", lambda ns: messages.policy_step_message(step, ns), stamp_ns)
         self._write("belief", lambda ns: messages.belief_message(step, self._bundle, ns), stamp_ns)
+
+    def _frame(self, step: Step) -> None:
+        frame, camera = step.tick.frame, self._bundle.manifest.camera
+        if frame is not None and camera is not None:
+            self._write(
+                "policy_frame",
+                lambda ns: messages.policy_frame_message(step, frame, camera.name, ns),
+                frame.stamp_ns,
+            )
 
     def tick(self, tick: ControlTick) -> None:
         self._keeper.tick(tick)

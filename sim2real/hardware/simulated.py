@@ -17,10 +17,12 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.camera import CameraSpec, Frame
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.physics_model import load_physics_model
 from sim2real.hardware.robot import Health, Phase, Placing, RobotFault
+from sim2real.hardware.simulated_camera import SimulatedCamera
 from sim2real.hardware.task_numerics import TaskNumerics, encoder_noise, measured
 
 Float = NDArray[np.float64]
@@ -136,6 +138,20 @@ class SimulatedRobot:
         self._target_rad = self._tracked_rad = target_rad
         self._under_way.clear()
 
+    def camera(self, spec: CameraSpec) -> LockStepCamera:
+        """A camera that takes a frame with every measurement.
+
+        Raises `BadInput` if the physics model lacks it.
+        """
+        return LockStepCamera(self, SimulatedCamera(self._model, spec))
+
+    def look(self, camera: SimulatedCamera) -> Frame:
+        """What a camera of this robot's model sees now, as of the latest measurement."""
+        mujoco.mj_kinematics(self._model, self._data)  # mj_step leaves them one step behind
+        mujoco.mj_camlight(self._model, self._data)
+        pixels = camera.render(self._data)
+        return Frame(stamp_ns=self._stamp_ns, sequence=self._sequence, pixels=pixels)
+
     # ---- the protocol --------------------------------------------------------------------------
 
     def connect(self) -> None:
@@ -226,3 +242,23 @@ class SimulatedRobot:
         if self._phase not in phases:
             expected = " or ".join(phase.value for phase in phases)
             raise RobotFault("phase", f"the robot is {self._phase.value}, not {expected}")
+
+
+class LockStepCamera:
+    """A `Camera` of a simulated robot: the frame of a measurement is taken when it is asked for."""
+
+    def __init__(self, robot: SimulatedRobot, camera: SimulatedCamera) -> None:
+        self._robot, self._camera = robot, camera
+        self._frame: Frame | None = None
+
+    @property
+    def spec(self) -> CameraSpec:
+        return self._camera.camera
+
+    def latest(self) -> Frame:
+        if self._frame is None or self._frame.stamp_ns != self._robot.now_ns():
+            self._frame = self._robot.look(self._camera)
+        return self._frame
+
+    def close(self) -> None:
+        pass

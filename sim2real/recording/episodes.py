@@ -7,14 +7,20 @@ the latest start of its episode, a reading to the steps that name its stamp.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from sim2real.contract.camera import Frame
 from sim2real.contract.joint_io import Reading
 from sim2real.recording.columns import Columns, columns_of
 from sim2real.recording.reader import Recorded, RecordingData
-from sim2real.recording.received import episode_outcome_of, episode_start_of, hand_state_of
+from sim2real.recording.received import (
+    episode_outcome_of,
+    episode_start_of,
+    frame_of,
+    hand_state_of,
+)
 from sim2real.runtime.hand_state import HandState
 from sim2real.runtime.policy_runner import EpisodeOutcome, EpisodeStart
 
@@ -40,6 +46,9 @@ class Episode:
     """of `control_tick`, from the one that took the first of these readings"""
     targets: Columns
     """of `joint_targets`, in answer to these readings; empty in one process"""
+    frames: Mapping[int, Frame]
+    """what the policy saw, by the stamp of the reading that it was acted on with; empty where it
+    is blind"""
 
     @property
     def readings(self) -> tuple[Reading, ...]:
@@ -63,10 +72,13 @@ def episodes(recording: RecordingData) -> Iterator[Episode]:
             states=tuple(hand_state_of(item.message) for item in found["hand_reading"]),
             ticks=columns_of(found["control_tick"]),
             targets=columns_of(found["joint_targets"]),
+            frames={
+                item.message.reading_ns: frame_of(item.message) for item in found["policy_frame"]
+            },
         )
 
 
-_STREAMS = ("hand_reading", "belief", "control_tick", "joint_targets")
+_STREAMS = ("hand_reading", "belief", "control_tick", "joint_targets", "policy_frame")
 
 
 class _Stream:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from sim2real.contract.camera import Frame
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.robot import Health, Phase
@@ -25,6 +26,8 @@ from sim2real.runtime.kinds.kind import Memory
 from sim2real.runtime.policy_runner import EpisodeOutcome, EpisodeStart, Step
 from sim2real.runtime.safety import Rung
 
+RGB8 = "rgb8"
+"""how sensor_msgs calls pixels of red, green and blue in a byte each"""
 _NOTHING = np.zeros(0)
 _FIRST_NS, _LAST_NS = -(2**31) * 1_000_000_000, 2**31 * 1_000_000_000 - 1
 """what 32 bits of seconds hold"""
@@ -228,6 +231,21 @@ def policy_step_message(step: Step, stamp_ns: int) -> Values:
         "desired_rad": _NOTHING if step.is_last else tick.desired_rad,
         "reading_age_s": step.reading_age_s,
         "compute_s": step.compute_s,
+    }
+
+
+def policy_frame_message(step: Step, frame: Frame, camera: str, stamp_ns: int) -> Values:
+    """PolicyFrame, what was seen at a step; `stamp_ns` is when the frame was taken."""
+    height, width, _ = frame.pixels.shape
+    return {
+        "header": header(stamp_ns, camera),
+        "reading_ns": step.tick.reading.stamp_ns,
+        "frame_ns": frame.stamp_ns,
+        "sequence": frame.sequence,
+        "height": height,
+        "width": width,
+        "encoding": RGB8,
+        "data": frame.pixels.ravel(),
     }
 
 

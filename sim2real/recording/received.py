@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.camera import NUM_CHANNELS, Frame
 from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Reading
 from sim2real.runtime.hand_state import HandState
@@ -60,6 +61,16 @@ def hand_state_of(message: Any) -> HandState:
         applied_rad=applied if applied.size else None,
         applied_answers_ns=message.applied_answers_ns,
         is_following=message.is_following,
+    )
+
+
+def frame_of(message: Any) -> Frame:
+    """Of a PolicyFrame. Raises `ValueError` where pixels are missing or left over."""
+    pixels = np.frombuffer(bytes(message.data), np.uint8)
+    return Frame(
+        stamp_ns=message.frame_ns,
+        sequence=message.sequence,
+        pixels=pixels.reshape(message.height, message.width, NUM_CHANNELS),
     )
 
 

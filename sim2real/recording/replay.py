@@ -7,7 +7,7 @@ belief, latent, action and targets.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -131,7 +131,7 @@ class _Policy:
         runner.memory, runner.is_frozen = start.memory, start.is_frozen
         runner.begin_episode(goal=start.goal, seed=start.episode_seed)
         for state in self._told(episode):
-            runner.take(state, state.reading.stamp_ns)
+            runner.take(state, _acted_on_ns(state))
         outcome = self._outcomes[0] if self._outcomes else None
         if runner.is_running:  # it ended early: by a fault, or with the recording
             runner.end_episode("the readings end here")
@@ -168,7 +168,13 @@ class _Policy:
             elif is_new and turns.is_due(state.reading):
                 continue
             self._runner.is_frozen = frozen.get(stamp_ns, self._runner.is_frozen)
-            yield state
+            yield replace(state, frame=episode.frames.get(stamp_ns))
+
+
+def _acted_on_ns(state: HandState) -> int:
+    """The earliest time at which this can have been acted on: a frame may be newer."""
+    stamp_ns = state.reading.stamp_ns
+    return stamp_ns if state.frame is None else max(stamp_ns, state.frame.stamp_ns)
 
 
 def _goes_on(episode: Episode, previous: Episode | None) -> bool:

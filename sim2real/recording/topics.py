@@ -32,6 +32,7 @@ TOPICS: Mapping[str, Topic] = {
     "safety_event": Topic(type="taskbelief_interfaces/SafetyEvent", is_latched=True),
     "belief": Topic(type="taskbelief_interfaces/TaskBelief", depth=1, is_latched=True),
     "policy_step": Topic(type="taskbelief_interfaces/PolicyStep"),
+    "policy_frame": Topic(type="taskbelief_interfaces/PolicyFrame"),
     "episode_start": Topic(type="taskbelief_interfaces/EpisodeStart", is_latched=True),
     "trial_result": Topic(type="taskbelief_interfaces/TrialResult", is_latched=True),
     "bundle_info": Topic(type="taskbelief_interfaces/BundleInfo", depth=1, is_latched=True),

@@ -12,12 +12,20 @@ The manifest names size and SHA-256 of every other file. Nothing is ever unpickl
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from sim2real.contract.camera import (
+    CAMERAS_YAML,
+    CameraSpec,
+    load_cameras,
+    num_features,
+    with_eye,
+)
 from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import (
     FileRecord,
@@ -164,6 +172,23 @@ def require_robot(bundle: Bundle, spec: RobotSpec, control_period_s: float | Non
     period = manifest.control_period_s
     require("control_period_s", period, period if control_period_s is None else control_period_s)
     _require_limits(manifest, spec, where)
+    _require_camera(manifest, spec, where)
+
+
+def _require_camera(manifest: Manifest, spec: RobotSpec, where: str) -> None:
+    """The camera that the policy sees through, just as it was in training."""
+    if manifest.camera is None:
+        return
+    needed, cameras = manifest.camera, load_cameras(spec)
+    if needed.name not in cameras:
+        at = str(spec.file_of(CAMERAS_YAML))
+        expected = f"a camera {needed.name}, which bundle {manifest.name} sees through"
+        raise BadInput(at, "cameras", found=list(cameras) or "none", expected=expected)
+    for field in dataclasses.fields(CameraSpec):
+        found, expected = getattr(needed, field.name), getattr(cameras[needed.name], field.name)
+        if found != expected:
+            said = f"{expected}, as {CAMERAS_YAML} of {spec.name} says"
+            raise BadInput(where, f"camera.{field.name}", found=found, expected=said)
 
 
 def _require_limits(manifest: Manifest, spec: RobotSpec, where: str) -> None:
@@ -184,7 +209,9 @@ def _require_limits(manifest: Manifest, spec: RobotSpec, where: str) -> None:
 
 def _require_skill(bundle: Bundle) -> None:
     manifest, where = bundle.manifest, bundle.path_of(MANIFEST)
-    layout = bundle.skill().layout
+    layout, seen = bundle.skill().layout, num_features(manifest.observation.layout)
+    if seen:
+        layout = with_eye(layout, seen)
     if manifest.observation.digest != layout.digest:
         raise BadInput(
             where,

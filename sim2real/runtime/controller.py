@@ -2,7 +2,8 @@
 
 Pure: it reads no clock, no port and no file, so that simulation, robot and replay run the very same
 ticks. It repeats the training path vector for vector: reading → skill values → observation →
-policy → action map, and transition → context row → belief.
+policy → action map, and transition → context row → belief. Where the policy sees, a frame comes
+with each reading: frame → eye → features, which are the last term of the observation.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.camera import EYE, Frame
 from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.contract.transition import Transition
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.evidence import UNUSABLE, EvidenceGate, Rejection
+from sim2real.runtime.eye import Eye
 from sim2real.runtime.kinds.kind import Belief, Memory, Role, Settings
 from sim2real.runtime.kinds.registry import kind_of
 from sim2real.runtime.noise import ACTION_NOISE, Noise, TrialNoise
@@ -60,6 +63,8 @@ class Tick(NamedTuple):
     """(J,) the targets that the policy's action means within the action map"""
     applied_rad: Joints
     """(J,) the targets that were applied"""
+    frame: Frame | None = None
+    """what was seen; None for a policy that is blind"""
 
 
 class NoEpisode(RuntimeError):
@@ -103,6 +108,12 @@ class Controller:
         )
         self._action_output = self._policy.outputs["action"][0]
         self._action_map, self._filter = manifest.action, command_filter
+        self._layout = manifest.observation.layout
+        self._eye = (
+            None
+            if manifest.camera is None
+            else Eye(manifest.camera, models["eye"], manifest.control_period_s)
+        )
         self._context = None if manifest.context is None else manifest.context.layout
         self._gate = EvidenceGate(
             control_period_s=manifest.control_period_s,
@@ -131,6 +142,8 @@ class Controller:
         self._adaptation.reset(rng, self._noise, ticks_before=ticks_before)
         self._is_adapted = True
         self._gate.begin_trial()
+        if self._eye is not None:
+            self._eye.begin_trial()
         self._episode, self._goal, self.latest = first_episode - 1, None, None
 
     def begin_episode(self, *, goal: Goal, target_rad: Joints) -> None:
@@ -152,20 +165,23 @@ class Controller:
         self._applied_action: Float | None = None
         self._observation: Float | None = None
         self._held_stamp_ns: int | None = None
+        self._frame: Frame | None = None
         self._shown, self._action = _NOTHING, _NOTHING
         self.latest = None
 
-    def end_episode(self, reading: Reading, now_ns: int | None = None) -> Tick | None:
+    def end_episode(
+        self, reading: Reading, now_ns: int | None = None, frame: Frame | None = None
+    ) -> Tick | None:
         """Take in the reading that the last action led to, without acting on it.
 
         The outcome of an episode's last step is evidence like any other. Returns what was seen,
-        None where the reading was unusable.
+        None where the reading, or the frame that came with it, was unusable.
         """
-        rejection = self._judge(reading, now_ns)
+        rejection = self._judge(reading, now_ns, frame)
         if rejection in UNUSABLE:
             return None
         values = self._values(reading)
-        self._take_in(values, rejection, is_last=True)
+        self._take_in(values, rejection, frame, is_last=True)
         self.latest = self._tick(reading, rejection, values, self._target_rad)
         return self.latest
 
@@ -180,20 +196,24 @@ class Controller:
 
     # ---- one tick ------------------------------------------------------------------------------
 
-    def step(self, reading: Reading, now_ns: int | None = None) -> Command:
+    def step(
+        self, reading: Reading, now_ns: int | None = None, frame: Frame | None = None
+    ) -> Command:
         """Answer a reading with targets for one control period.
 
         `now_ns` is when it is acted on, on the clock of the stamps; None: when it was measured.
-        A reading that is stale, was seen before or comes out of order is not acted on: the targets
-        stay what they are, and the command says so by the older stamp that it bears.
+        `frame` is the newest one at that time; a policy that is blind needs none.
+        A reading that is stale, was seen before or comes out of order is not acted on, nor is one
+        whose frame may not be (`frame_defect`): the targets stay what they are, and the command
+        says so by the older stamp that it bears.
         Raises `NoEpisode` without one, `ValueError` for a reading or an action that is not finite.
         """
-        rejection = self._judge(reading, now_ns)
+        rejection = self._judge(reading, now_ns, frame)
         if rejection in UNUSABLE:
             held = reading.stamp_ns if self._held_stamp_ns is None else self._held_stamp_ns
             return Command(stamp_ns=held, position_rad=self._target_rad.copy())
         values = self._values(reading)
-        self._take_in(values, rejection, is_last=False)
+        self._take_in(values, rejection, frame, is_last=False)
         action = self._act()
         previous_rad = self._target_rad
         desired_rad = self._action_map.target(action, previous_rad)
@@ -223,14 +243,20 @@ class Controller:
         """Count a reading that is kept from the controller, for it cannot be acted on."""
         self._gate.reject(rejection)
 
-    def _judge(self, reading: Reading, now_ns: int | None) -> Rejection | None:
+    def frame_defect(self, frame: Frame | None, now_ns: int) -> Rejection | None:
+        """Why nothing may be done on this frame at `now_ns`; None for a policy that is blind."""
+        return None if self._eye is None else self._eye.defect(frame, now_ns)
+
+    def _judge(self, reading: Reading, now_ns: int | None, frame: Frame | None) -> Rejection | None:
         if self._goal is None:
             raise NoEpisode("no episode has begun")
+        now_ns = reading.stamp_ns if now_ns is None else now_ns
         return self._gate.judge(
             reading,
-            reading.stamp_ns if now_ns is None else now_ns,
+            now_ns,
             is_action_known=self._applied_action is not None,
             is_frozen=self.is_frozen,
+            frame_defect=self.frame_defect(frame, now_ns),
         )
 
     def _values(self, reading: Reading) -> Values:
@@ -256,9 +282,11 @@ class Controller:
             self._halfway_s, self._object_halfway_rad = elapsed_s, reading.object_position_rad
         return self.skill.values(moment)
 
-    def _take_in(self, values: Values, rejection: Rejection | None, *, is_last: bool) -> None:
+    def _take_in(
+        self, values: Values, rejection: Rejection | None, frame: Frame | None, *, is_last: bool
+    ) -> None:
         """Observation and reward of this reading; the transition to here, where it is evidence."""
-        seen = observation(self.skill, values)
+        seen = self._see(values, frame)
         self._reward = reward(self.skill, values)
         if rejection is None and self._context is not None:
             assert self._observation is not None
@@ -273,6 +301,15 @@ class Controller:
             )
             self._adaptation.observe(self._context.row(transition))
         self._observation = seen
+
+    def _see(self, values: Values, frame: Frame | None) -> Float:
+        """(O,) the observation of this reading and, where the policy sees, of its frame."""
+        if self._eye is None:
+            return observation(self.skill, values)
+        assert frame is not None
+        self._frame = frame
+        measured = {name: values[name] for name in self.skill.layout.names}
+        return self._layout.pack({**measured, EYE: self._eye.features(frame)})
 
     def _act(self) -> Float:
         """(A,) what the policy wants, given observation, belief and noise."""
@@ -330,6 +367,7 @@ class Controller:
             applied_action=self._applied_action,
             desired_rad=desired_rad,
             applied_rad=self._target_rad,
+            frame=self._frame,
         )
 
     # ---- the belief ----------------------------------------------------------------------------

@@ -32,9 +32,29 @@ class Rejection(enum.StrEnum):
     """what was applied is unknown, or no action of the policy leads to it"""
     FROZEN = "frozen"
     """somebody froze the belief"""
+    FRAME_MISSING = "frame_missing"
+    """the policy sees, and there was no frame to see"""
+    FRAME_MISSHAPEN = "frame_misshapen"
+    """the frame has another size or type than the policy was trained on"""
+    FRAME_AHEAD = "frame_ahead"
+    """the frame was taken later than now"""
+    FRAME_STALE = "frame_stale"
+    """the frame is older than the camera allows"""
+    FRAME_REPEATED = "frame_repeated"
+    """the frame was acted on before, or is older than one that was"""
 
 
-UNUSABLE = frozenset({Rejection.STALE, Rejection.DUPLICATE, Rejection.REORDERED})
+OF_FRAMES = frozenset(
+    {
+        Rejection.FRAME_MISSING,
+        Rejection.FRAME_MISSHAPEN,
+        Rejection.FRAME_AHEAD,
+        Rejection.FRAME_STALE,
+        Rejection.FRAME_REPEATED,
+    }
+)
+"""what was wrong is the frame that came with the reading"""
+UNUSABLE = frozenset({Rejection.STALE, Rejection.DUPLICATE, Rejection.REORDERED}) | OF_FRAMES
 """a reading rejected for one of these is not acted on either: the last command is held"""
 
 
@@ -62,14 +82,21 @@ class EvidenceGate:
         self._has_predecessor = False
 
     def judge(
-        self, reading: Reading, now_ns: int, *, is_action_known: bool, is_frozen: bool
+        self,
+        reading: Reading,
+        now_ns: int,
+        *,
+        is_action_known: bool,
+        is_frozen: bool,
+        frame_defect: Rejection | None = None,
     ) -> Rejection | None:
         """Why this reading is no evidence; None where it completes a transition.
 
         `now_ns` is when it is about to be acted on, `is_action_known` whether the action since
-        the reading before is. A reading rejected as `UNUSABLE` is forgotten again.
+        the reading before is, `frame_defect` what is wrong with the frame that came with it.
+        A reading rejected as `UNUSABLE` is forgotten again.
         """
-        rejection = self._unusable(reading, now_ns)
+        rejection = self._unusable(reading, now_ns) or frame_defect
         if rejection is None:
             rejection = self._unpaired(reading)
             if rejection is None and not is_action_known:

@@ -16,6 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.camera import Frame
 from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Reading
 from sim2real.contract.manifest import Manifest
@@ -36,7 +37,8 @@ CONTINUES, BEGINS_EPISODE, BEGINS_TRIAL, ENDS_EPISODE = 0, 1, 2, 3
 Columns = Mapping[str, NDArray[Any]]
 """Axis 0 is the row. Inputs: `event` (T,), one of the above; `goal` (T, G); `held_rad` (T, J), the
 targets held when an episode begins; the fields of the readings; the noise of every graph that takes
-some, (T, size) by the name of the input. Outputs: `OUTPUTS`."""
+some, (T, size) by the name of the input; where the policy sees, `frame` (T, H, W, C), each taken
+with its reading. Outputs: `OUTPUTS`."""
 
 READING_FIELDS = tuple(field.name for field in fields(Reading))
 """stamp and sequence, then joints, then the object"""
@@ -69,9 +71,9 @@ def replay(controller: Controller, inputs: Columns) -> dict[str, NDArray[Any]]:
         if event in (BEGINS_TRIAL, BEGINS_EPISODE):
             controller.begin_episode(goal=goal, target_rad=inputs["held_rad"][row])
         if event == ENDS_EPISODE:
-            controller.end_episode(recorded_reading(inputs, row))
+            controller.end_episode(*recorded(inputs, row))
         else:
-            controller.step(recorded_reading(inputs, row))
+            controller.step(*recorded(inputs, row))
         tick = controller.latest
         assert tick is not None
         for name in OUTPUTS[1:]:
@@ -186,6 +188,8 @@ def read_golden(content: bytes, manifest: Manifest, where: str) -> Columns:
         **dict.fromkeys(("held_rad", *READING_FIELDS[2:5]), (NUM_TICKS, joints)),
         **{name: (NUM_TICKS, size) for name, size in noise_sizes(manifest).items()},
     }
+    if manifest.camera is not None:
+        expected["frame"] = NUM_TICKS, *manifest.camera.shape
     names = {*expected, "goal", *OUTPUTS}
     if set(columns) != names:
         raise BadInput(where, "columns", found=sorted(columns), expected=str(sorted(names)))
@@ -196,6 +200,16 @@ def read_golden(content: bytes, manifest: Manifest, where: str) -> Columns:
     if event[0] != BEGINS_TRIAL or not (event[1:] == BEGINS_TRIAL).any():
         raise BadInput(where, "event", found=event.tolist(), expected="a trial with a reset in it")
     return columns
+
+
+def recorded(inputs: Columns, row: int) -> tuple[Reading, int, Frame | None]:
+    """Reading, time and frame of a row, as a controller takes them: nothing is old."""
+    reading = recorded_reading(inputs, row)
+    frame = None
+    if "frame" in inputs:
+        stamp_ns, sequence = reading.stamp_ns, reading.sequence
+        frame = Frame(stamp_ns=stamp_ns, sequence=sequence, pixels=inputs["frame"][row])
+    return reading, reading.stamp_ns, frame
 
 
 def recorded_reading(inputs: Columns, row: int) -> Reading:

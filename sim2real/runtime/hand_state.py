@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.camera import Frame
 from sim2real.contract.joint_io import Reading
 
 
@@ -14,7 +15,7 @@ from sim2real.contract.joint_io import Reading
 class HandState:
     """A reading, and what was applied since the one before: all that a policy is told in one tick.
 
-    `HandReading.msg` carries the same over a wire.
+    `HandReading.msg` carries the same over a wire, but for the frame, which a camera publishes.
     """
 
     reading: Reading
@@ -25,3 +26,5 @@ class HandState:
     """stamp of the reading whose answer they are; 0: nobody's (held, placed, lost on the way)"""
     is_following: bool
     """torque is on and commands are followed"""
+    frame: Frame | None = None
+    """the newest one of the camera that the policy sees through; None: none yet, or it is blind"""

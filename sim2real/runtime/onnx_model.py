@@ -20,7 +20,12 @@ from sim2real.runtime.onnx_file import refuse_unsafe_graph
 
 _NUM_WARM_UP_RUNS = 10
 """the first runs allocate and touch every weight; no tick shall pay for that"""
-_RUNTIME_TYPES = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(bool)": "bool"}
+_RUNTIME_TYPES = {
+    "tensor(float)": "float32",
+    "tensor(int64)": "int64",
+    "tensor(bool)": "bool",
+    "tensor(uint8)": "uint8",
+}
 
 
 class OnnxModel:

@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim2real.contract.errors import WorkFailed
-from sim2real.contract.joint_io import Command, Reading
+from sim2real.contract.joint_io import Command
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.runtime.applied import AppliedGoals
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.controller import Controller, Tick
-from sim2real.runtime.evidence import Rejection
+from sim2real.runtime.evidence import OF_FRAMES, Rejection
 from sim2real.runtime.hand_state import HandState
 from sim2real.runtime.kinds.kind import Belief, Memory
 from sim2real.runtime.turns import Turns
@@ -32,6 +32,7 @@ LIFESPAN_PERIODS = 2
 """a command that is two control periods old answers a hand that has moved on"""
 SILENT_PERIODS = 2
 """without a reading for so long something is wrong"""
+NOT_FOLLOWED = "commands are not followed: the hand has been stopped"
 
 
 class NotNow(WorkFailed):
@@ -146,6 +147,8 @@ class _Episode:
         self.outcomes: dict[int, Tick] = {}
         """by number of the tick; the first is where it starts from, no action led there"""
         self.is_silent = False
+        self.blind: tuple[int, Rejection] | None = None
+        """since when no frame could be acted on, and why the first of them could not"""
 
     def note(self, tick: Tick) -> None:
         if tick.number > 0:
@@ -184,7 +187,9 @@ class PolicyRunner:
         self._turns = Turns(self._period_s)
         self._applied = AppliedGoals(tolerance_s)
         self._stale_after_ns = round(spec.safety.stale_after_s * 1e9)
-        self._limp_after_ns = round(spec.safety.limp_after_s * 1e9)
+        limp_after_s = max(spec.safety.limp_after_s, SILENT_PERIODS * self._period_s)
+        self._silent_ns = round(limp_after_s * 1e9)
+        """without a reading or a frame for so long, an episode is over"""
         self._lock = threading.RLock()
         self._between = threading.Lock()
         """held by whoever learns, begins or remembers between episodes; taken before the other"""
@@ -337,7 +342,7 @@ class PolicyRunner:
             if silent_ns > SILENT_PERIODS * self._period_s * 1e9 and not episode.is_silent:
                 episode.is_silent = True
                 self.counters["no_reading"] += 1
-            if silent_ns > max(self._limp_after_ns, SILENT_PERIODS * self._period_s * 1e9):
+            if silent_ns > self._silent_ns:
                 self._end("fault", f"no reading for {silent_ns * 1e-9:.2f} s")
         self._deliver()
 
@@ -360,7 +365,7 @@ class PolicyRunner:
             return None
         # What a reading says that was overtaken is no longer so.
         if not state.is_following and defect is not Rejection.REORDERED:
-            self._end("fault", "commands are not followed: the hand has been stopped")
+            self._end("fault", f"{NOT_FOLLOWED}{self._blindness(episode, now_ns)}")
             return None
         if defect is not None:
             self.controller.reject(defect)
@@ -375,8 +380,10 @@ class PolicyRunner:
     def _act(self, episode: _Episode, state: HandState, now_ns: int) -> Command | None:
         began_ns = time.perf_counter_ns()
         if not episode.has_begun:
-            if now_ns - state.reading.stamp_ns > self._stale_after_ns:
-                self.controller.reject(Rejection.STALE)
+            defect = self._defect(state, now_ns)
+            if defect is not None:
+                self.controller.reject(defect)
+                self._note_frame(episode, defect, now_ns)
                 return None
             self._begin(episode, state)
         elif not self._turns.is_due(state.reading):
@@ -385,10 +392,39 @@ class PolicyRunner:
             return None
         else:
             self._report_applied(state)
+        defect = self.controller.frame_defect(state.frame, now_ns)
+        self._note_frame(episode, defect, now_ns)
         if episode.num_steps >= self._num_steps:
-            self._finish(episode, state.reading, now_ns, began_ns)
+            self._finish(episode, state, now_ns, began_ns)
             return None
-        return self._step(episode, state.reading, now_ns, began_ns)
+        return self._step(episode, state, now_ns, began_ns)
+
+    def _defect(self, state: HandState, now_ns: int) -> Rejection | None:
+        """Why an episode cannot begin here."""
+        if now_ns - state.reading.stamp_ns > self._stale_after_ns:
+            return Rejection.STALE
+        return self.controller.frame_defect(state.frame, now_ns)
+
+    def _note_frame(self, episode: _Episode, defect: Rejection | None, now_ns: int) -> None:
+        """Remember since when nothing usable is seen, and why; a long blindness ends the episode.
+
+        Before its first step nobody else would: no command is late that none has been given.
+        """
+        if defect not in OF_FRAMES:
+            episode.blind = None
+        elif episode.blind is None:
+            episode.blind = now_ns, defect
+        elif now_ns - episode.blind[0] > self._silent_ns:
+            self._end("fault", f"the policy is blind{self._blindness(episode, now_ns)}")
+
+    def _blindness(self, episode: _Episode, now_ns: int) -> str:
+        """Words about a camera that has had no usable frame for some time; empty if it has."""
+        camera = self.bundle.manifest.camera
+        if camera is None or episode.blind is None:
+            return ""
+        since_ns, defect = episode.blind
+        seconds = (now_ns - since_ns) * 1e-9
+        return f"; camera {camera.name}: no usable frame for {seconds:.2f} s, {defect}"
 
     def _begin(self, episode: _Episode, state: HandState) -> None:
         """The first reading: the goals that the servos hold are known now."""
@@ -411,10 +447,10 @@ class PolicyRunner:
             self.controller.report_applied(verdict.applied_rad, is_steady=verdict.is_steady)
 
     def _step(
-        self, episode: _Episode, reading: Reading, now_ns: int, began_ns: int
+        self, episode: _Episode, state: HandState, now_ns: int, began_ns: int
     ) -> Command | None:
-        before = self.controller.latest
-        command = self.controller.step(reading, now_ns)
+        before, reading = self.controller.latest, state.reading
+        command = self.controller.step(reading, now_ns, state.frame)
         tick = self.controller.latest
         if tick is None or tick is before:
             return None  # the reading was unusable: the command is an old one, and not sent again
@@ -427,10 +463,10 @@ class PolicyRunner:
         self._tell(tick, before, now_ns, compute_s, is_last=False)
         return command
 
-    def _finish(self, episode: _Episode, reading: Reading, now_ns: int, began_ns: int) -> None:
+    def _finish(self, episode: _Episode, state: HandState, now_ns: int, began_ns: int) -> None:
         """The reading that the last action led to."""
         before = self.controller.latest
-        tick = self.controller.end_episode(reading, now_ns)
+        tick = self.controller.end_episode(state.reading, now_ns, state.frame)
         if tick is None:
             return  # unusable: the next one will do
         episode.note(tick)

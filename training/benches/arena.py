@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from sim2real.contract.camera import Frame
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.simulated import SimulatedRobot
 from sim2real.runtime.controller import Joints
@@ -31,10 +32,15 @@ class SimulatedArena:
             control_period_s=scene.control_period_s,
             mj_model=task_model(scene, task),
         )
+        self._camera = None if scene.camera is None else self.robot.camera(scene.camera)
 
     @property
     def spec(self) -> RobotSpec:
         return self._scene.spec
+
+    def frame(self) -> Frame | None:
+        """What the policy sees now; None where it is blind."""
+        return None if self._camera is None else self._camera.latest()
 
     def begin_episode(self, seed: int) -> EpisodeStart:
         """Put hand and object where the episode of that seed starts."""

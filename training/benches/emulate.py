@@ -29,12 +29,14 @@ def emulate(
     baud: int | None = None,
     seed: int = 0,
     link: Path | None = None,
+    camera: str = "",
 ) -> None:
     """Serve the servo bus of an emulated robot on a pseudo-terminal until SIGINT or SIGTERM.
 
     Told to stop it stays until torque is off, two seconds at most: a hand does not vanish under its
     driver. The first line printed is JSON: {"port": ..., "baud": ..., "ids": [...], and which files
-    describe the robot: "robot": ..., "model": ...}; with --task also its dynamics by name.
+    describe the robot: "robot": ..., "model": ...}; with --task also its dynamics by name, with
+    --camera where its frames are left.
 
     Args:
         robot: the robot to emulate: its robot.yaml, the folder of it, or a robot's name.
@@ -44,6 +46,7 @@ def emulate(
         baud: bits per second; the robot's own rate by default.
         seed: of everything random in the emulation.
         link: a path that leads to the port while it is served; the next emulator may take it over.
+        camera: a camera of the robot, of its cameras.yaml, that delivers frames beside the port.
     """
     require_seeds(seed=seed)
     if baud is not None and baud not in BAUD_RATES:
@@ -58,6 +61,7 @@ def emulate(
         dynamics=dynamics,
         seed=seed,
         link=link,
+        camera=camera,
     )
 
 

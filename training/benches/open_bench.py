@@ -88,7 +88,7 @@ class Bench:
         """See `session.OpenSession`. A hand that was there and is gone is a fault, no bad input."""
         try:
             with (
-                self._hand(task, bundle.manifest.control_period_s) as hand,
+                self._hand(task, bundle) as hand,
                 open_direct(
                     hand,
                     bundle,
@@ -105,11 +105,14 @@ class Bench:
                 raise
             raise EpisodeFault("not_ready", str(error)) from error
 
-    def _hand(self, task: BenchTask, period_s: float) -> AbstractContextManager[Hand]:
+    def _hand(self, task: BenchTask, bundle: Bundle) -> AbstractContextManager[Hand]:
+        period_s, camera = bundle.manifest.control_period_s, bundle.manifest.camera
         if self.robot == "simulated":
-            return simulated_hand(self.spec, task, period_s)
+            return simulated_hand(self.spec, task, period_s, camera)
         if self.robot == "emulated":
-            return emulated_hand(self.spec, task, self.rate_hz, self.faults, self.realtime_priority)
+            return emulated_hand(
+                self.spec, task, self.rate_hz, self.faults, self.realtime_priority, camera
+            )
         return nullcontext(serial_hand(self.spec, self.port, self.unit, self.rate_hz))
 
 

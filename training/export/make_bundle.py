@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from sim2real.contract.camera import with_eye
 from sim2real.contract.manifest import (
     SCHEMA_VERSION,
     ContextRecord,
@@ -101,6 +102,8 @@ def _saved(task_set: TaskSet) -> bytes:
 
 def _manifest(deployed: Deployed, scene: ClawScene, origin: Origin) -> Manifest:
     spec, layout, context = scene.spec, scene.skill.layout, deployed.context_layout
+    if scene.camera is not None:
+        layout = with_eye(layout, deployed.observation_size - layout.size)
     return Manifest(
         schema_version=SCHEMA_VERSION,
         name=origin.name,
@@ -120,6 +123,7 @@ def _manifest(deployed: Deployed, scene: ClawScene, origin: Origin) -> Manifest:
         files=(),
         provenance=origin.provenance,
         results={},
+        camera=scene.camera,
     )
 
 
@@ -174,7 +178,7 @@ def _parity(
 
 def graph_inputs(
     bundle: Bundle, golden: Mapping[str, NDArray[Any]], spec: RobotSpec
-) -> dict[Role, dict[str, NDArray[np.float32]]]:
+) -> dict[Role, dict[str, NDArray[Any]]]:
     """What enters each graph when the golden sequence is replayed, (T, ...) by input name."""
     models = {
         graph.role: _Overheard(bundle.files[graph.file], graph, graph.file)
@@ -190,14 +194,14 @@ class _Overheard(OnnxModel):
     """A graph that remembers what entered it."""
 
     def __init__(self, content: bytes, record: GraphRecord, where: str) -> None:
-        self.entered: list[dict[str, NDArray[np.float32]]] = []
+        self.entered: list[dict[str, NDArray[Any]]] = []
         super().__init__(content, record, where)
 
     def run(self) -> None:
         self.entered.append({name: array[0].copy() for name, array in self.inputs.items()})
         super().run()
 
-    def columns(self) -> dict[str, NDArray[np.float32]]:
+    def columns(self) -> dict[str, NDArray[Any]]:
         """(T, ...) by input name."""
         return {
             name: np.array([row[name] for row in self.entered]).reshape(-1, *array.shape[1:])

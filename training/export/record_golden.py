@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.camera import Frame
 from sim2real.contract.joint_io import Reading
 from sim2real.runtime.bundle import Bundle
 from sim2real.runtime.golden import (
@@ -42,6 +43,7 @@ def record_golden(bundle: Bundle, arena: SimulatedArena, *, seed: int) -> dict[s
     driver = golden_controller(bundle, arena.spec, drawn)
     rows: dict[str, list[Any]] = {name: [] for name in ("event", "goal", "held_rad")}
     readings: list[Reading] = []
+    frames: list[Frame] = []
     for row, (event, elapsed) in enumerate(_timeline(bundle.manifest.episode_length)):
         drawn.row = row
         if event == BEGINS_TRIAL:
@@ -50,13 +52,16 @@ def record_golden(bundle: Bundle, arena: SimulatedArena, *, seed: int) -> dict[s
             start = arena.begin_episode(seed + row)
             driver.begin_episode(goal=start.goal, target_rad=start.target_rad)
         readings.append(arena.robot.read())
+        frame = arena.frame()
+        seen = (readings[-1], readings[-1].stamp_ns, frame)
+        frames += [] if frame is None else [frame]
         rows["event"].append(event)
         rows["goal"].append(start.goal(elapsed * bundle.manifest.control_period_s))
         rows["held_rad"].append(start.target_rad)
         if event == ENDS_EPISODE:
-            driver.end_episode(readings[-1])
+            driver.end_episode(*seen)
         else:
-            arena.robot.write(driver.step(readings[-1]))
+            arena.robot.write(driver.step(*seen))
     inputs: dict[str, NDArray[Any]] = {
         "event": np.array(rows["event"], np.int8),
         "goal": np.array(rows["goal"], np.float64),
@@ -65,6 +70,8 @@ def record_golden(bundle: Bundle, arena: SimulatedArena, *, seed: int) -> dict[s
     }
     for name in READING_FIELDS:
         inputs[name] = np.array([getattr(reading, name) for reading in readings])
+    if frames:
+        inputs["frame"] = np.array([frame.pixels for frame in frames])
     replayer = golden_controller(bundle, arena.spec, RecordedNoise(inputs))
     return {**inputs, **replay(replayer, inputs)}
 

@@ -25,7 +25,9 @@ def to_onnx(module: nn.Module, signature: Signature) -> bytes:
     Raises `ValueError` when the exported graph has others, or GRUs that compute something else.
     """
     module = module.eval().cpu()
-    inputs = tuple(torch.zeros(tensor.shape) for tensor in signature.inputs)
+    inputs = tuple(
+        torch.zeros(tensor.shape, dtype=getattr(torch, tensor.dtype)) for tensor in signature.inputs
+    )
     with _quiet_exporter(), torch.no_grad():
         program = torch.onnx.export(
             module,

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from sim2real.contract.camera import CameraSpec
 from sim2real.contract.context import ContextLayout
 from sim2real.contract.manifest import Provenance
 from sim2real.contract.normalizer import FrozenNormalizer
@@ -52,14 +53,17 @@ def untrained_parts(
     hidden_sizes: Sequence[int] = (300, 300, 300),
     encoder_hidden_sizes: Sequence[int] = (200, 200, 200),
     action_scale: float = 300.0,
+    num_features: int = 8,
     seed: int = 0,
 ) -> Deployed:
     """What a learner that has learnt nothing would deploy; the defaults have PEARL's sizes.
 
     Learners begin with tiny actions, which would show nothing: `action_scale` makes them larger.
+    Where the scene has a camera, its eye gives `num_features`.
     """
     kind, rng = kind_of(settings), np.random.default_rng(seed)
-    size, action_size = scene.observation_size, scene.action_size
+    size, action_size = scene.skill.layout.size, scene.action_size
+    size += 0 if scene.camera is None else num_features
     layout = ContextLayout(
         observation_size=size,
         action_size=action_size,
@@ -72,14 +76,36 @@ def untrained_parts(
         hidden_sizes = step.hidden_sizes
     make = _Networks(normalizer, layout, hidden_sizes, encoder_hidden_sizes, action_scale, seed)
     wanted = kind.signatures(settings, Sizes(size, action_size, layout.size))
+    modules: dict[str, nn.Module]
+    modules = {role: make.role(role, signature) for role, signature in wanted.items()}
+    if scene.camera is not None:
+        modules["eye"] = UntrainedEye(scene.camera, num_features, seed)
     return Deployed(
         settings=settings,
-        modules={role: make.role(role, signature) for role, signature in wanted.items()},
+        modules=modules,
         normalizer=normalizer,
         observation_size=size,
         action_size=action_size,
         context_layout=layout if kind.needs_context else None,
     )
+
+
+class UntrainedEye(nn.Module):
+    """Frames (B, H, W, C) uint8 to features (B, F) in (-1, 1), by random filters."""
+
+    def __init__(self, camera: CameraSpec, num_features: int, seed: int) -> None:
+        super().__init__()
+        height, width, channels = camera.shape
+        generator = torch.Generator().manual_seed(seed)
+        self.filters = nn.Conv2d(channels, 4, kernel_size=3, stride=2)
+        self.out = nn.Linear(4 * ((height - 3) // 2 + 1) * ((width - 3) // 2 + 1), num_features)
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.uniform_(-0.2, 0.2, generator=generator)
+
+    def forward(self, frame: Tensor) -> Tensor:
+        light = frame.float().permute(0, 3, 1, 2) / 255.0 - 0.5
+        return torch.tanh(self.out(torch.relu(self.filters(light)).flatten(1)))
 
 
 class _Networks:

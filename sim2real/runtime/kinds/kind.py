@@ -23,7 +23,7 @@ from sim2real.contract.quantity import Quantity
 from sim2real.runtime.noise import ACTION_NOISE, Noise
 from sim2real.runtime.onnx_model import OnnxModel
 
-Role = Literal["policy", "encoder", "recurrent", "adapt", "decoder", "critic"]
+Role = Literal["policy", "encoder", "recurrent", "adapt", "decoder", "critic", "eye"]
 Float = NDArray[np.floating]
 Memory = Mapping[str, NDArray[np.float64]]
 """all that an adaptation carries between ticks, by name"""

@@ -7,9 +7,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from sim2real.contract.camera import num_features
 from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import Adaptation as AdaptationRecord
-from sim2real.contract.manifest import Manifest, parse_manifest
+from sim2real.contract.manifest import Manifest, TensorRecord, parse_manifest
 from sim2real.contract.quantity import Quantity
 from sim2real.contract.strict import build
 from sim2real.runtime.kinds import (
@@ -19,7 +20,7 @@ from sim2real.runtime.kinds import (
     none,
     recurrent_belief,
 )
-from sim2real.runtime.kinds.kind import BeliefSummary, Kind, Role, Settings, Signature, Sizes
+from sim2real.runtime.kinds.kind import BeliefSummary, Kind, Role, Settings, Signature, Sizes, row
 
 S = TypeVar("S", bound=Settings)
 
@@ -87,7 +88,16 @@ def signatures(manifest: Manifest, settings: Settings) -> Mapping[Role, Signatur
         action=manifest.action.size,
         context=0 if manifest.context is None else manifest.context.layout.size,
     )
-    return kind_of(settings).signatures(settings, sizes)
+    return {**kind_of(settings).signatures(settings, sizes), **eye_signature(manifest)}
+
+
+def eye_signature(manifest: Manifest) -> Mapping[Role, Signature]:
+    """What goes in and out of the eye, whatever adapts; empty for a policy that is blind."""
+    if manifest.camera is None:
+        return {}
+    frame = TensorRecord(name="frame", dtype="uint8", shape=(1, *manifest.camera.shape))
+    size = num_features(manifest.observation.layout)
+    return {"eye": Signature((frame,), (row("features", size),))}
 
 
 def quantities_of(manifest: Manifest) -> tuple[Quantity, ...]:

@@ -11,6 +11,7 @@ publishes  diagnostics        DiagnosticArray  reliable, last 10
 publishes  robot_description  String           reliable, latched, last 1
 publishes  belief             TaskBelief       reliable, latched, last 1
 publishes  policy_step        PolicyStep       reliable, last 10
+publishes  policy_frame       PolicyFrame      reliable, last 10
 publishes  episode_start      EpisodeStart     reliable, latched, last 10
 publishes  trial_result       TrialResult      reliable, latched, last 10
 publishes  bundle_info        BundleInfo       reliable, latched, last 1

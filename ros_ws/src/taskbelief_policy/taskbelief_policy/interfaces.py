@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 from std_srvs.srv import Trigger
-from taskbelief_interfaces.msg import BundleInfo, EpisodeStart, PolicyStep, TaskBelief, TrialResult
+from taskbelief_interfaces.msg import (
+    BundleInfo,
+    EpisodeStart,
+    PolicyFrame,
+    PolicyStep,
+    TaskBelief,
+    TrialResult,
+)
 from taskbelief_interfaces.srv import (
     BeginEpisode,
     BeginTrial,
@@ -40,6 +47,13 @@ POLICY_STEP = Topic(
     offered=STREAM,
     requested=STREAM,
     purpose="what each step saw, believed and decided",
+)
+POLICY_FRAME = Topic(
+    name="policy_frame",
+    type=PolicyFrame,
+    offered=STREAM,
+    requested=STREAM,
+    purpose="what a policy that sees was shown at each step",
 )
 EPISODE_START = Topic(
     name="episode_start",
@@ -87,7 +101,7 @@ RESET_BELIEF = Service(
 
 BUNDLE = Parameter(name="bundle", default="", purpose="folder of the bundle", is_required=True)
 
-_PUBLISHES = (BELIEF, POLICY_STEP, EPISODE_START, TRIAL_RESULT, BUNDLE_INFO)
+_PUBLISHES = (BELIEF, POLICY_STEP, POLICY_FRAME, EPISODE_START, TRIAL_RESULT, BUNDLE_INFO)
 _SERVICES = (
     BEGIN_TRIAL,
     BEGIN_EPISODE,

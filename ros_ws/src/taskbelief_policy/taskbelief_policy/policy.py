@@ -29,6 +29,7 @@ from sim2real.recording.messages import (
     diagnostics_message,
     episode_start_message,
     memory_fields,
+    policy_frame_message,
     policy_step_message,
     trial_result_message,
 )
@@ -63,6 +64,7 @@ from taskbelief_policy.interfaces import (
     EPISODE_START,
     FREEZE_BELIEF,
     GET_BELIEF,
+    POLICY_FRAME,
     POLICY_STEP,
     RESET_BELIEF,
     SET_BELIEF,
@@ -89,7 +91,16 @@ class Policy:
         self._node, self._spec, self._stamps = node, spec, stamps
         self._folder, self._let_hold = Path(str(parameters["bundle"])), let_hold
         self._out = Publications(
-            node, (BELIEF, POLICY_STEP, EPISODE_START, TRIAL_RESULT, BUNDLE_INFO, DIAGNOSTICS)
+            node,
+            (
+                BELIEF,
+                POLICY_STEP,
+                POLICY_FRAME,
+                EPISODE_START,
+                TRIAL_RESULT,
+                BUNDLE_INFO,
+                DIAGNOSTICS,
+            ),
         )
         self._pending: deque[Callable[[], None]] = deque()
         self._latched = Status(name="bundle", level=Level.OK, message="never configured")
@@ -184,6 +195,11 @@ class Policy:
     def _tell_step(self, step: Step, bundle: Bundle) -> None:
         stamp_ns = self._stamps.of(step.tick.reading.stamp_ns)
         self._compute.add(round(step.compute_s * 1e9))
+        frame, camera = step.tick.frame, bundle.manifest.camera
+        if frame is not None and camera is not None:
+            taken_ns = self._stamps.of(frame.stamp_ns)
+            values = policy_frame_message(step, frame, camera.name, taken_ns)
+            self._out.publish(POLICY_FRAME, values)
         self._out.publish(POLICY_STEP, policy_step_message(step, stamp_ns))
         self._out.publish(BELIEF, belief_message(step, bundle, stamp_ns))
 

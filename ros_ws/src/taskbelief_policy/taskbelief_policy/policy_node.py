@@ -3,6 +3,7 @@
 publishes   joint_targets      JointTargets     reliable, last 1
 publishes   belief             TaskBelief       reliable, latched, last 1
 publishes   policy_step        PolicyStep       reliable, last 10
+publishes   policy_frame       PolicyFrame      reliable, last 10
 publishes   episode_start      EpisodeStart     reliable, latched, last 10
 publishes   trial_result       TrialResult      reliable, latched, last 10
 publishes   bundle_info        BundleInfo       reliable, latched, last 1
