@@ -122,5 +122,5 @@ def place_column(family: TaskFamily) -> int:
     """Where in an observation the two numbers begin that say where things are: cosine and sine of
     what a hand turns; of all other families the first two."""
     if isinstance(family, ClawFamily) and "valve_angle" in family.scene.skill.layout.names:
-        return family.scene.skill.layout.slice_of("valve_angle").start
+        return int(family.scene.skill.layout.slice_of("valve_angle").start)
     return 0
