@@ -90,7 +90,7 @@ VALVE_TURN = ClawFamily(
 
 VALVE_TURN_ONE_WAY = ClawFamily(
     name="valve_turn_one_way",
-    scene=_scene(
+    scene=valve_scene(
         ValveTurn(target_visible=False, distance_cost=0.0),
         TaskGoal(parameter="target_angle"),
         episode_length=TURN_EPISODE_LENGTH,
