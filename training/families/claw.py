@@ -9,10 +9,14 @@ from functools import cached_property
 import numpy as np
 
 from sim2real.contract.robot_spec import RobotSpec
+from sim2real.skills.hand import NUM_LOBES
 from training.tasks.task import Parameter, TaskFamily
 from training.worlds.claw import VALVE_START, ClawScene
 from training.worlds.dynamics import VARIATIONS, Variation, variations_for
 from training.worlds.mujoco_world import MujocoWorld
+
+NEXT_LOBE_RAD = 2.0 * np.pi / NUM_LOBES
+"""from a lobe of the valve to the next"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,10 +50,14 @@ class SignedGoal:
 
 @dataclass(frozen=True, kw_only=True)
 class ValveStart:
-    """Where the valve's episodes begin, as part of the task: anywhere within a range about zero."""
+    """Where the valve's episodes begin, as part of the task: where home leaves its lobes free.
 
-    spread_rad: float
-    """half of the range"""
+    At home fingertips hang between lobes. So a start is near zero, or near a place a third of a
+    turn away, on this side of it: there the next lobe stands where the one with the mark should.
+    """
+
+    free_rad: float
+    """how far to either side of such a place the valve can be without meeting a fingertip"""
     name: str = VALVE_START
 
     @property
@@ -57,14 +65,16 @@ class ValveStart:
         return Parameter(
             name=self.name,
             unit="rad",
-            low=(-self.spread_rad,),
-            high=(self.spread_rad,),
+            low=(-NEXT_LOBE_RAD,),
+            high=(NEXT_LOBE_RAD,),
             changes_dynamics=False,
         )
 
     def sample(self, rng: np.random.Generator) -> tuple[float, ...]:
-        """One draw."""
-        return (float(rng.uniform(-self.spread_rad, self.spread_rad)),)
+        """One draw: each of the three places as often."""
+        place = float(rng.choice((-1.0, 0.0, 1.0)))
+        off = float(rng.uniform(-self.free_rad, self.free_rad))
+        return (place * (NEXT_LOBE_RAD - abs(off)) if place else off,)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -25,11 +25,11 @@ from training.worlds.goals import FixedGoal, GoalRule, TaskGoal
 CAMERA = "palm"
 TARGET_RAD = 0.0
 """the mark points away from finger 3, midway between the others"""
-START_SPREAD_RAD = 1.5
-"""to either side: beyond a sixth of a turn the next lobe stands where this one would, so that who
-cages the lobes without looking leaves the mark a third of a turn away"""
-PIXELS_EPISODE_LENGTH = 40
-"""4 s: the farthest start takes two or three grips"""
+FREE_RAD = 0.4
+"""to either side of where home puts fingertips between lobes: further off a fingertip would have to
+be placed where a lobe is"""
+PIXELS_EPISODE_LENGTH = 50
+"""5 s: the farthest start, a third of a turn away, takes several grips"""
 LOOKS = (
     "light_shift",
     "light_level",
@@ -52,10 +52,11 @@ def _seen(goal: GoalRule, *, episode_length: int) -> ClawScene:
 VALVE_TURN_PIXELS = ClawFamily(
     name="valve_turn_pixels",
     scene=_seen(FixedGoal(value=TARGET_RAD), episode_length=PIXELS_EPISODE_LENGTH),
-    start=ValveStart(spread_rad=START_SPREAD_RAD),
+    start=ValveStart(free_rad=FREE_RAD),
     variation_names=(),
 )
-"""One target and fixed dynamics; tasks differ in where the valve starts, which has to be seen."""
+"""One target and fixed dynamics; tasks differ in where the valve starts, which has to be seen: in two
+of three the mark is a third of a turn away, and another lobe where it should be."""
 
 VALVE_TURN_PIXELS_VARIED = ClawFamily(
     name="valve_turn_pixels_varied",

@@ -8,7 +8,7 @@ from training.algorithms.sac_pixels import SacPixelsConfig
 from training.algorithms.slac import SlacConfig
 from training.recipes.recipe import Recipe
 
-EPISODE_LENGTH = 40
+EPISODE_LENGTH = 50
 """control steps, as in `valve_turn_pixels`"""
 NUM_WORLDS = 16
 
@@ -20,7 +20,7 @@ def sac_valve_turn_pixels() -> Recipe:
         family="valve_turn_pixels",
         num_train_tasks=400,  # starts: nothing is to be learnt by heart
         num_test_tasks=40,
-        num_iterations=230,
+        num_iterations=150,
         num_trial_episodes=1,
         num_evaluation_trials=1,
         evaluation_interval=20,
@@ -47,7 +47,7 @@ def slac_valve_turn_pixels() -> Recipe:
         family="valve_turn_pixels",
         num_train_tasks=400,
         num_test_tasks=40,
-        num_iterations=230,
+        num_iterations=150,
         num_trial_episodes=1,
         num_evaluation_trials=1,
         evaluation_interval=20,
