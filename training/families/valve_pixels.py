@@ -55,8 +55,8 @@ VALVE_TURN_PIXELS = ClawFamily(
     start=ValveStart(free_rad=FREE_RAD),
     variation_names=(),
 )
-"""One target and fixed dynamics; tasks differ in where the valve starts, which has to be seen: in two
-of three the mark is a third of a turn away, and another lobe where it should be."""
+"""One target and fixed dynamics; tasks differ in where the valve starts, which has to be seen: in
+two of three the mark is a third of a turn away, and another lobe where it should be."""
 
 VALVE_TURN_PIXELS_VARIED = ClawFamily(
     name="valve_turn_pixels_varied",
