@@ -139,6 +139,7 @@ def told_rewards() -> tuple[np.ndarray, np.ndarray]:
     return batch.reward[-1].numpy(), told.numpy()
 
 
+@pytest.mark.slow
 def test_l8_what_is_paid_for_a_step_is_told_from_where_it_was_made() -> None:
     paid, told = told_rewards()
 

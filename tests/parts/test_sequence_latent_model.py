@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 
@@ -132,6 +133,7 @@ def trained() -> tuple[SequenceLatentModel, list[float]]:
     return of, misfits
 
 
+@pytest.mark.slow
 def test_l4_a_moving_dot_is_told_again() -> None:
     """Better by far than the mean picture, which any decoder can learn."""
     of, _ = trained()
@@ -145,6 +147,7 @@ def test_l4_a_moving_dot_is_told_again() -> None:
     assert misfit < 0.5 * unmoved
 
 
+@pytest.mark.slow
 def test_l7_what_is_imagined_moves_on_as_the_dot_does() -> None:
     """Nothing is seen for four steps: the frames told are nearer than the last one that was."""
     of, _ = trained()

@@ -164,7 +164,7 @@ def probed(run: Path, *, num_tasks: int | None, seed: int) -> Iterator[dict[str,
             "environment_steps": steps,
             "return": float(played.returned.mean()),
             "median_error_rad": float(np.median(played.error_rad)),
-            "success": float((played.error_rad < family.scene.skill.success_error_rad).mean()),  # type: ignore[attr-defined]
+            "success": float((played.error_rad < family.scene.skill.success_error_rad).mean()),
         }
     fit = play(learner, family, task_set.train[:160], seed=seed, is_deterministic=False)
     held_out = play(learner, family, tasks, seed=seed + 1, is_deterministic=False)
