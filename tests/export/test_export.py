@@ -310,7 +310,7 @@ def test_a_skill_with_settings_that_no_manifest_keeps_is_not_exported():
     class Careful(ValveTurn):
         care: str = "much"
 
-    with pytest.raises(ValueError, match="only settings that are a float"):
+    with pytest.raises(ValueError, match="only settings that are a number or a flag"):
         skill_reference(Careful(), 9)
 
 

@@ -112,6 +112,7 @@ def test_layout_sizes_are_the_sum_of_their_parts():
     assert Pose(target_visible=True).layout.size == 9 + 9 + 9
     assert ValveTurn(target_visible=False).layout.size == joints + valve
     assert ValveTurn(target_visible=True).layout.size == joints + valve + 1
+    assert ValveTurn(valve_visible=False).layout.size == joints
     assert ValveScrew(target_visible=False).layout.size == joints + valve + 2
     assert ValveScrew(target_visible=True).layout.size == joints + valve + 2 + 2
 

@@ -51,6 +51,18 @@ def test_every_further_thread_count_is_compared_with_the_first():
     assert records[1]["ratio"] > 0.0
 
 
+def test_where_there_is_a_camera_its_frames_are_counted_too():
+    family = FAMILIES["valve_turn_pixels"]
+    records = list(bench_sim([family], threads=(1,), worlds=2, seconds=0.1))
+
+    assert [record["metric"] for record in records] == [
+        "control_steps_per_s",
+        "real_time_factor",
+        "frames_per_s",
+    ]
+    assert records[2]["case"] == "valve_turn_pixels/camera" and records[2]["value"] > 0.0
+
+
 def test_the_claw_can_be_stepped_at_another_rate():
     family = at_control_period(FAMILIES["valve_turn"], 0.05)
 

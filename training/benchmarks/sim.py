@@ -22,6 +22,7 @@ from training.families.registry import FAMILIES, family_named, family_on
 from training.tasks.task import TaskFamily
 from training.tasks.task_set import draw_task_set
 from training.worlds.vector_world import Float, VectorWorld
+from training.worlds.view import View
 
 NUM_RUNS = 5
 """timed runs per case; the median is reported, so one interruption does not decide"""
@@ -84,7 +85,8 @@ def bench_sim(
     """Step every family's world under random actions; yield one JSON-ready record per figure.
 
     Each (family, thread count) is a case of `NUM_RUNS` runs in about `seconds`, resets at the ends
-    of episodes included. The runs of one family's cases alternate, so that a busy moment of the
+    of episodes included; where there is a camera, every step has a frame, and frames alone are
+    measured too. The runs of one family's cases alternate, so that a busy moment of the
     machine meets all of them. A point robot has no time of its own, hence no real-time factor.
     """
     for family in families:
@@ -104,6 +106,20 @@ def bench_sim(
             if period is not None:
                 yield _record(case, "real_time_factor", "1", [rate * period for rate in own])
             stepper.world.close()
+        if isinstance(family, ClawFamily) and family.scene.camera is not None:
+            view = View(family.scene.mj_model, family.scene.camera)
+            frames = [_frames_per_s(view, seconds / NUM_RUNS / 5.0) for _ in range(NUM_RUNS)]
+            yield _record(f"{family.name}/camera", "frames_per_s", "1/s", frames)
+
+
+def _frames_per_s(view: View, seconds: float) -> float:
+    """Frames of the simulated camera alone, on one core."""
+    start, num_frames, elapsed = time.perf_counter(), 0, 0.0
+    while elapsed < seconds:
+        view.frame(view.home)
+        num_frames += 1
+        elapsed = time.perf_counter() - start
+    return num_frames / elapsed
 
 
 class _Stepper:

@@ -8,13 +8,13 @@ rounding that the dynamics amplify: it is measured by actions that differ by one
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from training.tasks.task import Parameter, Task, TaskFamily
 from training.tasks.task_set import draw_task_set
-from training.worlds.vector_world import Float, VectorWorld
+from training.worlds.vector_world import Float, VectorWorld, measured_size
 
 NUM_WORLDS, NUM_STEPS = 6, 15
 TIMES_ROUNDING = 10.0
@@ -24,8 +24,8 @@ TIMES_ROUNDING = 10.0
 def parameters_without_effect(family: TaskFamily, *, seed: int = 0) -> list[str]:
     """Names of varied parameters that change no rollout, of `NUM_WORLDS` random ones.
 
-    Dynamics have to show in what is observed, goals in what is paid. A parameter whose range is a
-    point is not varied.
+    Dynamics have to show in what is measured or seen, goals in what is paid. A parameter whose
+    range is a point is not varied.
     """
     tasks = draw_task_set(family, seed=seed, num_train=NUM_WORLDS, num_test=1).train
     tasks = tuple(tasks[row % len(tasks)] for row in range(NUM_WORLDS))
@@ -43,8 +43,8 @@ def parameters_without_effect(family: TaskFamily, *, seed: int = 0) -> list[str]
                 continue
             moved = [_moved(task, parameter) for task in tasks]
             effect = _differences(base, _rollout(world, moved, actions, seed))
-            kind = 0 if parameter.changes_dynamics else 1
-            if not effect[kind] > TIMES_ROUNDING * rounding[kind]:
+            kinds = ("measured", "seen") if parameter.changes_dynamics else ("paid",)
+            if not any(effect[kind] > TIMES_ROUNDING * rounding[kind] for kind in kinds):
                 without.append(parameter.name)
     finally:
         world.close()
@@ -62,16 +62,24 @@ def _moved(task: Task, parameter: Parameter) -> Task:
 
 def _rollout(
     world: VectorWorld, tasks: Sequence[Task], actions: Float, seed: int
-) -> tuple[Float, Float]:
-    """(T, W, O) observations and (T, W, 2) dense and sparse rewards."""
+) -> dict[str, Float]:
+    """(T, W, ·) what is measured, seen and paid, the last dense and sparse."""
     world.reset(tasks, seed)
     results = [world.step(actions) for _ in range(min(NUM_STEPS, world.episode_length))]
     observed = np.stack([result.final_observation for result in results])
     paid = np.stack([[result.reward, result.sparse_reward] for result in results])
-    return observed, np.moveaxis(paid, 1, -1)
+    size = measured_size(world)
+    return {
+        "measured": observed[..., :size],
+        "seen": observed[..., size:],
+        "paid": np.moveaxis(paid, 1, -1),
+    }
 
 
-def _differences(one: tuple[Float, Float], other: tuple[Float, Float]) -> tuple[float, float]:
-    """The largest of observations and of rewards."""
-    observed, paid = (float(np.abs(a - b).max()) for a, b in zip(one, other, strict=True))
-    return observed, paid
+def _differences(one: Mapping[str, Float], other: Mapping[str, Float]) -> dict[str, float]:
+    """The largest of measurements and of pay; of frames the mean, for a pixel on an edge changes
+    its colour wholly or not at all."""
+    differences = {name: np.abs(one[name] - other[name]) for name in one}
+    seen = differences.pop("seen")
+    largest = {name: float(difference.max()) for name, difference in differences.items()}
+    return {**largest, "seen": float(seen.mean()) if seen.size else 0.0}

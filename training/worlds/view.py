@@ -18,6 +18,8 @@ class View:
         self._camera = SimulatedCamera(mj_model, camera)
         self._scenery = Scenery.of(mj_model)
         self._mj_model, self._mj_data = mj_model, mujoco.MjData(mj_model)
+        self.home: Array = mj_model.qpos0.copy()
+        """(nq,) positions as the model file has them"""
 
     def frame(self, qpos: Array) -> Pixels:
         """(H, W, C) of positions (nq,)."""
