@@ -1,6 +1,7 @@
 """Driver and policy in one process: the control path outside DDS, for high rates.
 
-The topics carry telemetry, and are those of the two processes, as are the services.
+The topics carry telemetry, and are those of the two processes, as are the services; a policy that
+sees subscribes to `image_raw` in the namespace of its camera's name.
 
 publishes  hand_reading       HandReading      reliable, last 10
 publishes  joint_states       JointState       reliable, last 10
@@ -15,6 +16,7 @@ publishes  policy_frame       PolicyFrame      reliable, last 10
 publishes  episode_start      EpisodeStart     reliable, latched, last 10
 publishes  trial_result       TrialResult      reliable, latched, last 10
 publishes  bundle_info        BundleInfo       reliable, latched, last 1
+subscribes  image_raw          Image            best effort, last 1
 serves     place_hand         PlaceHand        bring hand and valve to where an episode starts
 serves     recover_servos     RecoverServos    reboot servos that latched an error
 serves     hold               Trigger          expect no command until the next one: hold
