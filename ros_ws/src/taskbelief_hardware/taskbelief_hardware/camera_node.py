@@ -5,6 +5,13 @@ frame: whoever acts on frames sees how old they are.
 
 publishes  image_raw          Image       best effort, last 5
 publishes  camera_info        CameraInfo  best effort, last 5
+parameter  camera             ''          which camera of the robot, as its cameras.yaml calls it
+parameter  source             ''          where frames come from
+parameter  at                 ''          port of the emulated hand, or video device
+parameter  fovy_rad           0.0         from the top of the picture to its bottom, rad; 0: nobody
+                                          knows
+parameter  robot_config       ''          path of a robot.yaml; empty: the D'Claw's
+parameter  realtime_priority  0           SCHED_FIFO priority of the process; 0: as any other
 """
 
 from __future__ import annotations
