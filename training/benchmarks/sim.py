@@ -11,6 +11,7 @@ from itertools import cycle, islice
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from sim2real.contract.camera import load_cameras
 from sim2real.contract.require import (
@@ -131,7 +132,11 @@ def bench_cameras(spec: RobotSpec, *, seconds: float = 5.0) -> Iterator[dict[str
 
 
 def _frame_rate(
-    eye: SimulatedCamera, model: mujoco.MjModel, data: mujoco.MjData, poses: Float, seconds: float
+    eye: SimulatedCamera,
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    poses: NDArray[np.float64],
+    seconds: float,
 ) -> float:
     start, count, elapsed = time.perf_counter(), 0, 0.0
     while elapsed < seconds:
