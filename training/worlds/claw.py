@@ -35,9 +35,9 @@ class ClawScene:
     start_joint_spread_rad: float
     """joints start at home, each off by up to this"""
     start_valve_spread_rad: float
-    """the valve starts at zero, off by up to this"""
+    """the valve starts at zero, or where the task says, off by up to this"""
     camera: CameraSpec | None = None
-    """what the policy sees through; None: it is blind"""
+    """what a policy sees the hand with; None: it is blind"""
 
     def on(self, spec: RobotSpec) -> ClawScene:
         """The same on another robot, whose joints it moves as fast as these where they can."""
