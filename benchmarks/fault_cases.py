@@ -165,6 +165,22 @@ def _servo_faults() -> list[Case]:
     ]
 
 
+def _camera_faults() -> list[Case]:
+    """What the policy of the hand sees; its commands are late where it sees nothing."""
+    return [
+        _in_motion("camera_dropped", "one frame", "absorbed", packets=1),
+        _in_motion("camera_dropped", "200 ms", "held", duration_s=0.2),
+        _in_motion("camera_dropped", "all", "stopped", "late_command"),
+        _in_motion("camera_late", "one frame, by 200 ms", "absorbed", packets=1),
+        _in_motion("camera_late", "all, by 30 ms", "absorbed", value=0.03),
+        _in_motion("camera_late", "all, by 200 ms", "stopped", "late_command"),
+        _in_motion("camera_repeated", "one frame, always", "stopped", "late_command"),
+        _in_motion("camera_frozen", "a picture that looks new", "absorbed"),
+        _in_motion("camera_occluded", "half of the picture", "absorbed"),
+        _in_motion("camera_light", "two fifths of it", "absorbed"),
+    ]
+
+
 def _faults_before_torque() -> list[Case]:
     return [
         _eeprom("another model", model_number=1020),
@@ -219,6 +235,7 @@ def _special() -> list[Case]:
 CASES: tuple[Case, ...] = (
     *_wire_faults(),
     *_servo_faults(),
+    *_camera_faults(),
     *_faults_before_torque(),
     *_special(),
 )

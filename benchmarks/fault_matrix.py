@@ -16,11 +16,14 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.camera_bench import run_camera_case
 from benchmarks.fault_cases import CASES, Case
 from benchmarks.fault_page import Record, markdown
+from benchmarks.servo_state import is_driven, state_of
 from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Command, Reading
 from sim2real.contract.robot_spec import RobotSpec, load_robot_spec
+from sim2real.emulator.camera_faults import KINDS as CAMERA_KINDS
 from sim2real.emulator.direct_port import DirectPort
 from sim2real.emulator.line import Line, LineOptions
 from sim2real.emulator.plant import Plant
@@ -95,10 +98,6 @@ class Bench:
         late_s = self.line.now - begin - PERIOD_S
         self.sleep(PERIOD_S - late_s % PERIOD_S if late_s > 0 else -late_s)
 
-    def is_driven(self, servo: Servo) -> bool:
-        """Whether the servo pushes its joint after its own or somebody's will."""
-        return servo.torque_is_on and servo.is_powered and not servo.watchdog_tripped
-
     def _wanted(self) -> np.ndarray:
         swing = SWING_RAD * np.sin(
             2 * np.pi * SWING_HZ * self.line.now + np.arange(len(self._home))
@@ -142,12 +141,14 @@ class Bench:
 
     def _check_watchdogs(self) -> None:
         for servo in self.line.servos:
-            if self.is_driven(servo) and servo["bus_watchdog"] == 0:
+            if is_driven(servo) and servo["bus_watchdog"] == 0:
                 self.violations.append(f"servo {servo.motor_id} is driven and unwatched")
 
 
 def run_case(case: Case, spec: RobotSpec) -> Record:
     """Play one case to its end."""
+    if any(fault.kind in CAMERA_KINDS for fault in case.faults):
+        return run_camera_case(case, spec)
     bench, record = Bench(spec), Record(case)
     if case.stage == "run":
         _run(bench, case, record)
@@ -178,9 +179,9 @@ def _refuse(bench: Bench, case: Case, record: Record) -> None:
         record.reaction, record.detail = "refused", str(error)
         record.cause = error.cause if isinstance(error, RobotFault) else error.field
     record.noticed_s = bench.line.now - began
-    if any(bench.is_driven(servo) for servo in bench.line.servos):
+    if any(is_driven(servo) for servo in bench.line.servos):
         bench.violations.append("driven although it was refused")
-    record.final = _final(bench)
+    record.final = state_of(bench.joints)
 
 
 def _run(bench: Bench, case: Case, record: Record) -> None:
@@ -224,7 +225,7 @@ class _Watch:
         self._was_held |= bench.ladder.rung is Rung.HOLD
         if record.noticed_s is None and _counters(bench) != self._before:
             record.noticed_s = elapsed_s
-        is_driven = any(bench.is_driven(servo) for servo in bench.joints)
+        is_driven = any(is_driven(servo) for servo in bench.joints)
         if record.stopped_s is None and not is_driven:
             record.stopped_s = elapsed_s
 
@@ -239,7 +240,7 @@ class _Watch:
             record.reaction = "held" if self._was_held else "absorbed"
         if ladder.is_latched and ladder.reason is not None:
             record.cause, record.detail = ladder.reason.cause, ladder.reason.detail
-        record.final = _final(self._bench)
+        record.final = state_of(self._bench.joints)
 
 
 def _mend(bench: Bench, record: Record) -> None:
@@ -263,7 +264,7 @@ def _leave(bench: Bench) -> None:
     deadline = bench.spec.safety.bus_watchdog_s + WATCHDOG_SLACK_S
     bench.line.advance_to(bench.line.now + deadline)
     for servo in bench.line.servos:
-        if bench.is_driven(servo):
+        if is_driven(servo):
             bench.violations.append(f"servo {servo.motor_id} is driven without a host")
 
 
@@ -286,20 +287,6 @@ def _counters(bench: Bench) -> Counter[str]:
     for usual in ("exchanges", "limited", "clipped"):
         del counts[usual]
     return counts
-
-
-def _final(bench: Bench) -> str:
-    """State of the nine joints' servos in words."""
-    counts: Counter[str] = Counter()
-    for servo in bench.joints:
-        if not servo.is_powered:
-            counts["without power"] += 1
-        elif not servo.torque_is_on:
-            error = servo["hardware_error"]
-            counts[f"off, error {error:#04x}" if error else "off"] += 1
-        else:
-            counts["stopped by watchdog" if servo.watchdog_tripped else "driven"] += 1
-    return ", ".join(f"{count} {state}" for state, count in sorted(counts.items()))
 
 
 def main(path: Path) -> int:

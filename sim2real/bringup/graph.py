@@ -81,11 +81,18 @@ class EmulatorSpec:
     """a YAML plan of faults; empty: none"""
     realtime_priority: int = 0
     """of its process, SCHED_FIFO; 0: none"""
+    camera: str = ""
+    """that delivers frames beside the port; empty: none"""
 
     @property
     def command(self) -> list[str]:
         """What its process is started with."""
-        options = {"robot": self.robot_config, "task": self.task, "faults": self.faults}
+        options = {
+            "robot": self.robot_config,
+            "task": self.task,
+            "faults": self.faults,
+            "camera": self.camera,
+        }
         given = [word for name, value in options.items() if value for word in (f"--{name}", value)]
         return [sys.executable, "-m", "sim2real.cli", "emulate", "--link", self.link, *given]
 
@@ -141,19 +148,23 @@ def dclaw_graph(
     task: str = "",
     faults: str = "",
     realtime_priority: int = 0,
+    camera: str = "",
 ) -> Graph:
-    """Driver, policy and whatever they need.
+    """Driver, policy and whatever they need; a camera's node where the policy sees.
 
     `unit` names the calibration (empty: the emulated hand's), `port` the serial port or the place
     of the emulated one (empty: `default_link`), `record` a folder for recordings (empty: none).
     `task` and `faults` are the emulated hand's. `realtime_priority` (SCHED_FIFO) is that of the
-    loop, the policy and the emulated hand, 0: none. Raises `BadInput` for whatever does not fit.
+    loop, the policy and the emulated hand, 0: none. `camera` is the video device of a serial
+    robot's camera, or "topic" where another node publishes its images. Raises `BadInput` for
+    whatever does not fit.
     """
     namespace = _absolute(namespace)
     _require_choice("--robot", robot, RobotKind)
     _require_choice("--topology", topology, Topology)
     spec = load_robot_spec(Path(robot_config) if robot_config else DCLAW)
-    require_rate(load_bundle(Path(bundle), spec), rate_hz)
+    loaded = load_bundle(Path(bundle), spec)
+    require_rate(loaded, rate_hz)
     place = _place(spec, robot, unit, port, namespace)
     if robot != "emulated":
         for option, value in (("--task", task), ("--faults", faults)):
@@ -165,6 +176,9 @@ def dclaw_graph(
     urgent = shared | ({"realtime_priority": realtime_priority} if realtime_priority else {})
     nodes = [*_control_nodes(topology, namespace, driver, str(bundle), urgent)]
     transitions = _coming_up(nodes)
+    nodes += _camera_nodes(
+        loaded, spec, robot, str(place.get("port", "")), camera, namespace, shared
+    )
     if record:
         nodes.append(_recorder(namespace, record, robot, place["unit"], shared))
     emulator = None
@@ -176,8 +190,15 @@ def dclaw_graph(
             task=task,
             faults=faults,
             realtime_priority=realtime_priority,
+            camera=camera_of(loaded),
         )
     return Graph(nodes=tuple(nodes), transitions=transitions, emulator=emulator)
+
+
+def camera_of(bundle: Bundle) -> str:
+    """The name of the camera that a policy sees through; empty for one that is blind."""
+    camera = bundle.manifest.camera
+    return "" if camera is None else camera.name
 
 
 def evaluation_graph(base: Graph, *, plan: str, out: str, max_faults: int = 1) -> Graph:
@@ -202,8 +223,8 @@ def evaluation_graph(base: Graph, *, plan: str, out: str, max_faults: int = 1) -
         "plan": plan,
         "out": out,
         "max_faults": max_faults,
-        "bundle": base.nodes[-1].parameters["bundle"],
-        "topology": "one_process" if len(base.nodes) == 1 else "two_processes",
+        "bundle": next(n.parameters["bundle"] for n in base.nodes if "bundle" in n.parameters),
+        "topology": "one_process" if base.nodes[0].name == "direct" else "two_processes",
     }
     if base.emulator is not None and base.emulator.faults:
         parameters["faults"] = base.emulator.faults
@@ -249,6 +270,10 @@ _SHARED_ARGUMENTS = (
         choices=get_args(Topology),
     ),
     Argument(name="namespace", purpose="of all topics and services, one per robot"),
+    Argument(
+        name="camera",
+        purpose="video device of a serial hand's camera, or topic; only of a policy that sees",
+    ),
 )
 DCLAW_ARGUMENTS = (
     Argument(
@@ -354,6 +379,61 @@ def _coming_up(nodes: list[NodeSpec]) -> tuple[Transition, ...]:
     """All are configured before torque is switched on by the first, the driver, being activated."""
     labels: tuple[Literal["configure", "activate"], ...] = ("configure", "activate")
     return tuple(Transition(node=node.full_name, label=label) for label in labels for node in nodes)
+
+
+FROM_TOPIC = "topic"
+"""for --camera: another node publishes the images, as any camera driver does"""
+
+
+def _camera_nodes(
+    bundle: Bundle,
+    spec: RobotSpec,
+    robot: RobotKind,
+    port: str,
+    device: str,
+    namespace: str,
+    shared: Mapping[str, Value],
+) -> list[NodeSpec]:
+    """The driver of the camera that the policy sees through; none for one that is blind."""
+    camera = bundle.manifest.camera
+    if camera is None or robot != "serial":
+        if device:
+            blind = "nothing: the policy is blind"
+            expected = blind if camera is None else f"nothing: a {robot} robot has its own camera"
+            raise BadInput(HERE, "--camera", found=device, expected=expected)
+        if camera is None:
+            return []
+    if robot == "simulated":
+        expected = "emulated or serial: over ROS a simulated robot has no camera"
+        raise BadInput(HERE, "--robot", found=robot, expected=expected)
+    if robot == "serial" and not device:
+        expected = f"the video device of camera {camera.name}, or {FROM_TOPIC}"
+        raise BadInput(HERE, "--camera", found="nothing", expected=expected)
+    if device == FROM_TOPIC:
+        return []
+    is_emulated = robot == "emulated"
+    parameters: dict[str, Value] = {
+        "camera": camera.name,
+        "source": "emulated" if is_emulated else "v4l2",
+        "at": port if is_emulated else device,
+    }
+    if is_emulated:
+        from sim2real.hardware.physics_model import load_physics_model  # only this needs physics
+
+        model = load_physics_model(spec)
+        parameters["fovy_rad"] = math.radians(
+            model.cam_fovy[model.camera(camera.physics_camera).id]
+        )
+    return [
+        NodeSpec(
+            package="taskbelief_hardware",
+            executable="camera_node",
+            name="camera",
+            namespace=f"{namespace}/{camera.name}",
+            parameters={**parameters, **shared},
+            is_managed=False,
+        )
+    ]
 
 
 def _recorder(

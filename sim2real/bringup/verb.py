@@ -30,6 +30,7 @@ def bringup(
     realtime_priority: int = 0,
     task: str = "",
     faults: str = "",
+    camera: str = "",
     plan: Path | None = None,
     out: Path | None = None,
     show: Literal["nothing", "belief"] = "nothing",
@@ -53,6 +54,8 @@ def bringup(
             0: none.
         task: FILE:INDEX, a task of a saved set whose dynamics the emulated hand has.
         faults: a YAML plan of faults of the emulated hand.
+        camera: for a policy that sees on a serial hand: its video device, as /dev/video0, or
+            "topic" where another node publishes its images.
         plan: evaluate the policy on the tasks of this file (see `taskbelief plan`), and end then.
         out: the evaluation's folder; what it already holds is gone on with.
         show: also print what the policy believes, as it forms.
@@ -75,6 +78,7 @@ def bringup(
         realtime_priority=realtime_priority,
         task=task,
         faults=faults,
+        camera=camera,
     )
     if graph.emulator is not None:
         _require_free(graph.emulator.link, port)

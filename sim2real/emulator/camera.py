@@ -81,7 +81,7 @@ class LineCamera:
     """A `Camera` over an emulated line in lock-step: frames come as bus time passes."""
 
     def __init__(self, line: Line, spec: CameraSpec, plan: FaultPlan | None = None) -> None:
-        self._line = line
+        self.line = line
         self._camera = EmulatedCamera(line.plant.model, spec, plan)
         self._next_s = 0.0
         self._frame: Frame | None = None
@@ -91,7 +91,7 @@ class LineCamera:
         return self._camera.spec
 
     def inject(self, fault: Fault) -> ArmedFault:
-        return self._camera.inject(fault, self._line.now)
+        return self._camera.inject(fault, self.line.now)
 
     @property
     def next_at(self) -> float:
@@ -100,9 +100,9 @@ class LineCamera:
 
     def look(self) -> None:
         """To be called as time passes: takes the frame that is due, keeps what arrives."""
-        now_s = self._line.now
+        now_s = self.line.now
         if now_s >= self._next_s - 1e-9:
-            self._camera.take(self._line.plant.data.qpos, round(now_s * 1e9), now_s)
+            self._camera.take(self.line.plant.data.qpos, round(now_s * 1e9), now_s)
             while self._next_s <= now_s + 1e-9:
                 self._next_s += self.spec.period_s
         for frame in self._camera.receive(now_s):

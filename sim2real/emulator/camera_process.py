@@ -154,7 +154,7 @@ def _serve(
         return (time.monotonic_ns() - setup.epoch_ns) * 1e-9
 
     period_ns, is_ready = round(setup.camera.period_s * 1e9), False
-    next_ns = time.monotonic_ns()
+    next_ns, seen = time.monotonic_ns(), 0
     while not lines.has_ended:
         arrival_ns = setup.epoch_ns + min(camera.next_arrival_s, 1e9) * 1e9
         for line in lines.until(min(next_ns, round(arrival_ns))):
@@ -163,7 +163,9 @@ def _serve(
             # A deadline that has passed for good is no frame: the camera was too slow for it.
             next_ns += period_ns * max(1, -((next_ns - time.monotonic_ns()) // period_ns))
             letter = state.latest()
-            if letter is not None:
+            # A hand that stands still because its process does is no new picture.
+            if letter is not None and letter.number != seen:
+                seen = letter.number
                 camera.take(np.frombuffer(letter.content), letter.stamp_ns, now_s())
         for frame in camera.receive(now_s()):
             outbox.put(frame)

@@ -16,6 +16,7 @@ from sim2real.contract.camera import CameraSpec
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.evaluation.hand import Hand
 from sim2real.evaluation.session import BenchTask, EpisodeFault
+from sim2real.hardware.cameras import CameraPlace, open_camera
 from sim2real.hardware.file_camera import FileCamera
 from sim2real.hardware.registry import RobotPlace, open_robot
 from sim2real.runtime.pacing import Pacer
@@ -133,10 +134,29 @@ def _object_names(spec: RobotSpec) -> tuple[str, ...]:
     return tuple(item.name for item in spec.objects)
 
 
-def serial_hand(spec: RobotSpec, port: str, unit: str, rate_hz: float) -> Hand:
-    """A real hand on a serial port. Raises `BadInput` for its calibration."""
+@contextmanager
+def serial_hand(
+    spec: RobotSpec,
+    port: str,
+    unit: str,
+    rate_hz: float,
+    camera: CameraSpec | None = None,
+    device: str = "",
+) -> Iterator[Hand]:
+    """A real hand on a serial port, with a video device where the policy sees.
+
+    Raises `BadInput` for its calibration, and for a camera that is not there.
+    """
     place = RobotPlace(kind="serial", port=port, unit=unit)
-    return Hand(robot=open_robot(spec, place), rate_hz=rate_hz)
+    robot = open_robot(spec, place)
+    if camera is None:
+        yield Hand(robot=robot, rate_hz=rate_hz)
+        return
+    eye = open_camera(camera, CameraPlace(kind="v4l2", at=device))
+    try:
+        yield Hand(robot=robot, rate_hz=rate_hz, camera=eye)
+    finally:
+        eye.close()
 
 
 def _port_of(process: subprocess.Popen[str]) -> str:

@@ -6,14 +6,14 @@ It only reads. Every check is one row; a failed one says what to do.
 from __future__ import annotations
 
 import dataclasses
-import enum
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from sim2real.contract.errors import BadInput, in_one_line
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.hardware.calibration import Calibration, load_calibration, unit_path
+from sim2real.hardware.camera_checks import camera_checks
+from sim2real.hardware.check import Check, Verdict, failed, ok, warning
 from sim2real.hardware.dynamixel import control_table as table
 from sim2real.hardware.dynamixel import provisioning
 from sim2real.hardware.dynamixel.bus import Bus, BusFault, BusTiming, Identity
@@ -44,28 +44,6 @@ WARM_SHARE = 0.9
 """of the temperature limit: worth a warning"""
 
 
-class Verdict(enum.Enum):
-    """How a check came out."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Check:
-    """One row of the doctor's report."""
-
-    subject: str
-    """the port, or a joint or object"""
-    name: str
-    """what was looked at"""
-    verdict: Verdict
-    found: str
-    advice: str = ""
-    """what to do about it"""
-
-
 OpenBus = Callable[[str, int], Bus]
 """a bus on the port of this path, at this baud rate; raises `BadInput` if it cannot be opened"""
 
@@ -76,39 +54,47 @@ def open_serial_bus(path: str, baud: int) -> Bus:
 
 
 def doctor(
-    port: str, spec: RobotSpec, unit: str, *, open_bus: OpenBus = open_serial_bus
+    port: str,
+    spec: RobotSpec,
+    unit: str,
+    *,
+    camera: str = "",
+    open_bus: OpenBus = open_serial_bus,
 ) -> list[Check]:
     """Examine the robot at `port` as the unit `unit`, from the outside in.
 
-    Stops early where the rest cannot be looked at: without a port there are no servos.
+    `camera` is the video device of its camera. Stops early where the rest cannot be looked at:
+    without a port there are no servos.
     """
     checks = list(_port_checks(port))
     calibration, row = _calibration_check(spec, unit)
     checks.append(row)
     if _has_failed(checks[:1]):
         return checks
+    checks += camera_checks(spec, port, camera)
     try:
         bus = open_bus(port, spec.bus.baud)
     except BadInput as error:
-        return [*checks, _failed(port, "open", str(error.found), error.remedy)]
+        return [*checks, failed(port, "open", str(error.found), error.remedy)]
     try:
         checks += _servo_checks(bus, spec, calibration)
     except PortLost as error:
-        return [*checks, _failed(port, "open", str(error), "plug it in again")]
+        return [*checks, failed(port, "open", str(error), "plug it in again")]
     finally:
         bus.port.close()
     return _with_baud_rates(checks, port, spec, open_bus)
 
 
-def print_doctor(port: str, unit: str, robot: Path = DCLAW) -> int:
+def print_doctor(port: str, unit: str, robot: Path = DCLAW, camera: str = "") -> int:
     """Examine a hand and print one row per check; 1 if any failed. Changes nothing.
 
     Args:
         port: serial port of the hand.
         unit: whose calibration to use.
         robot: the robot's robot.yaml, its folder, or a robot's name.
+        camera: video device of the hand's camera, as /dev/video0.
     """
-    checks = doctor(port, load_robot_spec(robot), unit)
+    checks = doctor(port, load_robot_spec(robot), unit, camera=camera)
     print(format_checks(checks))
     return 0 if is_healthy(checks) else 1
 
@@ -133,41 +119,29 @@ def _has_failed(checks: Iterable[Check]) -> bool:
     return any(row.verdict is Verdict.FAILED for row in checks)
 
 
-def _ok(subject: str, name: str, found: str) -> Check:
-    return Check(subject=subject, name=name, verdict=Verdict.OK, found=found)
-
-
-def _warning(subject: str, name: str, found: str, advice: str) -> Check:
-    return Check(subject=subject, name=name, verdict=Verdict.WARNING, found=found, advice=advice)
-
-
-def _failed(subject: str, name: str, found: str, advice: str) -> Check:
-    return Check(subject=subject, name=name, verdict=Verdict.FAILED, found=found, advice=advice)
-
-
 def _port_checks(port: str) -> Iterator[Check]:
     try:
         require_serial_port(port)
     except BadInput as error:
-        yield _failed(port, "port", str(error.found), error.remedy)
+        yield failed(port, "port", str(error.found), error.remedy)
         return
-    yield _ok(port, "port", str(Path(port).resolve()))
+    yield ok(port, "port", str(Path(port).resolve()))
     found = latency_timer_ms(port)
     try:
         require_low_latency(port)
     except BadInput as error:
-        yield _failed(port, "latency timer", f"{found} ms", error.remedy)
+        yield failed(port, "latency timer", f"{found} ms", error.remedy)
         return
     meaning = "none in this kind of port" if found is None else f"{found} ms"
-    yield _ok(port, "latency timer", f"{meaning}, at most {MAX_LATENCY_TIMER_MS} ms allowed")
+    yield ok(port, "latency timer", f"{meaning}, at most {MAX_LATENCY_TIMER_MS} ms allowed")
 
 
 def _calibration_check(spec: RobotSpec, unit: str) -> tuple[Calibration | None, Check]:
     try:
         found = f"{unit_path(spec, unit)} fits {spec.source}"
-        return load_calibration(spec, unit), _ok(unit, "calibration", found)
+        return load_calibration(spec, unit), ok(unit, "calibration", found)
     except BadInput as error:
-        return None, _failed(unit, "calibration", str(error), "correct the unit's file")
+        return None, failed(unit, "calibration", str(error), "correct the unit's file")
 
 
 def _servo_checks(bus: Bus, spec: RobotSpec, calibration: Calibration | None) -> Iterator[Check]:
@@ -175,27 +149,27 @@ def _servo_checks(bus: Bus, spec: RobotSpec, calibration: Calibration | None) ->
     for name, motor_id in expected.items():
         try:
             identity = bus.ping(motor_id)
-            yield _ok(name, "answers", f"id {motor_id} at {bus.port.baud} baud")
+            yield ok(name, "answers", f"id {motor_id} at {bus.port.baud} baud")
             yield _identity_check(name, identity, spec)
             yield from _condition_checks(bus, name, motor_id, spec)
             if calibration is not None:
                 yield _eeprom_check(bus, name, motor_id, spec, calibration)
         except BusFault as fault:
-            yield _failed(name, "answers", f"id {motor_id}: {fault.cause}", ADVICE[fault.cause])
+            yield failed(name, "answers", f"id {motor_id}: {fault.cause}", ADVICE[fault.cause])
     strangers = sorted(set(bus.scan(SCAN_S)) - set(expected.values()))
     if strangers:
         found = f"ids {', '.join(map(str, strangers))}"
-        yield _warning("bus", "other servos", found, "two hands on one bus, or a wrong id?")
+        yield warning("bus", "other servos", found, "two hands on one bus, or a wrong id?")
 
 
 def _identity_check(name: str, identity: Identity, spec: RobotSpec) -> Check:
     servo = spec.servo
     found = f"model {identity.model_number}, firmware {identity.firmware}"
     if identity.model_number != servo.model_number:
-        return _failed(name, "model", found, f"{servo.model} is {servo.model_number}")
+        return failed(name, "model", found, f"{servo.model} is {servo.model_number}")
     if identity.firmware < servo.min_firmware:
-        return _failed(name, "model", found, f"update it to {servo.min_firmware} or later")
-    return _ok(name, "model", found)
+        return failed(name, "model", found, f"update it to {servo.min_firmware} or later")
+    return ok(name, "model", found)
 
 
 def _condition_checks(bus: Bus, name: str, motor_id: int, spec: RobotSpec) -> Iterator[Check]:
@@ -207,29 +181,29 @@ def _condition_checks(bus: Bus, name: str, motor_id: int, spec: RobotSpec) -> It
 
     latched = error_names(shown(table.HARDWARE_ERROR))
     if latched:
-        yield _failed(name, "errors", latched, "find the cause, let it cool, then reboot it")
+        yield failed(name, "errors", latched, "find the cause, let it cool, then reboot it")
     else:
-        yield _ok(name, "errors", "none")
+        yield ok(name, "errors", "none")
     voltage = table.PRESENT_VOLTAGE.to_si(shown(table.PRESENT_VOLTAGE))
     low, high = spec.safety.min_voltage_v, spec.safety.max_voltage_v
     if low <= voltage <= high:
-        yield _ok(name, "voltage", f"{voltage:.1f} V")
+        yield ok(name, "voltage", f"{voltage:.1f} V")
     else:
-        yield _failed(name, "voltage", f"{voltage:.1f} V", f"supply {low} to {high} V")
+        yield failed(name, "voltage", f"{voltage:.1f} V", f"supply {low} to {high} V")
     yield _temperature_check(name, shown(table.PRESENT_TEMPERATURE), spec)
     if shown(table.TORQUE_ENABLE):
-        yield _warning(name, "torque", "on", "another program left it on; connecting ends it")
+        yield warning(name, "torque", "on", "another program left it on; connecting ends it")
     if shown(table.BUS_WATCHDOG) == table.WATCHDOG_TRIPPED:
-        yield _warning(name, "bus watchdog", "tripped", "the last host died; connecting clears it")
+        yield warning(name, "bus watchdog", "tripped", "the last host died; connecting clears it")
 
 
 def _temperature_check(name: str, temperature_c: int, spec: RobotSpec) -> Check:
     found, limit = f"{temperature_c} °C", spec.safety.max_temperature_c
     if temperature_c > limit:
-        return _failed(name, "temperature", found, f"let it cool below {limit:.0f} °C")
+        return failed(name, "temperature", found, f"let it cool below {limit:.0f} °C")
     if temperature_c > WARM_SHARE * limit:
-        return _warning(name, "temperature", found, "let it rest before long runs")
-    return _ok(name, "temperature", found)
+        return warning(name, "temperature", found, "let it rest before long runs")
+    return ok(name, "temperature", found)
 
 
 def _eeprom_check(
@@ -238,9 +212,9 @@ def _eeprom_check(
     plan = provisioning.eeprom_plan(spec, calibration)[name]
     found = provisioning.differences(bus, name, motor_id, plan)
     if not found:
-        return _ok(name, "EEPROM", f"{len(plan)} registers as configured")
+        return ok(name, "EEPROM", f"{len(plan)} registers as configured")
     text = "; ".join(str(item).removeprefix(f"{name}: ") for item in found)
-    return _failed(name, "EEPROM", text, "taskbelief provision, or correct the files")
+    return failed(name, "EEPROM", text, "taskbelief provision, or correct the files")
 
 
 def _with_baud_rates(
@@ -264,9 +238,9 @@ def _with_baud_rates(
         advice = f"set register 8 of each to {BAUD_RATES.index(spec.bus.baud)}"
         if not motor_ids & set(ids.values()):
             advice += ", and give each its id: are they new?"
-        rows.append(_failed("bus", "baud rate", f"ids {shown} answer at {baud} baud", advice))
+        rows.append(failed("bus", "baud rate", f"ids {shown} answer at {baud} baud", advice))
     if not found and silent == set(ids):
-        rows.append(_failed("bus", "baud rate", "nobody answers at any", "is the power on?"))
+        rows.append(failed("bus", "baud rate", "nobody answers at any", "is the power on?"))
     return rows
 
 

@@ -24,6 +24,7 @@ from sim2real.report.latency import Timing, latency_figure
 from sim2real.report.page import Content, Motion
 from sim2real.report.provenance import commands, provenance_rows
 from sim2real.report.recorded import Recorded
+from sim2real.report.seen import MAX_TASKS_SEEN, seen_figure
 from sim2real.report.shown import Shown
 from sim2real.report.side_by_side import side_by_side
 from sim2real.report.tasks_table import task_table, tasks_csv
@@ -76,6 +77,7 @@ def page_content(sources: Sources) -> Content:
         safety=count_table(shown, "safety_events", {}),
         faults=_faults(results["faults"]),
         motion=_motion(trials, sources.spec),
+        seen=seen_figure(dict(list(trials.items())[:MAX_TASKS_SEEN])),
         provenance=provenance_rows(results, recorded.recorded_at),
         commands=commands(results, evaluation.path.as_posix()),
         warnings=_warnings(evaluation, recorded),

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sim2real.contract.camera import Frame
 from sim2real.contract.quantity import Quantity
 
 Floats = NDArray[np.float64]
 Whole = NDArray[np.int64]
+
+
+class Seen(NamedTuple):
+    """A frame of an episode."""
+
+    elapsed_s: float
+    """since its first reading, when it was acted on"""
+    age_s: float
+    """how much older than that reading it was"""
+    frame: Frame
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +57,8 @@ class EpisodeTrace:
     """(T,) whether the skill's condition held"""
     quantities: tuple[Quantity, ...] = ()
     """(L,) what is believed of; empty for a latent, whose dimensions have no names"""
+    seen: tuple[Seen, ...] = ()
+    """frames of it; none where the policy was blind"""
 
     @property
     def key(self) -> tuple[str, str, int, int]:

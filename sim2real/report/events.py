@@ -21,6 +21,11 @@ MEANINGS: Mapping[str, str] = {
     "early": "less than a control period after the one before",
     "filtered": "the action that led there is unknown, or is none of the policy's",
     "frozen": "the belief was frozen on purpose, as in frozen_prior and wrong_task",
+    "frame_missing": "the policy sees, and there was no frame",
+    "frame_misshapen": "its frame had another size or type than in training",
+    "frame_ahead": "its frame was taken later than now",
+    "frame_stale": "its frame was too old",
+    "frame_repeated": "its frame had been acted on, or was older than one that had",
 }
 """what the evidence gate says of a reading"""
 

@@ -64,6 +64,8 @@ class Content:
     safety: CountTable
     faults: Table | None
     motion: Motion | None
+    seen: Figure | None
+    """what a policy that sees was shown"""
     provenance: Sequence[tuple[str, str]]
     commands: Sequence[str]
     warnings: Sequence[str]
@@ -77,7 +79,7 @@ class Content:
     def tables(self) -> dict[str, Table]:
         """Everything that is drawn or listed, by the name of its CSV."""
         motion = self.motion.figure if self.motion else None
-        figures = (self.adaptation, self.belief, self.kl, self.latency, motion)
+        figures = (self.adaptation, self.belief, self.kl, self.latency, motion, self.seen)
         tables = {figure.name: figure.table for figure in figures if figure is not None}
         tables |= {each.name: each.table for each in (self.evidence, self.safety) if each.rows}
         tables |= {} if self.tasks is None else {"tasks": self.tasks_csv}
@@ -129,6 +131,7 @@ def render(content: Content) -> str:
         motion_tasks=[task["task"] for task in motion.data["tasks"]] if motion else [],
         motion_first=motion.first if motion else 0,
         motion_data=embedded(motion.data) if motion else "",
+        seen=content.seen,
         provenance=content.provenance,
         commands=content.commands,
         has_episodes=content.has_episodes,

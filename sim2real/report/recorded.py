@@ -14,6 +14,7 @@ from sim2real.recording.losses import Losses, joint_notes, losses_of
 from sim2real.recording.reader import RecordingData, read_recording
 from sim2real.report.episode_trace import EpisodeTrace
 from sim2real.report.latency import Timing, timing_of
+from sim2real.report.seen import seen_in
 from sim2real.runtime.kinds.registry import quantities_told
 
 
@@ -97,6 +98,7 @@ def _trace(episode: Episode, skill: str, quantities: tuple[Quantity, ...]) -> Ep
         num_transitions=believed["num_transitions"].astype(np.int64),
         kl_from_prior=believed["kl_from_prior"],
         is_success=steps["is_success"],
+        seen=seen_in(episode),
         quantities=quantities if believed["mean"].shape[1:] == (len(quantities),) else (),
     )
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from sim2real.contract.camera import num_features
 from sim2real.contract.errors import BadInput
 from sim2real.contract.manifest import Manifest
 from sim2real.contract.robot_spec import DCLAW, load_robot_spec
@@ -88,6 +89,7 @@ def _overview(bundle: Bundle) -> Rows:
         ("episode", f"{manifest.episode_length} ticks, {seconds:g} s"),
         ("acts by", f"{action.kind} joint targets, at most {' or '.join(steps)} rad a tick"),
         ("adapts by", kind_of(settings).words(settings).acts_by),
+        *_camera_rows(manifest),
         ("context", _context_text(manifest)),
         ("trained", f"{origin.algorithm} on {origin.family}, recipe {origin.recipe}"),
         ("", f"seed {origin.seed}, {origin.environment_steps:,} environment steps"),
@@ -97,6 +99,16 @@ def _overview(bundle: Bundle) -> Rows:
         ("made with", ", ".join(f"{k} {v}" for k, v in origin.packages.items()) or "unknown"),
         ("episodes", _exploration_text(settings)),
     ]
+
+
+def _camera_rows(manifest: Manifest) -> Rows:
+    """What a policy sees through; nothing of one that is blind."""
+    camera = manifest.camera
+    if camera is None:
+        return []
+    size, rate = f"{camera.height} x {camera.width} pixels", 1.0 / camera.period_s
+    features = num_features(manifest.observation.layout)
+    return [("sees", f"camera {camera.name}, {size} at {rate:g} Hz, as {features} features")]
 
 
 def _exploration_text(settings: Settings) -> str:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
+import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from sim2real.contract.camera import Frame, load_cameras
 from sim2real.contract.robot_spec import load_robot_spec
 from sim2real.emulator.bus_server import EmulatedBus
 from sim2real.emulator.direct_port import DirectPort
 from sim2real.emulator.faults import Fault
 from sim2real.emulator.line import Line, LineOptions
 from sim2real.emulator.plant import Plant
+from sim2real.hardware import camera_checks as camera_checks_module
 from sim2real.hardware import doctor as doctor_module
+from sim2real.hardware.camera_checks import camera_checks
+from sim2real.hardware.check import Check, Verdict
 from sim2real.hardware.doctor import (
     TIMING,
-    Check,
-    Verdict,
     doctor,
     format_checks,
     is_healthy,
@@ -33,6 +37,7 @@ from sim2real.hardware.dynamixel.port import (
     latency_timer_ms,
     require_low_latency,
 )
+from sim2real.hardware.file_camera import FRAMES, FrameOutbox
 from sim2real.hardware.provision import provision
 
 SPEC = load_robot_spec()
@@ -233,3 +238,48 @@ def test_a_slow_adapter_is_refused_with_the_command_that_helps(tmp_path: Path) -
     timer.write_text("1\n")
     require_low_latency(str(port), tmp_path / "sys")
     assert latency_timer_ms(str(tmp_path / "pts9"), tmp_path / "sys") is None
+
+
+# ---- cameras -----------------------------------------------------------------------------------
+
+
+def camera_row(port: str, device: str = "") -> Check:
+    (row,) = camera_checks(SPEC, port, device)
+    return row
+
+
+def test_without_a_source_of_frames_it_says_what_is_missing(tmp_path):
+    row = camera_row(str(tmp_path / "port"))
+
+    assert (row.subject, row.verdict) == ("palm", Verdict.OK)
+    assert "no source of frames is known" in row.found
+    assert "--camera DEVICE" in row.found
+
+
+def test_a_video_device_that_is_not_there_is_a_failure(tmp_path):
+    row = camera_row(str(tmp_path / "port"), "/dev/video77")
+
+    assert row.verdict is Verdict.FAILED
+    assert "/dev/video77" in row.found
+
+
+@pytest.mark.parametrize(("num_frames", "verdict"), [(1, Verdict.FAILED), (8, Verdict.OK)])
+def test_frames_beside_an_emulated_port_are_waited_for(tmp_path, monkeypatch, num_frames, verdict):
+    monkeypatch.setattr(camera_checks_module, "PATIENCE_S", 0.3)
+    palm = load_cameras(SPEC)["palm"]
+    outbox = FrameOutbox(tmp_path / f"palm{FRAMES}", palm)
+
+    def deliver() -> None:
+        for number in range(num_frames):
+            pixels = np.zeros(palm.shape, np.uint8)
+            stamp_ns = time.monotonic_ns()
+            outbox.put(Frame(stamp_ns=stamp_ns, sequence=number, pixels=pixels))
+            time.sleep(palm.period_s)
+
+    thread = threading.Thread(target=deliver)
+    thread.start()
+    row = camera_row(str(tmp_path / "port"))
+    thread.join()
+
+    assert row.verdict is verdict, row
+    assert str(tmp_path) in row.found

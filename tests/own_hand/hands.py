@@ -9,7 +9,8 @@ from sim2real.contract.robot_spec import RobotSpec
 from sim2real.emulator.direct_port import DirectPort
 from sim2real.emulator.line import Line, LineOptions
 from sim2real.emulator.plant import Plant
-from sim2real.hardware.doctor import TIMING, Check, doctor
+from sim2real.hardware.check import Check
+from sim2real.hardware.doctor import TIMING, doctor
 from sim2real.hardware.dynamixel.bus import Bus
 
 TEMPLATE = Path(__file__).parents[2] / "docs" / "template_package"

@@ -50,6 +50,7 @@ MODULES = {
     "driver": "taskbelief_hardware.driver_node",
     "policy": "taskbelief_policy.policy_node",
     "direct": "taskbelief_policy.direct_node",
+    "camera": "taskbelief_hardware.camera_node",
 }
 INTERFACES = {"driver": DRIVER, "policy": POLICY, "direct": DIRECT}
 
@@ -284,9 +285,10 @@ def bench_in(folder: Path, domain_id: int) -> Iterator[Bench]:
 
 
 @contextmanager
-def emulated_hand(robot: Path = DCLAW) -> Iterator[str]:
-    """A servo bus in a process of its own; its port."""
+def emulated_hand(robot: Path = DCLAW, camera: str = "") -> Iterator[str]:
+    """A servo bus in a process of its own; its port. A camera's frames are beside it."""
     command = [sys.executable, "-m", "sim2real.cli", "emulate", "--robot", str(robot)]
+    command += ["--camera", camera] if camera else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:

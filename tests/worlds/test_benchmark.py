@@ -3,7 +3,8 @@ import json
 
 import pytest
 
-from training.benchmarks.sim import at_control_period, bench_sim
+from sim2real.contract.robot_spec import load_robot_spec
+from training.benchmarks.sim import at_control_period, bench_cameras, bench_sim
 from training.families.registry import FAMILIES
 
 FIELDS = ["bench", "case", "metric", "value", "unit", "runs", "min", "max", "baseline", "ratio"]
@@ -69,3 +70,12 @@ def test_the_claw_can_be_stepped_at_another_rate():
     assert family.name == "valve_turn@20hz"
     assert family.scene.physics_steps == 20
     assert FAMILIES["valve_turn"].name == "valve_turn"
+
+
+def test_a_hands_cameras_are_measured_one_by_one():
+    frames, factor = bench_cameras(load_robot_spec(), seconds=0.25)
+
+    assert frames["case"] == factor["case"] == "camera/dclaw/palm/32x32"
+    assert (frames["bench"], frames["metric"], frames["unit"]) == ("sim", "frames_per_s", "1/s")
+    assert 0.0 < frames["min"] <= frames["value"] <= frames["max"]
+    assert factor["value"] == pytest.approx(0.05 * frames["value"])

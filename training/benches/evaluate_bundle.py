@@ -141,6 +141,7 @@ def _evaluation(
         realtime_priority=options.realtime_priority,
         faults=options.faults,
         on_step=LiveSteps(view).step,
+        device=options.camera,
     )
     evaluation = Evaluation(
         robot=robot,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -81,6 +81,8 @@ class Bench:
     faults: Path | None
     """plan of faults of an emulated hand"""
     on_step: Callable[[Step], None]
+    device: str = ""
+    """video device of a serial hand's camera, where the policy sees"""
     _has_opened: bool = False
 
     @contextmanager
@@ -113,7 +115,7 @@ class Bench:
             return emulated_hand(
                 self.spec, task, self.rate_hz, self.faults, self.realtime_priority, camera
             )
-        return nullcontext(serial_hand(self.spec, self.port, self.unit, self.rate_hz))
+        return serial_hand(self.spec, self.port, self.unit, self.rate_hz, camera, self.device)
 
 
 def ask_whether_clear(port: str) -> None:

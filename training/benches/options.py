@@ -30,6 +30,7 @@ OF_SERVOS: Sequence[RobotKind] = ("emulated", "serial")
 ONLY_FOR: Mapping[str, Sequence[RobotKind]] = {
     "port": ("serial",),
     "unit": ("serial",),
+    "camera": ("serial",),
     "faults": ("emulated",),
     "rate": OF_SERVOS,
     "realtime_priority": OF_SERVOS,
@@ -66,6 +67,8 @@ class Options:
     """serial port of a real hand"""
     unit: str = ""
     """whose calibration to use, for a real hand"""
+    camera: str = ""
+    """video device of a real hand's camera, for a policy that sees"""
     rate: float | None = None
     """readings per second of a hand of servos, Hz; five times the policy's rate by default"""
     realtime_priority: int = 0

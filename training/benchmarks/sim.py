@@ -9,14 +9,20 @@ import time
 from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
 
+import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
+from sim2real.contract.camera import load_cameras
 from sim2real.contract.require import (
     require_counts,
     require_positive,
     require_some,
     require_threads,
 )
+from sim2real.contract.robot_spec import RobotSpec
+from sim2real.hardware.physics_model import load_physics_model
+from sim2real.hardware.simulated_camera import SimulatedCamera
 from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES, family_named, family_on
 from training.tasks.task import TaskFamily
@@ -66,6 +72,12 @@ def print_bench_sim(
         ]
     for record in bench_sim(chosen, threads=threads, worlds=worlds, seconds=seconds):
         print(json.dumps(record), flush=True)
+    specs = {
+        each.scene.spec.name: each.scene.spec for each in chosen if isinstance(each, ClawFamily)
+    }
+    for spec in specs.values():
+        for record in bench_cameras(spec, seconds=seconds):
+            print(json.dumps(record), flush=True)
 
 
 def at_control_period(family: ClawFamily, control_period_s: float) -> ClawFamily:
@@ -120,6 +132,37 @@ def _frames_per_s(view: View, seconds: float) -> float:
         num_frames += 1
         elapsed = time.perf_counter() - start
     return num_frames / elapsed
+
+
+def bench_cameras(spec: RobotSpec, *, seconds: float = 5.0) -> Iterator[dict[str, object]]:
+    """Frames per second of a hand's simulated cameras, on one thread, the joints always moving."""
+    for camera in load_cameras(spec).values():
+        model = load_physics_model(spec)
+        data, eye = mujoco.MjData(model), SimulatedCamera(model, camera)
+        rng = np.random.default_rng(0)
+        poses = rng.uniform(-0.3, 0.3, (_NUM_ACTIONS, model.nq))
+        rates = [_frame_rate(eye, model, data, poses, seconds / NUM_RUNS) for _ in range(NUM_RUNS)]
+        case = f"camera/{spec.name}/{camera.name}/{camera.height}x{camera.width}"
+        yield _record(case, "frames_per_s", "1/s", rates)
+        yield _record(case, "real_time_factor", "1", [rate * camera.period_s for rate in rates])
+
+
+def _frame_rate(
+    eye: SimulatedCamera,
+    model: mujoco.MjModel,
+    data: mujoco.MjData,
+    poses: NDArray[np.float64],
+    seconds: float,
+) -> float:
+    start, count, elapsed = time.perf_counter(), 0, 0.0
+    while elapsed < seconds:
+        data.qpos[:] = poses[count % len(poses)]
+        mujoco.mj_kinematics(model, data)
+        mujoco.mj_camlight(model, data)
+        eye.render(data)
+        count += 1
+        elapsed = time.perf_counter() - start
+    return count / elapsed
 
 
 class _Stepper:

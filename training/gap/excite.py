@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -122,7 +122,7 @@ def _hand(
         return simulated_hand(spec, bench, 1.0 / rate_hz)
     if robot == "emulated":
         return emulated_hand(spec, bench, rate_hz)
-    return nullcontext(serial_hand(spec, port, unit, rate_hz))
+    return serial_hand(spec, port, unit, rate_hz)
 
 
 def _require_whole_steps(timestep_s: float, rate_hz: float) -> None:

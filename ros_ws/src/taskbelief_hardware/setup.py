@@ -17,6 +17,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
+            "camera_node = taskbelief_hardware.camera_node:main",
             "driver_node = taskbelief_hardware.driver_node:main",
         ],
     },

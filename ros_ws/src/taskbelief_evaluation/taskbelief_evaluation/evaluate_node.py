@@ -10,6 +10,7 @@ graph has died: it is noted as a fault of the episode that runs.
 subscribes  joint_targets      JointTargets     reliable, last 1
 subscribes  belief             TaskBelief       reliable, latched, last 1
 subscribes  policy_step        PolicyStep       reliable, last 10
+subscribes  policy_frame       PolicyFrame      reliable, last 10
 subscribes  episode_start      EpisodeStart     reliable, latched, last 10
 subscribes  trial_result       TrialResult      reliable, latched, last 10
 subscribes  bundle_info        BundleInfo       reliable, latched, last 1
@@ -55,7 +56,7 @@ from types import FrameType
 from rclpy.node import Node
 from rich.console import Console
 
-from sim2real.bringup.graph import EmulatorSpec
+from sim2real.bringup.graph import EmulatorSpec, camera_of
 from sim2real.contract.errors import BadInput
 from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.evaluation.evaluate import Evaluation
@@ -155,6 +156,7 @@ class EvaluateNode(Node):  # type: ignore[misc]
                 link=text["port"],
                 robot_config=config,
                 faults=text["faults"],
+                camera=camera_of(self.bundle),
                 realtime_priority=int(given["realtime_priority"]),
             )
 

@@ -7,6 +7,7 @@ counted, in the file and at the end.
 subscribes  joint_targets      JointTargets     reliable, last 1
 subscribes  belief             TaskBelief       reliable, latched, last 1
 subscribes  policy_step        PolicyStep       reliable, last 10
+subscribes  policy_frame       PolicyFrame      reliable, last 10
 subscribes  episode_start      EpisodeStart     reliable, latched, last 10
 subscribes  trial_result       TrialResult      reliable, latched, last 10
 subscribes  bundle_info        BundleInfo       reliable, latched, last 1

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import QoSProfile
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import CameraInfo, Image, JointState
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from taskbelief_interfaces.msg import (
@@ -101,6 +101,21 @@ ROBOT_DESCRIPTION = Topic(
     purpose="URDF of hand and valve",
 )
 
+IMAGE_RAW = Topic(
+    name="image_raw",
+    type=Image,
+    offered=SENSOR_DATA,
+    requested=quality(1, is_reliable=False),
+    purpose="every frame of a camera, in the namespace of its name",
+)
+CAMERA_INFO = Topic(
+    name="camera_info",
+    type=CameraInfo,
+    offered=SENSOR_DATA,
+    requested=SENSOR_DATA,
+    purpose="size and lens of the camera, with every frame",
+)
+
 PLACE_HAND = Service(
     name="place_hand", type=PlaceHand, purpose="bring hand and valve to where an episode starts"
 )
@@ -166,4 +181,36 @@ DRIVER = NodeInterface(
     subscribes=(JOINT_TARGETS,),
     services=(PLACE_HAND, RECOVER_SERVOS, HOLD),
     parameters=DRIVER_PARAMETERS,
+)
+
+CAMERA_PARAMETERS = (
+    Parameter(
+        name="camera",
+        default="",
+        purpose="which camera of the robot, as its cameras.yaml calls it",
+        is_required=True,
+    ),
+    Parameter(
+        name="source",
+        default="",
+        purpose="where frames come from",
+        choices=("emulated", "v4l2"),
+        is_required=True,
+    ),
+    Parameter(name="at", default="", purpose="port of the emulated hand, or video device"),
+    Parameter(
+        name="fovy_rad",
+        default=0.0,
+        purpose="from the top of the picture to its bottom, rad; 0: nobody knows",
+        low=0.0,
+        high=3.0,
+    ),
+    ROBOT_CONFIG,
+    REALTIME_PRIORITY,
+)
+CAMERA = NodeInterface(
+    publishes=(IMAGE_RAW, CAMERA_INFO),
+    subscribes=(),
+    services=(),
+    parameters=CAMERA_PARAMETERS,
 )

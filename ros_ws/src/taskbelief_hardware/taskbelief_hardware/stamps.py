@@ -24,5 +24,10 @@ class Stamps:
             stamp_ns -= time.monotonic_ns() - monotonic_ns
         return max(stamp_ns, 0)
 
+    def monotonic(self, stamp_ns: int) -> int:
+        """The other way round: a header's stamp on `time.monotonic_ns`."""
+        age_ns: int = self._clock.now().nanoseconds - stamp_ns
+        return time.monotonic_ns() - age_ns
+
     def now(self) -> int:
         return self.of(time.monotonic_ns())

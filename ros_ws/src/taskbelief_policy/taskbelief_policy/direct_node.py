@@ -1,41 +1,43 @@
 """Driver and policy in one process: the control path outside DDS, for high rates.
 
-The topics carry telemetry, and are those of the two processes, as are the services.
+The topics carry telemetry, and are those of the two processes, as are the services; a policy that
+sees subscribes to `image_raw` in the namespace of its camera's name.
 
-publishes  hand_reading       HandReading      reliable, last 10
-publishes  joint_states       JointState       reliable, last 10
-publishes  servo_states       ServoStateArray  best effort, last 5
-publishes  control_tick       ControlTick      reliable, last 10
-publishes  safety_event       SafetyEvent      reliable, latched, last 10
-publishes  diagnostics        DiagnosticArray  reliable, last 10
-publishes  robot_description  String           reliable, latched, last 1
-publishes  belief             TaskBelief       reliable, latched, last 1
-publishes  policy_step        PolicyStep       reliable, last 10
-publishes  policy_frame       PolicyFrame      reliable, last 10
-publishes  episode_start      EpisodeStart     reliable, latched, last 10
-publishes  trial_result       TrialResult      reliable, latched, last 10
-publishes  bundle_info        BundleInfo       reliable, latched, last 1
-serves     place_hand         PlaceHand        bring hand and valve to where an episode starts
-serves     recover_servos     RecoverServos    reboot servos that latched an error
-serves     hold               Trigger          expect no command until the next one: hold
-serves     begin_trial        BeginTrial       forget the task: a new one is on the bench
-serves     begin_episode      BeginEpisode     start from where hand and valve are now
-serves     end_episode        EndEpisode       end the episode before its last step
-serves     freeze_belief      FreezeBelief     let nothing become evidence, or let it again
-serves     set_belief         SetBelief        go on from what was remembered about a task
-serves     get_belief         GetBelief        all that is carried about the task
-serves     reset_belief       Trigger          back to what is believed before any evidence
-parameter  bundle             ''               folder of the bundle
-parameter  robot              ''               which kind of robot
-parameter  port               ''               serial port of the hand; none where it is simulated
-parameter  unit               'emulated'       whose calibration to use; a serial robot's own has to
-                                               be given
-parameter  rate_hz            100.0            readings per second, Hz; a whole multiple of the
-                                               policy's rate
-parameter  patience_s         0.0              how much later than usual servos may answer, s, on a
-                                               busy machine
-parameter  robot_config       ''               path of a robot.yaml; empty: the D'Claw's
-parameter  realtime_priority  0                SCHED_FIFO priority of the process; 0: as any other
+publishes   hand_reading       HandReading      reliable, last 10
+publishes   joint_states       JointState       reliable, last 10
+publishes   servo_states       ServoStateArray  best effort, last 5
+publishes   control_tick       ControlTick      reliable, last 10
+publishes   safety_event       SafetyEvent      reliable, latched, last 10
+publishes   diagnostics        DiagnosticArray  reliable, last 10
+publishes   robot_description  String           reliable, latched, last 1
+publishes   belief             TaskBelief       reliable, latched, last 1
+publishes   policy_step        PolicyStep       reliable, last 10
+publishes   policy_frame       PolicyFrame      reliable, last 10
+publishes   episode_start      EpisodeStart     reliable, latched, last 10
+publishes   trial_result       TrialResult      reliable, latched, last 10
+publishes   bundle_info        BundleInfo       reliable, latched, last 1
+subscribes  image_raw          Image            best effort, last 1
+serves      place_hand         PlaceHand        bring hand and valve to where an episode starts
+serves      recover_servos     RecoverServos    reboot servos that latched an error
+serves      hold               Trigger          expect no command until the next one: hold
+serves      begin_trial        BeginTrial       forget the task: a new one is on the bench
+serves      begin_episode      BeginEpisode     start from where hand and valve are now
+serves      end_episode        EndEpisode       end the episode before its last step
+serves      freeze_belief      FreezeBelief     let nothing become evidence, or let it again
+serves      set_belief         SetBelief        go on from what was remembered about a task
+serves      get_belief         GetBelief        all that is carried about the task
+serves      reset_belief       Trigger          back to what is believed before any evidence
+parameter   bundle             ''               folder of the bundle
+parameter   robot              ''               which kind of robot
+parameter   port               ''               serial port of the hand; none where it is simulated
+parameter   unit               'emulated'       whose calibration to use; a serial robot's own has
+                                                to be given
+parameter   rate_hz            100.0            readings per second, Hz; a whole multiple of the
+                                                policy's rate
+parameter   patience_s         0.0              how much later than usual servos may answer, s, on a
+                                                busy machine
+parameter   robot_config       ''               path of a robot.yaml; empty: the D'Claw's
+parameter   realtime_priority  0                SCHED_FIFO priority of the process; 0: as any other
 """
 
 from __future__ import annotations

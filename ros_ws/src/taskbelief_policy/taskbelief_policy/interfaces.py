@@ -27,6 +27,7 @@ from taskbelief_hardware.interfaces import (
     EVENTS,
     HAND_READING,
     HOLD,
+    IMAGE_RAW,
     JOINT_TARGETS,
     LATCHED,
     REALTIME_PRIORITY,
@@ -114,14 +115,14 @@ _SERVICES = (
 
 POLICY = NodeInterface(
     publishes=(JOINT_TARGETS, *_PUBLISHES, DIAGNOSTICS),
-    subscribes=(HAND_READING,),
+    subscribes=(HAND_READING, IMAGE_RAW),
     services=_SERVICES,
     calls=(HOLD,),
     parameters=(BUNDLE, ROBOT_CONFIG, REALTIME_PRIORITY),
 )
 DIRECT = NodeInterface(
     publishes=(*DRIVER.publishes, *_PUBLISHES),
-    subscribes=(),
+    subscribes=(IMAGE_RAW,),
     services=(*DRIVER.services, *_SERVICES),
     parameters=(BUNDLE, *DRIVER.parameters),
 )

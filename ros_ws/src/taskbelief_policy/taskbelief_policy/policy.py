@@ -6,8 +6,10 @@ kept until `flush`, which its callers call when nothing waits for them any more.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,7 @@ from taskbelief_policy.interfaces import (
     SET_BELIEF,
     TRIAL_RESULT,
 )
+from taskbelief_policy.sight import Sight
 
 DIAGNOSTICS_PERIOD_S = 1.0
 
@@ -106,6 +109,7 @@ class Policy:
         self._latched = Status(name="bundle", level=Level.OK, message="never configured")
         self._compute = Histogram()
         self._prior: Memory = {}
+        self._sight = Sight(node, stamps)
         self._is_active = False
         node.create_timer(DIAGNOSTICS_PERIOD_S, self._look_around)
         self._serve()
@@ -114,6 +118,8 @@ class Policy:
 
     def configure(self) -> None:
         bundle = load_bundle(self._folder, self._spec)
+        if bundle.manifest.camera is not None:
+            self._sight.open(bundle.manifest.camera)
         self.runner = PolicyRunner(
             bundle,
             self._spec,
@@ -137,6 +143,7 @@ class Policy:
         self._is_active = False
         self._abort("the policy was cleaned up")
         self.runner = None
+        self._sight.close()
 
     def halt(self) -> None:
         self._is_active = False
@@ -167,6 +174,8 @@ class Policy:
     def take(self, state: HandState, now_ns: int) -> Command | None:
         """Answer a reading; None where the policy has nothing to say. See `PolicyRunner.take`."""
         runner = self.runner
+        if self._sight.is_open:
+            state, now_ns = replace(state, frame=self._sight.latest()), time.monotonic_ns()
         return None if runner is None else runner.take(state, now_ns)
 
     def refuse(self, cause: str) -> None:

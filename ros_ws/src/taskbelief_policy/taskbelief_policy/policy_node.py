@@ -1,5 +1,7 @@
 """The policy: a lifecycle node that answers a hand's readings and publishes what it believes.
 
+A policy that sees subscribes to `image_raw` in the namespace of its camera's name.
+
 publishes   joint_targets      JointTargets     reliable, last 1
 publishes   belief             TaskBelief       reliable, latched, last 1
 publishes   policy_step        PolicyStep       reliable, last 10
@@ -9,6 +11,7 @@ publishes   trial_result       TrialResult      reliable, latched, last 10
 publishes   bundle_info        BundleInfo       reliable, latched, last 1
 publishes   diagnostics        DiagnosticArray  reliable, last 10
 subscribes  hand_reading       HandReading      best effort, last 5
+subscribes  image_raw          Image            best effort, last 1
 serves      begin_trial        BeginTrial       forget the task: a new one is on the bench
 serves      begin_episode      BeginEpisode     start from where hand and valve are now
 serves      end_episode        EndEpisode       end the episode before its last step
