@@ -25,8 +25,9 @@ from training.engines.engine import Engine
 from training.engines.registry import Hosts, engine_on
 from training.engines.training import DONE, Training, sessions
 from training.runs.same import require_same
+from training.suite.expected import outside
 from training.suite.page import page_of
-from training.suite.results import lines_of, write_results
+from training.suite.results import Line, lines_of, scores, write_results
 from training.suite.screen import Screen
 from training.suite.suite import SUITES, Cell, Suite, suite_of
 
@@ -58,6 +59,8 @@ def benchmark(
     require_same(out / "suite.json", same, "a suite")
     hosts = Hosts(processes=processes, minutes=timeout_min, folder=out / "logs", address=address)
     failed = run_suite(chosen, engine_on(engine, hosts), out)
+    for words in outside(chosen, scores(finished_lines(chosen, out), "return")):
+        print(f"outside of what is expected: {words}")
     for directory in failed:
         print(f"{directory}: failed, or out of core-minutes; what it printed: {directory}.log")
     print(out / "page.html")
@@ -78,10 +81,15 @@ def run_suite(suite: Suite, engine: Engine, out: Path) -> list[Path]:
 
 def write_table_and_page(suite: Suite, out: Path) -> None:
     """From the runs that are finished."""
-    done = [cell for cell in suite.cells if is_done(cell, out)]
-    lines = [line for cell in done for line in lines_of(cell, out)]
+    lines = finished_lines(suite, out)
     write_results(out / "results.csv", lines)
     write_file(out / "page.html", page_of(suite, lines, out))
+
+
+def finished_lines(suite: Suite, out: Path) -> list[Line]:
+    """What all finished runs have come to."""
+    done = [cell for cell in suite.cells if is_done(cell, out)]
+    return [line for cell in done for line in lines_of(cell, out)]
 
 
 def is_done(cell: Cell, out: Path) -> bool:
