@@ -30,6 +30,7 @@ from training.suite.aggregates import (
     mean,
 )
 from training.suite.expected import expected_of, outside
+from training.suite.given import shown_desiderata, shown_growth
 from training.suite.results import ALL, Line, scores
 from training.suite.suite import Cell, FamilyEntry, Suite, held_out
 
@@ -64,6 +65,8 @@ def page_of(suite: Suite, lines: Sequence[Line], out: Path) -> str:
         core_minutes=suite.core_minutes,
         environment_steps=suite.environment_steps,
         outside=outside(suite, scores(lines, "return")),
+        growth=shown_growth(out),
+        desiderata=shown_desiderata(out),
     )
 
 
