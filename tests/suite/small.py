@@ -29,8 +29,8 @@ families:
     recipes:
       - recipe: reinforce-point-robot
         settings:
-          - num_iterations=12
-          - evaluation_interval=4
+          - num_iterations=24
+          - evaluation_interval=8
           - checkpoint_interval=1
           - num_trial_episodes=2
           - num_exploration_episodes=1

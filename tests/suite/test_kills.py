@@ -14,7 +14,7 @@ from tests.suite.kills import VICTIMS, Killer
 from tests.suite.small import SUITE, table_of, trainings_in
 
 MANY = "TASKBELIEF_KILLS"
-LONGER = SUITE.replace("num_iterations=12", "num_iterations=60")
+LONGER = SUITE.replace("num_iterations=24", "num_iterations=60")
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: taskbelief[ray]"
 )
