@@ -176,6 +176,11 @@ VERBS: dict[str, Verb] = {
         purpose="measure sampling with the policy in the loop, and meta-gradient steps",
         extra="training",
     ),
+    "bench growth": Verb(
+        function="training.benchmarks.growth:print_bench_growth",
+        purpose="measure how collecting and learning grow with tasks, worlds, context and width",
+        extra="training",
+    ),
     "bench controller": Verb(
         function="training.benchmarks.controller:print_bench_controller",
         purpose="measure one tick of a bundle's controller",

@@ -41,7 +41,7 @@ class OnnxModel:
         or for data outside the file, or has other inputs or outputs than the manifest states.
         """
         refuse_unsafe_graph(content, where)
-        self._session = _open(content, where)
+        self._session = opened(content, where)
         _require_tensors(self._session.get_inputs(), record.inputs, "input", where)
         _require_tensors(self._session.get_outputs(), record.outputs, "output", where)
         self.inputs = {tensor.name: _zeros(tensor) for tensor in record.inputs}
@@ -63,7 +63,8 @@ class OnnxModel:
         self._session.run_with_iobinding(self._binding)
 
 
-def _open(content: bytes, where: str) -> Any:
+def opened(content: bytes, where: str) -> Any:
+    """A session of ONNX Runtime on one thread that never spins. Raises `BadInput`."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL

@@ -107,6 +107,7 @@ RULES = (
     Rule(pattern=r"^taskbelief bringup .*--show belief", until="up"),
     Rule(pattern=r"^taskbelief bench sim", options="--families point_robot --seconds 0.2"),
     Rule(pattern=r"^taskbelief bench train", options="--runs 1 --seconds 0.2"),
+    Rule(pattern=r"^taskbelief bench growth", options="--rounds 2 --seconds 0.01"),
     Rule(pattern=r"^taskbelief bench controller", options="--late 1000"),
     Rule(pattern=r"^taskbelief bench bus", options="--bauds 3000000 --cycles 5 --soak-s 0.5"),
     Rule(pattern=r"^taskbelief bench ros .*--soak-s", options="--soak-s 1 --rates 20 --seconds 1"),

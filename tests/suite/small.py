@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from json import dumps
 from pathlib import Path
+
+from sim2real.cli import main
+from sim2real.contract.output_file import write_file
+from training.engines.training import Session, Training, beside
+from training.suite.command import run_suite
+from training.suite.suite import suite_of
 
 SUITE = """
 schema_version: 1
@@ -21,13 +29,15 @@ families:
     recipes:
       - recipe: reinforce-point-robot
         settings:
-          - num_iterations=12
-          - evaluation_interval=4
+          - num_iterations=24
+          - evaluation_interval=8
           - checkpoint_interval=1
           - num_trial_episodes=2
           - num_exploration_episodes=1
         expected_return: [-30, -5]
 """
+ONE = SUITE.replace("seeds: [0, 1]", "seeds: [0]")
+"""half of it: most of what a test costs is that a process loads its libraries"""
 TIMEOUT_S = 180.0
 
 
@@ -48,18 +58,67 @@ def wait_until(holds: Callable[[], bool], what: str) -> None:
 
 def trainings_in(out: Path) -> dict[int, int]:
     """Process and parent of every training whose run directory lies there."""
+    return {
+        process: parent
+        for process, parent in parents().items()
+        if b"training.engines.job" in (words := words_of(process))
+        and any(str(out).encode() in word for word in words)
+    }
+
+
+def parents() -> dict[int, int]:
+    """Every process of this machine but this one, and who has started it."""
     found = {}
     for each in Path("/proc").iterdir():
         if each.name.isdigit() and int(each.name) != os.getpid():
-            try:
-                words = (each / "cmdline").read_bytes().split(b"\0")
-                parent = int((each / "stat").read_text().rpartition(")")[2].split()[1])
-            except OSError:  # it has ended
-                continue
-            if b"training.engines.job" in words and any(str(out).encode() in w for w in words):
-                found[int(each.name)] = parent
+            with contextlib.suppress(OSError):  # it has ended
+                status = (each / "stat").read_text().rpartition(")")[2].split()
+                found[int(each.name)] = int(status[1])
     return found
+
+
+def words_of(process: int) -> list[bytes]:
+    """Its command line; of one that has ended, an empty word."""
+    try:
+        return Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return [b""]
 
 
 def kill(process: int) -> None:
     os.kill(process, signal.SIGKILL)
+
+
+def table_of(suite: str, folder: Path) -> bytes:
+    """What comes of it undisturbed, one run after the other."""
+    path = folder / "suite.yaml"
+    write_file(path, suite)
+    assert run_suite(suite_of(str(path)), HereEngine(), folder) == []
+    return (folder / "results.csv").read_bytes()
+
+
+class HereEngine:
+    """Trains in this very process, whose libraries are loaded."""
+
+    width = 1
+
+    def submit(self, training: Training) -> EndedJob:
+        words = training.command()
+        code = main(words[words.index("train") :])
+        line = dumps(Session(0.0, 0.0, code)._asdict())
+        write_file(beside(training.directory, ".clock.jsonl"), f"{line}\n")
+        return EndedJob(code)
+
+    def close(self) -> None:
+        """It has nothing."""
+
+
+class EndedJob:
+    def __init__(self, code: int) -> None:
+        self._code = code
+
+    def ended(self) -> int:
+        return self._code
+
+    def interrupt(self) -> None:
+        """It is over."""

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.suite.small import SUITE, TIMEOUT_S, begun, kill, trainings_in, wait_until
+from tests.suite.kills import Killer
+from tests.suite.small import (
+    ONE,
+    SUITE,
+    TIMEOUT_S,
+    begun,
+    kill,
+    table_of,
+    trainings_in,
+    wait_until,
+)
 from training.engines.local import LocalEngine
 from training.engines.slurm import SlurmEngine
 from training.engines.training import DONE, sessions
@@ -27,66 +37,90 @@ needs_submitit = pytest.mark.skipif(
 
 @pytest.fixture(scope="module")
 def suite_file(tmp_path_factory):
+    """Two seeds; beside it `one.yaml` with the first of them."""
     path = tmp_path_factory.mktemp("suite") / "small.yaml"
     path.write_text(SUITE)
+    path.with_name("one.yaml").write_text(ONE)
     return path
 
 
 @pytest.fixture(scope="module")
-def table(suite_file, tmp_path_factory):
-    """Of one process after the other, undisturbed."""
-    out = tmp_path_factory.mktemp("whole")
-    assert run_suite(suite_of(str(suite_file)), LocalEngine(1), out) == []
-    return (out / "results.csv").read_bytes()
+def table(tmp_path_factory):
+    """Of one run after the other, undisturbed."""
+    return table_of(SUITE, tmp_path_factory.mktemp("whole"))
 
 
-def is_in_the_middle(out):
-    return 2 <= iterations_done(out / FIRST / "metrics.csv") <= 6
+@pytest.fixture(scope="module")
+def half(table):
+    """What it says of the first seed."""
+    head, *lines = table.splitlines(keepends=True)
+    return b"".join([head, *(line for line in lines if line.split(b",")[3] == b"0")])
+
+
+def has_begun(out, iterations=2):
+    return iterations_done(out / FIRST / "metrics.csv") >= iterations
 
 
 @needs_submitit
-def test_slurms_stand_in(suite_file, table, tmp_path):
+def test_slurms_stand_in(suite_file, half, tmp_path):
+    suite = suite_of(str(suite_file.with_name("one.yaml")))
     engine = SlurmEngine(tmp_path / "logs", minutes=10, processes=2, cluster="local")
 
-    assert run_suite(suite_of(str(suite_file)), engine, tmp_path) == []
+    assert run_suite(suite, engine, tmp_path) == []
 
-    assert (tmp_path / "results.csv").read_bytes() == table
+    assert (tmp_path / "results.csv").read_bytes() == half
 
 
 @pytest.mark.slow
 @needs_ray
-def test_ray_with_a_worker_killed_in_the_middle(suite_file, table, tmp_path):
-    process = begun(suite_file, tmp_path, "--engine", "ray", "--processes", "2")
-    wait_until(lambda: is_in_the_middle(tmp_path), "the first run has begun")
-    workers = trainings_in(tmp_path)
-    victim = next(iter(workers.values()))
-    assert victim != process.pid and len(set(workers.values())) == 2
+def test_ray_with_a_worker_killed_and_then_ray_itself(suite_file, table, tmp_path):
+    killer = Killer(suite_file, tmp_path, seed=0, longest_wait_s=1.0)
+    try:
+        killer.strike("ray", "worker")
+        killer.strike("ray", "raylet")
+        killer.finish("ray")
+    finally:
+        killer.end()
 
-    kill(victim)
-
-    _, error = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == 0, error
-    assert (tmp_path / "results.csv").read_bytes() == table
-    took = sessions(tmp_path / FIRST), sessions(tmp_path / FIRST.with_name("1"))
-    assert sorted(map(len, took)) == [1, 2], "one was begun again"
-    assert trainings_in(tmp_path) == {}
+    assert killer.codes == [0], "one command, which began Ray anew"
+    (out,) = killer.done
+    assert (out / "results.csv").read_bytes() == table
+    assert trainings_in(out) == {}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_two_processes_stopped_in_the_middle(number, suite_file, table, tmp_path):
-    process = begun(suite_file, tmp_path, "--processes", "2")
-    wait_until(lambda: is_in_the_middle(tmp_path), "the first run has begun")
+def test_interrupted_in_the_middle(suite_file, half, tmp_path):
+    path = suite_file.with_name("one.yaml")
+    process = begun(path, tmp_path)
+    wait_until(lambda: has_begun(tmp_path), "the run has begun")
 
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
 
     _, error = process.communicate(timeout=TIMEOUT_S)
-    assert process.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL), error
-    if number == signal.SIGINT:
-        assert trainings_in(tmp_path) == {}, "all have saved by then"
+    assert process.returncode == 130, error
+    assert trainings_in(tmp_path) == {}, "it has saved by then"
     assert not (tmp_path / "results.csv").exists()
-    # Where it was killed its trainings are still saving: this one waits for them.
-    assert run_suite(suite_of(str(suite_file)), LocalEngine(2), tmp_path) == []
-    assert (tmp_path / "results.csv").read_bytes() == table
-    took = sessions(tmp_path / FIRST)
-    assert [each.exit_code for each in took] == [130, DONE]
+    assert run_suite(suite_of(str(path)), LocalEngine(1), tmp_path) == []
+    assert (tmp_path / "results.csv").read_bytes() == half
+    assert [each.exit_code for each in sessions(tmp_path / FIRST)] == [130, DONE]
+
+
+@pytest.mark.slow
+def test_a_training_killed_in_the_middle_and_then_the_command(suite_file, half, tmp_path):
+    path = suite_file.with_name("one.yaml")
+    process = begun(path, tmp_path)
+    wait_until(lambda: has_begun(tmp_path), "the run has begun")
+    (first,) = trainings_in(tmp_path)
+
+    kill(first)
+    wait_until(lambda: set(trainings_in(tmp_path)) - {first}, "it was handed over again")
+    wait_until(lambda: has_begun(tmp_path, 6), "it goes on")
+    process.kill()
+
+    process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == -signal.SIGKILL
+    assert not (tmp_path / "results.csv").exists()
+    # The training is still saving: this one waits for it.
+    assert run_suite(suite_of(str(path)), LocalEngine(1), tmp_path) == []
+    assert (tmp_path / "results.csv").read_bytes() == half
+    assert [each.exit_code for each in sessions(tmp_path / FIRST)] == [130, DONE]

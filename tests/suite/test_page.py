@@ -139,7 +139,7 @@ def test_a_return_outside_of_what_the_suite_expects_is_said(bounds, is_said, sho
 
     text = page_of(suite, lines, out)
 
-    assert ("Outside of what the suite expects: psrl-gridworld" in text) == is_said
+    assert ("Outside of what is expected: psrl-gridworld" in text) == is_said
 
 
 def test_a_page_without_a_finished_run_says_so(shown, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +34,8 @@ from training.evaluation.walks import (
 from training.exact.levels import KNOWN, exact_returns
 from training.families.registry import FAMILIES
 from training.families.saved_tasks import saved_tasks
+from training.peers.player import Player
+from training.peers.registry import is_peer, peer_at
 from training.runs.start import family_of, load_learner, read_run
 from training.tasks.task import TaskFamily
 from training.tasks.task_set import TaskSet
@@ -52,11 +54,15 @@ def meta_test_runs(
 ) -> None:
     """Meta-test the latest checkpoints of RUNS on the same held-out tasks and show them together.
 
+    Other people's policies may be among them: a folder of the PEARL authors' implementation, or a
+    YAML file that says how an ONNX policy is used (docs/peers.md). Nobody knows which tasks they
+    have met.
+
     Where a family has exact references, as `taskbelief exact` works them out, and all trials have
     the same number of episodes, they are shown beside the runs, with the regret of both.
 
     Args:
-        runs: run directories of one family.
+        runs: run directories of one family, and other people's policies.
         tasks: a task set as `taskbelief tasks` draws it; its held-out tasks are used. By default
             those that the runs hold out.
         num_trials: trials per task, with starting points and latents of their own.
@@ -75,14 +81,22 @@ def meta_test_runs(
     paths = {"--out": out, "--exact": exact, "--picture": picture, "--walks": walks}
     for option, path in [*paths.items(), ("--walks", table)]:
         require_writable(path, option)
-    task_set = _common_tasks(runs, tasks)
-    family = family_of(read_run(runs[0])[0])
+    own = tuple(run for run in runs if not is_peer(run))
+    task_set = _common_tasks(own, tasks) if own else _tasks_of_peers(runs, tasks)
+    family = family_of(read_run(own[0])[0]) if own else FAMILIES[task_set.family]
     torch.set_num_threads(1)  # small batches: more threads cost more than they bring
-    lengths = {run: num_episodes or read_run(run)[0].num_trial_episodes for run in runs}
+    peers = {run: peer_at(run, family) for run in runs if run not in own}
+    lengths = {
+        run: num_episodes or (peers[run].num_episodes if run in peers else _length(run))
+        for run in runs
+    }
     _require_exact(paths, family, set(lengths.values()))
     protocol = TrialProtocol(num_trials=num_trials, seed=seed)
     protocols = {run: replace(protocol, num_episodes=length) for run, length in lengths.items()}
-    results = {str(run): _meta_test_run(run, family, task_set, protocols[run]) for run in runs}
+    results = {
+        str(run): _played(peers.get(run) or _own(run), family, task_set, protocols[run])
+        for run in runs
+    }
     if out is not None:
         lines = ((run, *line) for run, result in results.items() for line in result.lines())
         write_table(out, ("run", *CSV_COLUMNS), lines)
@@ -93,7 +107,20 @@ def meta_test_runs(
     if len(set(lengths.values())) == 1:
         _beside_exact(results, task_set, f"{where}, beside exact references", exact, picture)
     if walks is not None and table is not None:
-        _walk(protocols, task_set, walks, table)
+        players = {run: peers.get(run) or _own(run) for run in runs}
+        _walk(players, protocols, task_set, walks, table)
+
+
+def _length(run: Path) -> int:
+    """Episodes of a trial of a run of ours."""
+    return read_run(run)[0].num_trial_episodes
+
+
+def _own(run: Path) -> Player:
+    """A run of ours as it would be deployed."""
+    learner = load_learner(run)
+    make_actor = deployed_actor(learner)
+    return Player(make_actor=make_actor, adapts=learner.adapts, num_episodes=_length(run))
 
 
 def _require_exact(paths: Mapping[str, Path | None], family: TaskFamily, lengths: set[int]) -> None:
@@ -130,7 +157,11 @@ def _beside_exact(
 
 
 def _walk(
-    protocols: Mapping[Path, TrialProtocol], task_set: TaskSet, picture: Path, table: Path
+    players: Mapping[Path, Player],
+    protocols: Mapping[Path, TrialProtocol],
+    task_set: TaskSet,
+    picture: Path,
+    table: Path,
 ) -> None:
     """The first trial of every run, and of the references, on the first held-out goal.
 
@@ -138,7 +169,7 @@ def _walk(
     """
     task = task_set.test[0]
     walked = {
-        str(run): walk_of_learner(deployed_actor(load_learner(run)), task, protocol)
+        str(run): walk_of_learner(players[run].make_actor, task, protocol)
         for run, protocol in protocols.items()
     }
     shortest = min(protocols.values(), key=lambda protocol: protocol.num_episodes)
@@ -147,10 +178,18 @@ def _walk(
     draw_walks(walked, task, picture)
 
 
+def _tasks_of_peers(runs: Sequence[Path], tasks: Path | None) -> TaskSet:
+    """Those that were asked for: other people's policies hold out none that we know of."""
+    if runs and tasks is None:
+        expected = "a run of ours among them, or --tasks"
+        raise BadInput("command line", "RUNS", found="only others' policies", expected=expected)
+    if tasks is None:
+        raise BadInput("command line", "RUNS", found="none", expected="a run directory or more")
+    return saved_tasks(tasks)
+
+
 def _common_tasks(runs: tuple[Path, ...], tasks: Path | None) -> TaskSet:
     """The task set asked for, or the one of all runs; met by none of them in training."""
-    if not runs:
-        raise BadInput("command line", "RUNS", found="none", expected="a run directory or more")
     own = {run: read_run(run)[3] for run in runs}
     first = own[runs[0]]
     chosen = first if tasks is None else saved_tasks(tasks, family_of(read_run(runs[0])[0]))
@@ -184,14 +223,8 @@ def check_held_out(run: Path, trained: TaskSet, chosen: TaskSet) -> None:
             raise BadInput(str(run), "tasks", found=task.name, expected=expected)
 
 
-def _meta_test_run(
-    run: Path,
-    family: TaskFamily,
-    task_set: TaskSet,
-    protocol: TrialProtocol,
+def _played(
+    player: Player, family: TaskFamily, task_set: TaskSet, protocol: TrialProtocol
 ) -> MetaTestResult:
-    learner = load_learner(run)
-    conditions = conditions_with(len(task_set.test)) if learner.adapts else (Condition.ADAPTED,)
-    return meta_test(
-        deployed_actor(learner), family, task_set.test, protocol, conditions=conditions
-    )
+    conditions = conditions_with(len(task_set.test)) if player.adapts else (Condition.ADAPTED,)
+    return meta_test(player.make_actor, family, task_set.test, protocol, conditions=conditions)

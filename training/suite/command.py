@@ -4,6 +4,7 @@
     runs/RECIPE/SEED     run directories, and beside each what it printed and what it took
     results.csv          every number of the page, with no times in it
     page.html            the page
+    *.jsonl              what else it shows, where that was given
 
 What was stopped, by whatever means, goes on with the same command: finished runs are left alone,
 others begin at their checkpoints. Any engine may go on with what another has begun.
@@ -25,8 +26,10 @@ from training.engines.engine import Engine
 from training.engines.registry import Hosts, engine_on
 from training.engines.training import DONE, Training, sessions
 from training.runs.same import require_same
+from training.suite.expected import outside
+from training.suite.given import keep, read_desiderata, read_growth
 from training.suite.page import page_of
-from training.suite.results import lines_of, write_results
+from training.suite.results import Line, lines_of, scores, write_results
 from training.suite.screen import Screen
 from training.suite.suite import SUITES, Cell, Suite, suite_of
 
@@ -38,6 +41,8 @@ def benchmark(
     processes: int = 2,
     timeout_min: int = 240,
     address: str = "",
+    growth: Path | None = None,
+    desiderata: Path | None = None,
 ) -> int:
     """Train every recipe of SUITE under every seed; OUT/results.csv and OUT/page.html come of it.
 
@@ -50,14 +55,24 @@ def benchmark(
         processes: runs at the same time on this machine; Slurm gets all of them at once.
         timeout_min: minutes until Slurm stops a run, which is then queued again.
         address: of a Ray cluster that is there; by default one of this machine's cores is started.
+        growth: lines of `taskbelief bench growth --out`, for the page.
+        desiderata: lines of `taskbelief desiderata --out`, for the page.
     """
     require_counts(processes=processes, timeout_min=timeout_min)
     require_folder(out, "--out")
     chosen = suite_of(suite)
     same = {name: value for name, value in chosen.document().items() if name != "core_minutes"}
     require_same(out / "suite.json", same, "a suite")
+    if growth is not None:
+        read_growth(growth)
+    if desiderata is not None:
+        read_desiderata(desiderata)
     hosts = Hosts(processes=processes, minutes=timeout_min, folder=out / "logs", address=address)
-    failed = run_suite(chosen, engine_on(engine, hosts), out)
+    chosen_engine = engine_on(engine, hosts)
+    keep(out, growth, desiderata)
+    failed = run_suite(chosen, chosen_engine, out)
+    for words in outside(chosen, scores(finished_lines(chosen, out), "return")):
+        print(f"outside of what is expected: {words}")
     for directory in failed:
         print(f"{directory}: failed, or out of core-minutes; what it printed: {directory}.log")
     print(out / "page.html")
@@ -78,10 +93,15 @@ def run_suite(suite: Suite, engine: Engine, out: Path) -> list[Path]:
 
 def write_table_and_page(suite: Suite, out: Path) -> None:
     """From the runs that are finished."""
-    done = [cell for cell in suite.cells if is_done(cell, out)]
-    lines = [line for cell in done for line in lines_of(cell, out)]
+    lines = finished_lines(suite, out)
     write_results(out / "results.csv", lines)
     write_file(out / "page.html", page_of(suite, lines, out))
+
+
+def finished_lines(suite: Suite, out: Path) -> list[Line]:
+    """What all finished runs have come to."""
+    done = [cell for cell in suite.cells if is_done(cell, out)]
+    return [line for cell in done for line in lines_of(cell, out)]
 
 
 def is_done(cell: Cell, out: Path) -> bool:

@@ -29,6 +29,8 @@ from training.suite.aggregates import (
     interquartile_mean,
     mean,
 )
+from training.suite.expected import expected_of, outside
+from training.suite.given import shown_desiderata, shown_growth
 from training.suite.results import ALL, Line, scores
 from training.suite.suite import Cell, FamilyEntry, Suite, held_out
 
@@ -62,7 +64,9 @@ def page_of(suite: Suite, lines: Sequence[Line], out: Path) -> str:
         core_hours=sum(row["core_minutes"] for row in cells) / 60.0,
         core_minutes=suite.core_minutes,
         environment_steps=suite.environment_steps,
-        outside=_outside(suite, lines),
+        outside=outside(suite, scores(lines, "return")),
+        growth=shown_growth(out),
+        desiderata=shown_desiderata(out),
     )
 
 
@@ -84,7 +88,7 @@ def _section(suite: Suite, entry: FamilyEntry, lines: Sequence[Line]) -> dict[st
     estimates = {name: estimate(each, interquartile_mean) for name, each in returns.items()}
     order = sorted(returns, key=lambda name: -estimates[name].value)
     hues = {each.recipe: f"hue-{i % NUM_HUES}" for i, each in enumerate(entry.recipes)}
-    levels = _levels(exact)
+    levels, expected = _levels(exact), expected_of(suite, returns)
     axis = _return_axis(returns, levels)
     return {
         "name": entry.family,
@@ -99,6 +103,7 @@ def _section(suite: Suite, entry: FamilyEntry, lines: Sequence[Line]) -> dict[st
         ],
         "levels": levels,
         "has_exact": bool(levels),
+        "expected": [(name, *expected[name]) for name in order if name in expected],
         "order": order,
         "improvements": [
             [None if a == b else improvement(returns[a], returns[b]) for b in order] for a in order
@@ -154,19 +159,6 @@ def _levels(exact: Mapping[int, ExactReturns | None]) -> list[LevelRow]:
 def _regret(exact: ExactReturns | None, returns: Scores) -> float | None:
     """What the last episode lacks to that of a player who is told each of these very tasks."""
     return None if exact is None else float(exact.known.mean() - returns.mean())
-
-
-def _outside(suite: Suite, lines: Sequence[Line]) -> list[str]:
-    """Recipes whose mean return is not where the suite expects it, in words."""
-    returns, found = scores(lines, "return"), []
-    for family in suite.families:
-        for entry in family.recipes:
-            if entry.expected_return is not None and entry.recipe in returns:
-                low, high = entry.expected_return
-                value = float(returns[entry.recipe].mean())
-                if not low <= value <= high:
-                    found.append(f"{entry.recipe}: {value:.2f}, expected {low:g} to {high:g}")
-    return found
 
 
 # ---- figures -------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Other people's policies, played by our protocol on our tasks."""
