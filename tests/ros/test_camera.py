@@ -144,7 +144,6 @@ def test_what_is_published_is_what_is_seen_and_recorded(bench, hand, tmp_path, t
             result = bench.run_episode()
             bench.wait_for(lambda: counts["trial_result"] == 1, "the result to be recorded")
     assert result.outcome == "completed", result.reason
-    assert result.num_transitions > 0
     recording = read_recording(tmp_path / "one.mcap")
     (item,) = replay(recording, read_bundle(hand["bundle"]), load_robot_spec(hand["robot_config"]))
     assert max(item.differences().values()) == 0.0, item.differences()
