@@ -79,7 +79,7 @@ faults:
 |---|---|
 | `servo` | its id; without it all of them |
 | `start_s`, `duration_s` | seconds of bus time from when the bus gets it; else for good |
-| `after_packets`, `packets` | instructions that pass before; packets that are damaged |
+| `after_packets`, `packets` | instructions that pass before; packets or frames that are damaged |
 | `probability` | chance that a packet is damaged; the same seed gives the same choices |
 | `value`, `registers` | how much, see below; what `set_registers` writes |
 

@@ -67,7 +67,7 @@ class EmulatedCamera:
     def _damaged(self, frame: Frame) -> Arrivals:
         arrivals: Arrivals = [(0.0, frame)]
         for armed in self._faults.of(KINDS):
-            if armed.takes(None):
+            if armed.takes(armed.fault.servo):  # a camera is no servo's
                 transform = KINDS[armed.fault.kind].transform
                 arrivals = [
                     (late_s + more_s, damaged)

@@ -17,6 +17,7 @@ READS = {
     "sim2real/evaluation/hands.py": "a line of the emulator, a process of our own",
     "sim2real/hardware/bus_benchmark.py": "a line of the emulator, a process of our own",
     "sim2real/bringup/processes.py": "a line of the emulator, a process of our own",
+    "sim2real/emulator/camera_process.py": "lines of the emulator, whose process it is",
     "sim2real/bringup/graph.py": "a graph that one of our processes hands to another",
     "sim2real/recording/schemas.py": "the text of messages that are shipped",
     "sim2real/report/page.py": "templates that are shipped",

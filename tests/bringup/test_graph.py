@@ -14,6 +14,7 @@ from sim2real.bringup.graph import (
     dclaw_graph,
     dclaw_graph_from,
     default_link,
+    evaluation_graph,
 )
 from sim2real.contract.errors import BadInput
 
@@ -144,3 +145,73 @@ def test_a_launch_file_makes_the_graph_that_the_command_makes():
     assert dclaw_graph_from(given) == graph()
     with pytest.raises(BadInput):
         dclaw_graph_from(given | {"rate": "fast"})
+
+
+# ---- a policy that sees ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_a_policy_that_sees_gets_the_camera_of_its_emulated_hand(seeing_bundle, topology):
+    made = graph(bundle=str(seeing_bundle), topology=topology, namespace="left")
+    camera = made.node("camera")
+
+    assert camera.full_name == "/left/palm/camera"
+    assert camera.executable in executables(camera.package)
+    assert not camera.is_managed
+    assert camera.parameters["source"] == "emulated"
+    assert camera.parameters["at"] == made.emulator.link == made.nodes[0].parameters["port"]
+    assert 0.1 < camera.parameters["fovy_rad"] < 2.0
+    command = made.emulator.command
+    assert command[command.index("--camera") + 1] == "palm"
+    assert Graph.from_json(made.to_json()) == made
+    assert {step.node for step in made.transitions} == {
+        node.full_name for node in made.nodes if node.is_managed
+    }
+
+
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_an_evaluation_of_a_policy_that_sees_knows_bundle_and_topology(
+    seeing_bundle, topology, monkeypatch
+):
+    monkeypatch.setattr("sim2real.bringup.graph.read_plan", lambda path: None)
+    made = graph(bundle=str(seeing_bundle), topology=topology)
+
+    evaluator = evaluation_graph(made, plan="plan.json", out="out").node("evaluator")
+
+    assert evaluator.parameters["bundle"] == str(seeing_bundle)
+    assert evaluator.parameters["topology"] == topology
+
+
+@pytest.mark.parametrize(
+    ("options", "option"),
+    [
+        ({"camera": "/dev/video0"}, "--camera"),
+        ({"robot": "simulated"}, "--robot"),
+    ],
+)
+def test_a_camera_that_cannot_be_is_refused(seeing_bundle, options, option):
+    with pytest.raises(BadInput) as refused:
+        graph(bundle=str(seeing_bundle), **options)
+
+    assert refused.value.field == option
+
+
+def test_a_blind_policy_has_no_camera():
+    made = graph()
+    assert all(node.name != "camera" for node in made.nodes)
+    assert "--camera" not in made.emulator.command
+    with pytest.raises(BadInput, match="blind"):
+        graph(camera="topic")
+
+
+def test_a_serial_hand_needs_a_device_or_a_topic(seeing_bundle, tmp_path):
+    port = tmp_path / "tty"
+    port.touch()
+    serial = {"robot": "serial", "port": str(port), "unit": "emulated"}
+    with pytest.raises(BadInput, match="video device of camera palm"):
+        graph(bundle=str(seeing_bundle), **serial)
+    made = graph(bundle=str(seeing_bundle), camera="/dev/video7", **serial)
+    assert made.node("camera").parameters["source"] == "v4l2"
+    assert made.node("camera").parameters["at"] == "/dev/video7"
+    by_topic = graph(bundle=str(seeing_bundle), camera="topic", **serial)
+    assert all(node.name != "camera" for node in by_topic.nodes)

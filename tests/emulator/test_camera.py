@@ -74,7 +74,7 @@ def test_every_kind_of_fault_changes_what_arrives(model, undamaged):
         assert [(frame.stamp_ns, frame.pixels.tobytes()) for frame in frames] != plain, kind
 
 
-def test_dropped_frames_leave_gaps_in_the_numbers(model):
+def test_fr10_dropped_frames_leave_gaps_in_the_numbers(model):
     frames = Film(model, Fault(kind="camera_dropped", probability=0.5), seed=1).run(40)
     again = Film(model, Fault(kind="camera_dropped", probability=0.5), seed=1).run(40)
 
@@ -84,7 +84,7 @@ def test_dropped_frames_leave_gaps_in_the_numbers(model):
     assert numbers == [frame.sequence for frame in again]
 
 
-def test_late_frames_bear_the_time_at_which_they_were_taken(model):
+def test_fr9_late_frames_bear_the_time_at_which_they_were_taken(model):
     film = Film(model, Fault(kind="camera_late", value=2 * PALM.period_s))
 
     assert [frame.sequence for frame in film.run(2)] == []

@@ -54,7 +54,7 @@ def test_a_mailbox_that_comes_later_or_is_exchanged_is_noticed(tmp_path):
     assert reader.latest() is None
 
 
-def test_a_letter_that_is_torn_is_not_read(tmp_path):
+def test_fr8_a_letter_that_is_torn_is_not_read(tmp_path):
     box = Mailbox(tmp_path / "box", 64)
     box.put(1, b"a" * 64)
     box.put(2, b"b" * 64)

@@ -14,7 +14,7 @@ import pytest
 from taskbelief_evaluation import security_policy
 from taskbelief_evaluation.interfaces import BENCH, EVALUATOR, RECORDER
 from taskbelief_evaluation.security_policy import policy
-from taskbelief_hardware.interfaces import DRIVER
+from taskbelief_hardware.interfaces import CAMERA, DRIVER, IMAGE_RAW
 from taskbelief_policy.interfaces import DIRECT, POLICY
 
 PACKAGE = Path(__file__).resolve().parents[2] / "ros_ws" / "src" / "taskbelief_evaluation"
@@ -68,12 +68,9 @@ def test_nothing_else_asks_for_ros2cli():
     assert run.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize(
-    ("node", "interface"),
-    [("driver", DRIVER), ("policy", POLICY), ("direct", DIRECT), ("recorder", RECORDER)],
-)
-def test_a_node_may_do_what_it_does_and_nothing_else(node, interface):
-    profile = policy("/left").find(f"enclaves/enclave[@path='/left/{node}']//profile")
+def allowed_to(root, path):
+    """What the node of an enclave may do, by kind and verb."""
+    profile = root.find(f"enclaves/enclave[@path='{path}']//profile")
     assert profile is not None
 
     def allowed(kind: str, verb: str) -> set[str]:
@@ -81,8 +78,29 @@ def test_a_node_may_do_what_it_does_and_nothing_else(node, interface):
         names = {name.text for group in groups for name in group}
         return {name for name in names if not name.startswith(("/", "~"))}
 
+    return allowed
+
+
+def test_a_camera_may_publish_its_images_and_nothing_else():
+    allowed = allowed_to(policy("/left", ["palm"]), "/left/palm/camera")
+
+    assert allowed("topic", "publish") == {topic.name for topic in CAMERA.publishes}
+    assert not allowed("topic", "subscribe")
+    assert not allowed("service", "request")
+
+
+@pytest.mark.parametrize(
+    ("node", "interface"),
+    [("driver", DRIVER), ("policy", POLICY), ("direct", DIRECT), ("recorder", RECORDER)],
+)
+def test_a_node_may_do_what_it_does_and_nothing_else(node, interface):
+    allowed = allowed_to(policy("/left", ["palm", "wrist"]), f"/left/{node}")
+    heard = {topic.name for topic in interface.subscribes}
+    if IMAGE_RAW.name in heard:  # of whichever camera
+        heard = heard - {IMAGE_RAW.name} | {"palm/image_raw", "wrist/image_raw"}
+
     assert allowed("topic", "publish") == {topic.name for topic in interface.publishes}
-    assert allowed("topic", "subscribe") == {topic.name for topic in interface.subscribes}
+    assert allowed("topic", "subscribe") == heard
     assert allowed("service", "reply") == {service.name for service in interface.services}
     assert allowed("service", "request") == {service.name for service in interface.calls}
 

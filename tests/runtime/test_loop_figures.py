@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from sim2real.runtime.frame_figures import FrameFigures
 from sim2real.runtime.loop_figures import LoopFigures
 
 MS = 1_000_000
@@ -87,3 +88,23 @@ def test_figures_are_seconds():
 
     assert shown["times_s"]["age"]["p50"] == pytest.approx(0.005, rel=1 / 32)
     assert shown["counts"]["ticks"] == 2
+
+
+def test_frames_that_a_camera_left_out_are_counted():
+    found = FrameFigures(0.05)
+    for stamp_ms in (0, 50, 101, 251, 300):  # two periods without a frame after the third
+        found.take(stamp_ms * MS)
+    found.pause()
+    found.take(10_000 * MS)
+
+    document = found.into({"times_s": {"period": {}}, "counts": {"ticks": 3}})
+
+    assert document["counts"] == {"ticks": 3, "frames": 6, "missed_frames": 2}
+    assert document["times_s"]["frame_interval"]["max"] == pytest.approx(0.15, rel=0.05)
+    assert document["times_s"]["frame_interval"]["p50"] == pytest.approx(0.05, rel=0.05)
+
+
+def test_a_camera_without_frames_has_no_intervals():
+    document = FrameFigures(0.05).into({"times_s": {}, "counts": {}})
+
+    assert document == {"times_s": {}, "counts": {"frames": 0, "missed_frames": 0}}

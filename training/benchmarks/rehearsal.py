@@ -13,6 +13,7 @@ from pathlib import Path
 import yaml
 
 from sim2real.contract.action import ActionMap
+from sim2real.contract.camera import load_cameras
 from sim2real.contract.output_file import write_file
 from sim2real.contract.robot_spec import DCLAW, load_robot_spec
 from sim2real.contract.text_file import read_text, read_yaml
@@ -34,8 +35,12 @@ class Rehearsal:
     bundle: Path
 
 
-def write_rehearsal(folder: Path, *, rate_hz: float, baud: int, episode_s: float) -> Rehearsal:
+def write_rehearsal(
+    folder: Path, *, rate_hz: float, baud: int, episode_s: float, sees: bool = False
+) -> Rehearsal:
     """Write a robot.yaml with this baud rate and a bundle whose policy acts at this rate.
+
+    A policy that `sees` looks through the hand's first camera.
 
     Raises `ValueError` for a rate whose period is no whole number of physics steps.
     """
@@ -48,6 +53,7 @@ def write_rehearsal(folder: Path, *, rate_hz: float, baud: int, episode_s: float
         control_period_s=period_s,
         episode_length=round(episode_s * rate_hz),
         action_map=ActionMap.for_robot(spec, kind="increment", control_period_s=period_s),
+        camera=next(iter(load_cameras(spec).values())) if sees else None,
     )
     draft = untrained_draft(untrained_parts(_checked(scene), action_scale=1.0), scene=scene)
     bundle = folder / "bundle"

@@ -22,6 +22,7 @@ from sim2real.contract.errors import BadInput
 from sim2real.contract.require import require_not_negative, require_positive, require_some
 from sim2real.contract.text_file import read_json
 from sim2real.ros_environment import in_own_domain, ros_environment
+from sim2real.runtime.bundle import read_bundle
 from sim2real.tether import tethered
 from training.benchmarks.rehearsal import Rehearsal, write_rehearsal
 
@@ -32,7 +33,11 @@ EPISODE_S = 20.0
 BOTH: tuple[Topology, ...] = ("one_process", "two_processes")
 """the first is the baseline of the second"""
 SOAKS: tuple[tuple[Topology, float], ...] = (("two_processes", 100.0), ("one_process", 250.0))
+SEEING_HZ = 10.0
+"""of a policy that sees, as those that are trained from pixels"""
 TIMES = ("period", "jitter", "read", "age", "age_beyond_bus")
+OF_FRAMES = ("frames", "missed_frames")
+"""counts of a policy that sees only"""
 QUANTILES = ("p50", "p99", "p99.9", "max")
 COUNTS = ("ticks", "missed", "unread", "unanswered", "past_lifespan")
 
@@ -47,6 +52,8 @@ def print_bench_ros(
     realtime_priority: int = 0,
 ) -> None:
     """Print period, jitter, reading-to-command age and misses as JSON lines.
+
+    Last comes a policy that sees, at 10 Hz, with the frames of the emulated camera.
 
     Args:
         rates: readings, and steps of the policy, per second, Hz.
@@ -79,6 +86,10 @@ def bench_ros(
                 found = run.measure(Path(folder))
                 yield from records_of(run.case, found, first)
                 first = first or found["times_s"]
+        files = _rehearsal(Path(folder) / "sees", SEEING_HZ, sees=True)
+        for topology in BOTH:
+            run = _Run(files, SEEING_HZ, topology, seconds, priority, environment)
+            yield from records_of(f"sees/{run.case}", run.measure(Path(folder)), None)
         for topology, rate in SOAKS if soak_s > 0 else ():
             files = _rehearsal(Path(folder) / f"soak_{rate:g}", rate)
             run = _Run(files, rate, topology, soak_s, priority, environment)
@@ -90,9 +101,10 @@ def baud_for(rate_hz: float) -> int:
     return SLOW_BAUD if rate_hz <= SLOW_BAUD_MAX_HZ else FAST_BAUD
 
 
-def _rehearsal(folder: Path, rate_hz: float) -> Rehearsal:
+def _rehearsal(folder: Path, rate_hz: float, *, sees: bool = False) -> Rehearsal:
+    baud = baud_for(rate_hz)
     try:
-        return write_rehearsal(folder, rate_hz=rate_hz, baud=baud_for(rate_hz), episode_s=EPISODE_S)
+        return write_rehearsal(folder, rate_hz=rate_hz, baud=baud, episode_s=EPISODE_S, sees=sees)
     except ValueError as error:
         expected = "a rate of which the physics step is a whole fraction"
         raise BadInput("command line", "--rates", found=str(error), expected=expected) from None
@@ -137,6 +149,11 @@ class _Run:
             print(f"{self.case}: {found['fault']}", file=sys.stderr, flush=True)
         return found
 
+    def _camera(self) -> dict[str, str | float]:
+        """Whose frames are counted; nothing where the policy is blind."""
+        camera = read_bundle(self.files.bundle).manifest.camera
+        return {} if camera is None else {"camera": camera.name, "camera_period_s": camera.period_s}
+
     @staticmethod
     def _to(logs: Path) -> list[str]:
         return ["--logs", str(logs)]
@@ -160,6 +177,7 @@ class _Run:
                 "seconds": self.seconds,
                 "period_s": 1.0 / self.rate_hz,
                 "out": str(out),
+                **self._camera(),
             },
             is_managed=False,
             is_main=True,
@@ -187,6 +205,11 @@ def records_of(case: str, found: Mapping[str, Any], baseline: Times | None) -> I
             yield _record(case, f"{name}_{quantile}", value, "s", other)
     for name in COUNTS:
         yield _record(case, name, found["counts"].get(name, 0), "1")
+    interval = found["times_s"].get("frame_interval", {})
+    for quantile in QUANTILES if interval else ():
+        yield _record(case, f"frame_interval_{quantile}", interval[quantile], "s")
+    for name in OF_FRAMES if interval else ():
+        yield _record(case, name, found["counts"][name], "1")
     yield _record(case, "faults", int(bool(found["fault"])), "1")
     yield _record(case, "load_average_1min", os.getloadavg()[0], "1")
 

@@ -3,13 +3,15 @@
 It waits until the policy takes a trial, runs episodes for `seconds`, and writes what the ticks said
 to the JSON file `out`. Ticks between two episodes do not count, nor does the first moment of each.
 
-subscribes  control_tick   ControlTick   reliable, last 10
-subscribes  trial_result   TrialResult   reliable, latched, last 10
-calls       begin_trial    BeginTrial    forget the task: a new one is on the bench
-calls       begin_episode  BeginEpisode  start from where hand and valve are now
-parameter   seconds        20.0          how long, s
-parameter   period_s       0.1           the policy's, s
-parameter   out            ''            JSON file to write
+subscribes  control_tick     ControlTick   reliable, last 10
+subscribes  trial_result     TrialResult   reliable, latched, last 10
+calls       begin_trial      BeginTrial    forget the task: a new one is on the bench
+calls       begin_episode    BeginEpisode  start from where hand and valve are now
+parameter   seconds          20.0          how long, s
+parameter   period_s         0.1           the policy's, s
+parameter   out              ''            JSON file to write
+parameter   camera           ''            whose frames are counted; empty: none
+parameter   camera_period_s  0.05          its period, s
 """
 
 from __future__ import annotations
@@ -24,12 +26,13 @@ from typing import Any
 from rclpy.node import Node
 
 from sim2real.contract.errors import BadInput
+from sim2real.runtime.frame_figures import FrameFigures
 from sim2real.runtime.loop_figures import LoopFigures
 from taskbelief_evaluation.calls import DISCOVERY_S, POLL_S, Caller, CallFailed
 from taskbelief_evaluation.interfaces import BENCH
 from taskbelief_evaluation.spinning import spinning
 from taskbelief_hardware.declarations import Service
-from taskbelief_hardware.interfaces import CONTROL_TICK
+from taskbelief_hardware.interfaces import CONTROL_TICK, IMAGE_RAW
 from taskbelief_hardware.parameters import declare
 from taskbelief_hardware.starting import start_ros
 from taskbelief_policy.interfaces import BEGIN_EPISODE, BEGIN_TRIAL, TRIAL_RESULT
@@ -51,6 +54,11 @@ class BenchNode(Node):  # type: ignore[misc]
         self.counts_from_s = float("inf")
         """when ticks begin to count, on the monotonic clock"""
         self.results: list[Any] = []
+        self.frames = FrameFigures(float(given["camera_period_s"]))
+        self._sees = bool(given["camera"])
+        if self._sees:
+            name = f"{given['camera']}/{IMAGE_RAW.name}"
+            self.create_subscription(IMAGE_RAW.type, name, self._image, IMAGE_RAW.recorded)
         self.create_subscription(
             CONTROL_TICK.type, CONTROL_TICK.name, self._tick, CONTROL_TICK.recorded
         )
@@ -62,9 +70,20 @@ class BenchNode(Node):  # type: ignore[misc]
         if tick.started_ns * 1e-9 >= self.counts_from_s:
             self.figures.take(tick)
 
+    def _image(self, image: Any) -> None:
+        if time.monotonic() >= self.counts_from_s:
+            stamp = image.header.stamp
+            self.frames.take(stamp.sec * 1_000_000_000 + stamp.nanosec)
+
+    def document(self) -> dict[str, Any]:
+        """What is written."""
+        found = self.figures.as_dict()
+        return self.frames.into(found) if self._sees else found
+
     def _result(self, result: Any) -> None:
         self.counts_from_s = float("inf")
         self.figures.pause()
+        self.frames.pause()
         self.results.append(result)
 
 
@@ -104,7 +123,7 @@ def _measure(node: BenchNode) -> None:
             _ask_until_active(caller, BEGIN_EPISODE, goal_centre=[0.0])
     node.counts_from_s = float("inf")
     fault = node.results[0].reason if node.results else ""
-    document = {**node.figures.as_dict(), "fault": fault}
+    document = {**node.document(), "fault": fault}
     node.out.write_text(json.dumps(document), encoding="utf-8")
 
 

@@ -82,5 +82,9 @@ BENCH = NodeInterface(
         Parameter(name="seconds", default=20.0, purpose="how long, s", low=1.0, high=1e6),
         Parameter(name="period_s", default=0.1, purpose="the policy's, s", low=1e-4, high=10.0),
         Parameter(name="out", default="", purpose="JSON file to write", is_required=True),
+        Parameter(name="camera", default="", purpose="whose frames are counted; empty: none"),
+        Parameter(
+            name="camera_period_s", default=0.05, purpose="its period, s", low=1e-3, high=10.0
+        ),
     ),
 )

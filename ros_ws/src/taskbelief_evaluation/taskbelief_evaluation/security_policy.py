@@ -8,12 +8,14 @@ and signed permissions of it; docs/security.md has the steps.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from xml.etree import ElementTree
 
+from sim2real.contract.camera import load_cameras
+from sim2real.contract.robot_spec import load_robot_spec
 from taskbelief_evaluation.interfaces import BENCH, EVALUATOR, RECORDER
 from taskbelief_hardware.declarations import NodeInterface
-from taskbelief_hardware.interfaces import DRIVER
+from taskbelief_hardware.interfaces import CAMERA, DRIVER
 from taskbelief_policy.interfaces import BELIEF, BUNDLE_INFO, DIRECT, EPISODE_START, POLICY
 
 MANAGED = {"driver": DRIVER, "policy": POLICY, "direct": DIRECT}
@@ -30,18 +32,21 @@ LIFECYCLE_SERVICES = (
 )
 
 
-def policy(namespace: str = "/") -> ElementTree.Element:
-    """One enclave per node, called as the node is."""
+def policy(namespace: str = "/", cameras: Sequence[str] = ()) -> ElementTree.Element:
+    """One enclave per node, called as the node is; one per camera too."""
     root = ElementTree.Element("policy", version="0.2.0")
     enclaves = ElementTree.SubElement(root, "enclaves")
     lifecycle = [f"{node}/{name}" for node in MANAGED for name in LIFECYCLE_SERVICES]
     for node, interface in MANAGED.items():
         profile = _profile(enclaves, namespace, node)
-        _of(profile, interface)
+        _of(profile, interface, cameras)
         _topics(profile, "publish", ["~/transition_event"])
         _services(profile, "reply", [f"~/{name}" for name in LIFECYCLE_SERVICES])
     for node, interface in PLAIN.items():
-        _of(_profile(enclaves, namespace, node), interface)
+        _of(_profile(enclaves, namespace, node), interface, cameras)
+    for camera in cameras:  # whose node lives in a namespace of its name
+        own = f"{namespace.rstrip('/')}/{camera}"
+        _topics(_profile(enclaves, own, "camera"), "publish", [t.name for t in CAMERA.publishes])
     evaluator = enclaves.find("enclave/profiles/profile[@node='evaluator']")
     assert evaluator is not None
     _services(evaluator, "request", lifecycle)
@@ -63,9 +68,13 @@ def _profile(enclaves: ElementTree.Element, namespace: str, node: str) -> Elemen
     return profile
 
 
-def _of(profile: ElementTree.Element, interface: NodeInterface) -> None:
+def _of(profile: ElementTree.Element, interface: NodeInterface, cameras: Sequence[str]) -> None:
+    of_cameras = {topic.name for topic in CAMERA.publishes}
+    heard = [topic.name for topic in interface.subscribes]
     _topics(profile, "publish", [topic.name for topic in interface.publishes])
-    _topics(profile, "subscribe", [topic.name for topic in interface.subscribes])
+    _topics(profile, "subscribe", [name for name in heard if name not in of_cameras])
+    seen = [f"{camera}/{name}" for camera in cameras for name in heard if name in of_cameras]
+    _topics(profile, "subscribe", seen)
     _services(profile, "reply", [service.name for service in interface.services])
     _services(profile, "request", [service.name for service in interface.calls])
 
@@ -89,7 +98,7 @@ def _allow(profile: ElementTree.Element, kind: str, verb: str, names: Iterable[s
 def main() -> None:
     """See the module."""
     namespace = f"/{sys.argv[1].strip('/')}" if len(sys.argv) > 1 else "/"
-    root = policy(namespace)
+    root = policy(namespace, list(load_cameras(load_robot_spec())))
     ElementTree.indent(root)
     print(ElementTree.tostring(root, encoding="unicode"))
 
