@@ -130,14 +130,10 @@ DEFECTS = (
     ),
     Defect(
         "PX3",
-        "the eye is fed with floats",
-        "training/parts/deployed.py",
-        """        return copy
-    if role == "policy":
-""",
-        """        return nn.Sequential(nn.Upsample(scale_factor=1.0), copy)
-    if role == "policy":
-""",
+        "bytes become floats, bytes and floats again",
+        "training/parts/eye.py",
+        "frame.permute(0, 3, 1, 2).float() / 255.0",
+        "frame.permute(0, 3, 1, 2).float().to(torch.uint8).float() / 255.0",
         (f"{_OF_SAC}::test_px3_bytes_become_floats_once_and_inside_the_graph",),
     ),
     Defect(
