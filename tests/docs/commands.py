@@ -88,6 +88,14 @@ RULES = (
         options=f"{SHORT_TRAINING} num_initial_steps=480",
     ),
     Rule(
+        pattern=r"^taskbelief train sac-valve-turn-pixels",
+        options=f"{SHORT_TRAINING} num_initial_steps=640",
+    ),
+    Rule(
+        pattern=r"^taskbelief train slac-",
+        options=f"{SHORT_TRAINING} num_initial_steps=640 num_initial_model_steps=2",
+    ),
+    Rule(
         pattern=r"^taskbelief sweep",
         options=f"--seeds 0 1 {SHORT_TRAINING} {SHORT_PEARL}",
     ),

@@ -130,14 +130,10 @@ DEFECTS = (
     ),
     Defect(
         "PX3",
-        "the eye is fed with floats",
-        "training/parts/deployed.py",
-        """        return copy
-    if role == "policy":
-""",
-        """        return nn.Sequential(nn.Upsample(scale_factor=1.0), copy)
-    if role == "policy":
-""",
+        "brightness and contrast are left to others than the graph",
+        "training/parts/eye.py",
+        "return (values - mean) / std.clamp(min=MIN_STD)",
+        "return values",
         (f"{_OF_SAC}::test_px3_bytes_become_floats_once_and_inside_the_graph",),
     ),
     Defect(

@@ -17,12 +17,15 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
+import matplotlib.image
 import numpy as np
 import torch
 import tyro
 from numpy.typing import NDArray
 
 from sim2real.contract.errors import BadInput
+from sim2real.contract.output_file import require_writable, write_with
+from sim2real.contract.require import require_counts, require_seeds
 from sim2real.skills.hand import wrapped
 from sim2real.skills.valve_turn import ValveTurn
 from training.families.claw import ClawFamily
@@ -36,6 +39,8 @@ from training.worlds.vector_world import Float, FrameShape
 Frames = Literal["true", "shuffled", "black"]
 """each world's own; those of the world beside it; none"""
 FRAMES: tuple[Frames, ...] = ("true", "shuffled", "black")
+STRIP_INTERVAL, STRIP_EPISODES, STRIP_ZOOM = 4, 3, 3
+"""steps from a picture of a strip to the next, episodes of it, and pixels of each pixel"""
 Angles = NDArray[np.floating]
 
 
@@ -63,16 +68,21 @@ class Split(NamedTuple):
     """cosine and sine of the valve's angle"""
 
 
+def skill_of(family: ClawFamily) -> ValveTurn:
+    """The skill of a family whose valve has to be seen. Raises `BadInput` for any other."""
+    skill = family.scene.skill
+    if family.scene.camera is None or not isinstance(skill, ValveTurn) or skill.valve_visible:
+        expected = "a family whose valve has to be seen"
+        raise BadInput("command line", "family", found=family.name, expected=expected)
+    return skill
+
+
 def with_angle(family: ClawFamily) -> tuple[ClawFamily, Split]:
     """The same family with the valve measured too, which changes nothing else.
 
     Raises `BadInput` for one whose valve need not be seen.
     """
-    scene = family.scene
-    skill = scene.skill
-    if scene.camera is None or not isinstance(skill, ValveTurn) or skill.valve_visible:
-        expected = "a family whose valve has to be seen"
-        raise BadInput("command line", "family", found=family.name, expected=expected)
+    scene, skill = family.scene, skill_of(family)
     told = dataclasses.replace(skill, valve_visible=True)
     sizes = {term.name: term.size for term in told.layout.terms}
     names = list(sizes)
@@ -138,7 +148,11 @@ def eye_of(learner: Any) -> Eye:
 
 
 def probe(
-    run: Annotated[Path, tyro.conf.Positional], *, num_tasks: int | None = None, seed: int = 1
+    run: Annotated[Path, tyro.conf.Positional],
+    *,
+    num_tasks: int | None = None,
+    seed: int = 1,
+    strip: Path | None = None,
 ) -> None:
     """Probe the latest checkpoint of RUN.
 
@@ -146,12 +160,19 @@ def probe(
         run: the directory of a training run from pixels.
         num_tasks: held-out tasks to play; all of them by default.
         seed: of the episodes.
+        strip: a PNG to write, of what the policy saw in the first episodes.
     """
-    for line in probed(run, num_tasks=num_tasks, seed=seed):
+    require_counts(num_tasks=num_tasks)
+    require_seeds(seed=seed)
+    if strip is not None:
+        require_writable(strip, "--strip")
+    for line in probed(run, num_tasks=num_tasks, seed=seed, strip=strip):
         print(json.dumps(line), flush=True)
 
 
-def probed(run: Path, *, num_tasks: int | None, seed: int) -> Iterator[dict[str, Any]]:
+def probed(
+    run: Path, *, num_tasks: int | None, seed: int, strip: Path | None = None
+) -> Iterator[dict[str, Any]]:
     """What `probe` prints, line by line."""
     recipe, _, first_seed, task_set = read_run(run)
     family, learner = claw_family(recipe.family, str(run)), load_learner(run)
@@ -159,12 +180,14 @@ def probed(run: Path, *, num_tasks: int | None, seed: int) -> Iterator[dict[str,
     eye = eye_of(learner)
     for frames in FRAMES:
         played = play(learner, family, tasks, seed=seed, frames=frames)
+        if strip is not None and frames == "true":
+            write_strip(strip, played)
         yield {
             "frames": frames,
             "environment_steps": steps,
             "return": float(played.returned.mean()),
             "median_error_rad": float(np.median(played.error_rad)),
-            "success": float((played.error_rad < family.scene.skill.success_error_rad).mean()),
+            "success": float((played.error_rad < skill_of(family).success_error_rad).mean()),
         }
     fit = play(learner, family, task_set.train[:160], seed=seed, is_deterministic=False)
     held_out = play(learner, family, tasks, seed=seed + 1, is_deterministic=False)
@@ -181,6 +204,14 @@ def of_another(frame: Float, frames: Frames) -> Float:
     if frames == "shuffled":
         return np.roll(frame, 1, axis=0)
     return np.zeros_like(frame) if frames == "black" else frame
+
+
+def write_strip(path: Path, played: Played) -> None:
+    """Every fourth frame of the first episodes, an episode a row."""
+    shown = played.frame[::STRIP_INTERVAL, :STRIP_EPISODES]
+    rows = [np.concatenate(list(shown[:, episode]), axis=1) for episode in range(shown.shape[1])]
+    picture = np.concatenate(rows).repeat(STRIP_ZOOM, 0).repeat(STRIP_ZOOM, 1)
+    write_with(path, lambda beside: matplotlib.image.imsave(beside, picture, format="png"))
 
 
 def _shown(observation: Float, split: Split, frames: Frames) -> Float:
@@ -203,7 +234,7 @@ def _target(family: ClawFamily, tasks: Sequence[Task]) -> Angles:
 @torch.no_grad()
 def _features(eye: Eye, frame: NDArray[np.uint8]) -> Angles:
     """(T W, F + 1) features and a one."""
-    shape: FrameShape = frame.shape[-3:]  # type: ignore[assignment]
+    shape: FrameShape = frame.shape[-3:]
     rows = torch.from_numpy(frame.reshape(-1, *shape)).to(next(eye.parameters()).device)
     features = torch.cat([eye(part) for part in rows.split(1024)]).cpu().numpy()
     return np.concatenate([features, np.ones((len(features), 1))], axis=-1)
