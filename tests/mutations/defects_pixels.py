@@ -134,7 +134,9 @@ DEFECTS = (
         "training/parts/eye.py",
         "return (values - mean) / std.clamp(min=MIN_STD)",
         "return values",
-        (f"{_OF_SAC}::test_px3_bytes_become_floats_once_and_inside_the_graph",),
+        (
+            "tests/parts/test_eye.py::test_px3_what_is_exported_takes_bytes_and_divides_light_out_by_itself",
+        ),
     ),
     Defect(
         "PX4",

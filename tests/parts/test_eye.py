@@ -53,6 +53,17 @@ def test_features_are_bounded_and_there_are_none_without_a_camera() -> None:
     assert not list(blind.parameters())
 
 
+def test_px3_what_is_exported_takes_bytes_and_divides_light_out_by_itself() -> None:
+    """Nobody has to scale a frame before, so nobody can do it otherwise."""
+    initial = torch.Generator().manual_seed(0)
+    eye = Eye((16, 16, 3), num_channels=4, num_features=5, generator=initial)
+    frame = picture(np.linspace(-3, 3, 7))
+    bright, dim = (torch.from_numpy((frame // part).astype(np.uint8)) for part in (1, 2))
+
+    apart = (eye(bright) - eye(dim)).abs().max()
+    assert apart < 0.1 * eye(bright).std(0).max()
+
+
 def test_odd_sides_are_seen_too() -> None:
     eye = Eye((13, 10, 3), num_channels=4, num_features=5, generator=torch.Generator())
     assert eye(torch.zeros(2, 13, 10, 3, dtype=torch.uint8)).shape == (2, 5)
