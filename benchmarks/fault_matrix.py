@@ -225,8 +225,8 @@ class _Watch:
         self._was_held |= bench.ladder.rung is Rung.HOLD
         if record.noticed_s is None and _counters(bench) != self._before:
             record.noticed_s = elapsed_s
-        is_driven = any(is_driven(servo) for servo in bench.joints)
-        if record.stopped_s is None and not is_driven:
+        any_driven = any(is_driven(servo) for servo in bench.joints)
+        if record.stopped_s is None and not any_driven:
             record.stopped_s = elapsed_s
 
     def conclude(self, case: Case) -> None:

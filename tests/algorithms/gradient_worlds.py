@@ -19,6 +19,7 @@ class BanditWorld:
 
     observation_size, action_size, episode_length = 1, 1, 1
     control_period_s: float | None = None
+    frame_shape = None
 
     def __init__(self, num_worlds: int) -> None:
         self.num_worlds = num_worlds

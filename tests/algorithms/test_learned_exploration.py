@@ -62,6 +62,7 @@ class LeverWorld:
 
     observation_size = action_size = episode_length = 1
     has_choices = False
+    frame_shape = None
 
     def __init__(self, num_worlds: int) -> None:
         self.num_worlds = num_worlds

@@ -28,6 +28,7 @@ class LastRewardWorld:
 
     observation_size, action_size, episode_length = 1, 1, 3
     has_choices = False
+    frame_shape = None
 
     def __init__(self, num_worlds: int) -> None:
         self.num_worlds = num_worlds

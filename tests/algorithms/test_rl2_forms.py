@@ -31,6 +31,7 @@ class CostlyLookWorld:
 
     observation_size, action_size, episode_length = 1, 3, 1
     has_choices = True
+    frame_shape = None
 
     def __init__(self, num_worlds: int) -> None:
         self.num_worlds = num_worlds

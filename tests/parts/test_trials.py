@@ -28,6 +28,7 @@ class SignWorld:
 
     observation_size, action_size, episode_length = 3, 1, 3
     control_period_s = None
+    frame_shape = None
 
     def __init__(self, num_worlds: int) -> None:
         self.num_worlds = num_worlds
