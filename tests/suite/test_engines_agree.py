@@ -110,6 +110,7 @@ def test_a_training_killed_in_the_middle_and_then_the_command(suite_file, half, 
     path = suite_file.with_name("one.yaml")
     process = begun(path, tmp_path)
     wait_until(lambda: has_begun(tmp_path), "the run has begun")
+    wait_until(lambda: len(trainings_in(tmp_path)) == 1, "one process trains it")
     (first,) = trainings_in(tmp_path)
 
     kill(first)
@@ -123,4 +124,7 @@ def test_a_training_killed_in_the_middle_and_then_the_command(suite_file, half, 
     # The training is still saving: this one waits for it.
     assert run_suite(suite_of(str(path)), LocalEngine(1), tmp_path) == []
     assert (tmp_path / "results.csv").read_bytes() == half
-    assert [each.exit_code for each in sessions(tmp_path / FIRST)] == [130, DONE]
+    # A quick machine may have come to the end of the run before it saw that the command was gone.
+    *stopped, last = [each.exit_code for each in sessions(tmp_path / FIRST)]
+    assert last == DONE
+    assert stopped in ([], [130])
