@@ -27,7 +27,7 @@ from training.algorithms.settings import ObservationSettings, SoftActorCriticSet
 from training.parts import sac
 from training.parts.actor import Drawn, Memoryless
 from training.parts.checked import Count, Sizes
-from training.parts.networks import frozen_copy, without_weight_gradients
+from training.parts.networks import frozen_copy
 from training.parts.policies import choose
 from training.parts.replay import Batch, TaskReplay, TransitionLayout
 from training.parts.rollout import Collected, Step, collect_episodes
@@ -191,44 +191,35 @@ class Sac:
         sac.move_towards(self.target, self.critic, self.config.target_update_rate)
         return losses
 
+    @property
+    def networks(self) -> sac.Networks:
+        return sac.Networks(self.policy, self.critic, self.log_temperature)
+
     def _critic_step(self, batch: Batch) -> dict[str, Tensor]:
         target = self._bellman_target(batch)
-        values = self.critic(torch.cat([batch.observation, batch.action], dim=-1))
-        loss = sac.critic_loss(values, target)
-        self.critic_optimizer.zero_grad()
-        loss.backward()
-        self.critic_optimizer.step()
-        return {"critic_loss": loss, "critic_value": values.detach().abs().mean()}
+        return sac.critic_step(
+            self.critic, self.critic_optimizer, batch.observation, batch.action, target
+        )
 
-    @torch.no_grad()
     def _bellman_target(self, batch: Batch) -> Tensor:
-        action, log_density = self.policy(batch.next_observation).sample(self.state.generator)
-        next_value = self.target(torch.cat([batch.next_observation, action], dim=-1)).amin(0)
+        following = batch.next_observation
         return sac.bellman_target(
             self.config.reward_scale * batch.reward,
             batch.terminated,
-            next_value - self.log_temperature.exp() * log_density,
+            sac.soft_value(self.networks, self.target, following, following, self.state.generator),
             discount=self.config.discount,
         )
 
     def _actor_step(self, observation: Tensor) -> dict[str, Tensor]:
-        action, log_density = self.policy(observation).sample(self.state.generator)
-        with without_weight_gradients(self.critic):
-            action_value = self.critic(torch.cat([observation, action], dim=-1)).amin(0)
-        policy_loss = sac.actor_loss(action_value, log_density, self.log_temperature.detach().exp())
-        temperature_loss = sac.temperature_loss(
-            self.log_temperature,
-            log_density,
-            self.config.target_entropy_per_action * self.policy.action_size,
+        losses = sac.actor_step(
+            self.networks,
+            self.actor_optimizer,
+            observation,
+            observation,
+            target_entropy_per_action=self.config.target_entropy_per_action,
+            generator=self.state.generator,
         )
-        self.actor_optimizer.zero_grad()
-        (policy_loss + temperature_loss).backward()
-        self.actor_optimizer.step()
-        return {
-            "policy_loss": policy_loss,
-            "entropy": -log_density.mean(),
-            "temperature": self.log_temperature.exp(),
-        }
+        return losses | {"temperature": self.log_temperature.exp()}
 
     # ---- being used ----------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -27,9 +28,9 @@ from training.parts.actor import Drawn, Memoryless
 from training.parts.checked import Count, CountOrNone, Sizes
 from training.parts.deployed import on_robot
 from training.parts.eye import Eye, shifted
-from training.parts.networks import frozen_copy, without_weight_gradients
+from training.parts.networks import frozen_copy
 from training.parts.policies import choose
-from training.parts.rollout import Collected, Step, collect_episodes
+from training.parts.rollout import Collected
 from training.parts.seen_episodes import Batch, Observed, SeenEpisodes, parted
 from training.tasks.task import Task
 from training.worlds.vector_world import Float, measured_size
@@ -149,24 +150,8 @@ class SacPixels:
 
     def collect(self, num_steps: int) -> Collected:
         """Whole episodes, every world on a train task drawn anew."""
-        chosen = self.state.rng.integers(len(self.tasks), size=self.config.num_worlds)
-        tasks = [self.tasks[index] for index in chosen]
-
-        def store(step: Step) -> None:
-            seen = parted(step.transition.observation, self.worlds.frame_shape)
-            self.state.statistics.update(seen.measured)
-            self.episodes.store(step)
-
-        collected = collect_episodes(
-            self.worlds,
-            tasks,
-            self.make_actor(tasks, is_deterministic=False),
-            num_steps=num_steps,
-            seed=int(self.state.rng.integers(2**31)),
-            store=store,
-        )
-        self.state.num_environment_steps += collected.num_steps
-        return collected
+        make_actor = partial(self.make_actor, is_deterministic=False)
+        return self.episodes.collect(self.worlds, self.tasks, make_actor, self.state, num_steps)
 
     def see(self, observed: Observed) -> Tensor:
         """(W, O + F) what heads go by: measurements, normalised, and features."""
@@ -216,43 +201,35 @@ class SacPixels:
             terminated=batch.terminated[0],
         )
 
-    def _critic_step(self, moments: Moments) -> dict[str, Tensor]:
-        values = self.critic(torch.cat([moments.state, moments.action], dim=-1))
-        loss = sac.critic_loss(values, self._bellman_target(moments))
-        self.critic_optimizer.zero_grad()
-        loss.backward()
-        self.critic_optimizer.step()
-        return {"critic_loss": loss, "critic_value": values.detach().abs().mean()}
+    @property
+    def networks(self) -> sac.Networks:
+        return sac.Networks(self.policy, self.critic, self.log_temperature)
 
-    @torch.no_grad()
+    def _critic_step(self, moments: Moments) -> dict[str, Tensor]:
+        target = self._bellman_target(moments)
+        return sac.critic_step(
+            self.critic, self.critic_optimizer, moments.state, moments.action, target
+        )
+
     def _bellman_target(self, moments: Moments) -> Tensor:
-        action, log_density = self.policy(moments.next_state).sample(self.state.generator)
-        next_value = self.target(torch.cat([moments.next_state, action], dim=-1)).amin(0)
+        following = moments.next_state
         return sac.bellman_target(
             self.config.reward_scale * moments.reward,
             moments.terminated,
-            next_value - self.log_temperature.exp() * log_density,
+            sac.soft_value(self.networks, self.target, following, following, self.state.generator),
             discount=self.config.discount,
         )
 
     def _actor_step(self, state: Tensor) -> dict[str, Tensor]:
-        action, log_density = self.policy(state).sample(self.state.generator)
-        with without_weight_gradients(self.critic):
-            action_value = self.critic(torch.cat([state, action], dim=-1)).amin(0)
-        policy_loss = sac.actor_loss(action_value, log_density, self.log_temperature.detach().exp())
-        temperature_loss = sac.temperature_loss(
-            self.log_temperature,
-            log_density,
-            self.config.target_entropy_per_action * self.policy.action_size,
+        losses = sac.actor_step(
+            self.networks,
+            self.actor_optimizer,
+            state,
+            state,
+            target_entropy_per_action=self.config.target_entropy_per_action,
+            generator=self.state.generator,
         )
-        self.actor_optimizer.zero_grad()
-        (policy_loss + temperature_loss).backward()
-        self.actor_optimizer.step()
-        return {
-            "policy_loss": policy_loss,
-            "entropy": -log_density.mean(),
-            "temperature": self.log_temperature.exp(),
-        }
+        return losses | {"temperature": self.log_temperature.exp()}
 
     # ---- being used ----------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -26,9 +27,9 @@ from training.algorithms.settings import ObservationSettings, SoftActorCriticSet
 from training.parts import sac
 from training.parts.actor import Drawn
 from training.parts.checked import Count, Positive, Sizes
-from training.parts.networks import frozen_copy, without_weight_gradients
+from training.parts.networks import frozen_copy
 from training.parts.policies import choose
-from training.parts.rollout import Collected, Step, collect_episodes
+from training.parts.rollout import Collected
 from training.parts.schedule import set_learning_rate
 from training.parts.seen_episodes import Batch, SeenEpisodes, parted
 from training.parts.sequence_latent_model import Inferred, SequenceLatentModel, frame_misfit
@@ -193,24 +194,8 @@ class Slac:
 
     def collect(self, num_steps: int) -> Collected:
         """Whole episodes, every world on a train task drawn anew."""
-        chosen = self.state.rng.integers(len(self.tasks), size=self.config.num_worlds)
-        tasks = [self.tasks[index] for index in chosen]
-
-        def store(step: Step) -> None:
-            seen = parted(step.transition.observation, self.worlds.frame_shape)
-            self.state.statistics.update(seen.measured)
-            self.episodes.store(step)
-
-        collected = collect_episodes(
-            self.worlds,
-            tasks,
-            self.make_actor(tasks, is_deterministic=False),
-            num_steps=num_steps,
-            seed=int(self.state.rng.integers(2**31)),
-            store=store,
-        )
-        self.state.num_environment_steps += collected.num_steps
-        return collected
+        make_actor = partial(self.make_actor, is_deterministic=False)
+        return self.episodes.collect(self.worlds, self.tasks, make_actor, self.state, num_steps)
 
     # ---- the model -----------------------------------------------------------------------------
 
@@ -294,41 +279,30 @@ class Slac:
         before, after = (part.transpose(0, 1).flatten(1) for part in both)
         return before, after
 
+    @property
+    def networks(self) -> sac.Networks:
+        return sac.Networks(self.policy, self.critic, self.log_temperature)
+
     def _critic_step(
         self, batch: Batch, latent: Tensor, next_latent: Tensor, after: Tensor
     ) -> dict[str, Tensor]:
-        values = self.critic(torch.cat([latent, batch.action[-1]], dim=-1))
-        loss = sac.critic_loss(values, self._bellman_target(batch, next_latent, after))
-        self.critic_optimizer.zero_grad()
-        loss.backward()
-        self.critic_optimizer.step()
-        return {"critic_loss": loss, "critic_value": values.detach().abs().mean()}
-
-    @torch.no_grad()
-    def _bellman_target(self, batch: Batch, next_latent: Tensor, after: Tensor) -> Tensor:
-        action, log_density = self.policy(after).sample(self.state.generator)
-        next_value = self.target(torch.cat([next_latent, action], dim=-1)).amin(0)
-        return sac.bellman_target(
+        target = sac.bellman_target(
             self.config.reward_scale * batch.reward[-1],
             batch.terminated[-1],
-            next_value - self.log_temperature.exp() * log_density,
+            sac.soft_value(self.networks, self.target, next_latent, after, self.state.generator),
             discount=self.config.discount,
         )
+        return sac.critic_step(self.critic, self.critic_optimizer, latent, batch.action[-1], target)
 
     def _actor_step(self, latent: Tensor, before: Tensor) -> dict[str, Tensor]:
-        action, log_density = self.policy(before).sample(self.state.generator)
-        with without_weight_gradients(self.critic):
-            action_value = self.critic(torch.cat([latent, action], dim=-1)).amin(0)
-        policy_loss = sac.actor_loss(action_value, log_density, self.log_temperature.detach().exp())
-        temperature_loss = sac.temperature_loss(
-            self.log_temperature,
-            log_density,
-            self.config.target_entropy_per_action * self.policy.action_size,
+        return sac.actor_step(
+            self.networks,
+            self.actor_optimizer,
+            latent,
+            before,
+            target_entropy_per_action=self.config.target_entropy_per_action,
+            generator=self.state.generator,
         )
-        self.actor_optimizer.zero_grad()
-        (policy_loss + temperature_loss).backward()
-        self.actor_optimizer.step()
-        return {"policy_loss": policy_loss, "entropy": -log_density.mean()}
 
     # ---- being used ----------------------------------------------------------------------------
 

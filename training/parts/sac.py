@@ -1,4 +1,7 @@
-"""Losses of soft actor-critic. Haarnoja et al. 2018, arXiv:1801.01290 and arXiv:1812.05905."""
+"""Soft actor-critic: its losses, and a gradient step of each part.
+
+Haarnoja et al. 2018, arXiv:1801.01290 and arXiv:1812.05905.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from training.parts.networks import TwinCritic
+from training.parts.networks import TwinCritic, without_weight_gradients
 from training.parts.policies import TanhGaussianPolicy
 
 
@@ -87,6 +90,56 @@ def actor_loss(
 def temperature_loss(log_temperature: Tensor, log_density: Tensor, target_entropy: float) -> Tensor:
     """Raises the temperature while entropy (minus the log-density) is below its target."""
     return -(log_temperature.exp() * (log_density.detach() + target_entropy).mean())
+
+
+@torch.no_grad()
+def soft_value(
+    networks: Networks, target: TwinCritic, state: Tensor, seen: Tensor, generator: torch.Generator
+) -> Tensor:
+    """(B,) the value of going on by the policy: what the pessimistic one of the `target` critics
+    expects of a (B, S) `state` that the policy sees as (B, I) `seen`, and entropy's worth."""
+    action, log_density = networks.policy(seen).sample(generator)
+    value: Tensor = target(torch.cat([state, action], dim=-1)).amin(0)
+    following: Tensor = value - networks.log_temperature.exp() * log_density
+    return following
+
+
+def critic_step(
+    critic: TwinCritic,
+    optimizer: torch.optim.Optimizer,
+    state: Tensor,
+    action: Tensor,
+    target: Tensor,
+) -> dict[str, Tensor]:
+    """Both critics, and whatever the optimizer teaches beside them, towards (B,) `target`."""
+    values = critic(torch.cat([state, action], dim=-1))
+    loss = critic_loss(values, target)
+    optimizer.zero_grad()
+    loss.backward()
+    optimizer.step()
+    return {"critic_loss": loss, "critic_value": values.detach().abs().mean()}
+
+
+def actor_step(
+    networks: Networks,
+    optimizer: torch.optim.Optimizer,
+    state: Tensor,
+    seen: Tensor,
+    *,
+    target_entropy_per_action: float,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """Policy and temperature, where critics judge (B, S) `state` and the policy sees (B, I)."""
+    policy, critic, log_temperature = networks
+    action, log_density = policy(seen).sample(generator)
+    with without_weight_gradients(critic):
+        action_value = critic(torch.cat([state, action], dim=-1)).amin(0)
+    policy_loss = actor_loss(action_value, log_density, log_temperature.detach().exp())
+    aim = target_entropy_per_action * policy.action_size
+    optimizer.zero_grad()
+    (policy_loss + temperature_loss(log_temperature, log_density, aim)).backward()
+    optimizer.step()
+    return {"policy_loss": policy_loss, "entropy": -log_density.mean()}
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ next one begins.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -14,9 +15,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from training.parts.actor import Actor
+from training.parts.learner_state import LearnerState
 from training.parts.replay import Int
-from training.parts.rollout import Step
+from training.parts.rollout import Collected, Step, collect_episodes
 from training.parts.sequence_replay import Column, SequenceReplay
+from training.tasks.task import Task
 from training.worlds.vector_world import Float, FrameShape, VectorWorld, measured_size
 
 NO_FRAME: FrameShape = (0, 0, 0)
@@ -78,6 +82,35 @@ class SeenEpisodes:
             device=device,
         )
         self._running: dict[int, list[dict[str, NDArray[np.generic]]]] = {}
+
+    def collect(
+        self,
+        worlds: VectorWorld,
+        tasks: Sequence[Task],
+        make_actor: Callable[[Sequence[Task]], Actor],
+        state: LearnerState,
+        num_steps: int,
+    ) -> Collected:
+        """Whole episodes, every world on one of `tasks` drawn anew, remembered and counted; what
+        is measured in them goes into the statistics."""
+        chosen = state.rng.integers(len(tasks), size=worlds.num_worlds)
+        drawn = [tasks[index] for index in chosen]
+
+        def store(step: Step) -> None:
+            seen = parted(step.transition.observation, self._frame_shape)
+            state.statistics.update(seen.measured)
+            self.store(step)
+
+        collected = collect_episodes(
+            worlds,
+            drawn,
+            make_actor(drawn),
+            num_steps=num_steps,
+            seed=int(state.rng.integers(2**31)),
+            store=store,
+        )
+        state.num_environment_steps += collected.num_steps
+        return collected
 
     def store(self, step: Step) -> None:
         """Take in a step of some worlds; episodes that it ends are remembered."""
