@@ -9,10 +9,13 @@ import onnx
 import pytest
 import torch
 
+from sim2real.contract.manifest import TensorRecord
+from sim2real.runtime.kinds.kind import Signature, row
 from tests.algorithms.conftest import build
 from tests.algorithms.dot_world import DotFamily, DotWorld, picture
 from training.algorithms.sac import Sac
 from training.algorithms.sac_pixels import SacPixels
+from training.export.to_onnx import to_onnx
 from training.parts.eye import Eye
 from training.parts.seen_episodes import parted
 from training.runs.pixels_probe import Frames, of_another
@@ -91,15 +94,12 @@ def test_px2_with_the_frames_of_another_world_a_policy_is_blind() -> None:
 def test_the_exported_eye_takes_bytes_and_makes_floats_of_them_once() -> None:
     eye = trained().deployed().modules["eye"].eval()
     frame = torch.from_numpy(picture(np.array([0.3])))
-    program = torch.onnx.export(
-        eye, (frame,), dynamo=True, input_names=["frame"], output_names=["features"], verbose=False
-    )
-    assert program is not None
-    graph = program.model_proto.graph
-    [given], [first, second] = graph.input, graph.node[:2]
+    given = TensorRecord(name="frame", dtype="uint8", shape=tuple(frame.shape))
+    graph = onnx.load_from_string(to_onnx(eye, Signature((given,), (row("features", 8),)))).graph
+    [taken], [first, second] = graph.input, graph.node[:2]
 
-    assert given.type.tensor_type.elem_type == onnx.TensorProto.UINT8
-    assert [axis.dim_value for axis in given.type.tensor_type.shape.dim] == [1, 16, 16, 3]
+    assert taken.type.tensor_type.elem_type == onnx.TensorProto.UINT8
+    assert [axis.dim_value for axis in taken.type.tensor_type.shape.dim] == [1, 16, 16, 3]
     assert first.op_type == "Transpose" and list(first.input) == ["frame"]
     assert second.op_type == "Cast" and list(second.input) == list(first.output)
     assert [node.op_type for node in graph.node].count("Cast") == 1
@@ -112,11 +112,11 @@ def test_what_is_deployed_acts_as_the_learner_does() -> None:
     observed = parted(observation, world.frame_shape)
     with torch.no_grad():
         features = deployed.modules["eye"](torch.from_numpy(observed.frame))
-        row = torch.cat([torch.from_numpy(observed.measured), features], dim=-1)
-        action = deployed.modules["policy"](row)
+        seen = torch.cat([torch.from_numpy(observed.measured), features], dim=-1)
+        action = deployed.modules["policy"](seen)
     actor = learner.make_actor([None] * 6, is_deterministic=True)  # type: ignore[list-item]
 
-    assert deployed.observation_size == row.shape[1] == 2 + 8
+    assert deployed.observation_size == seen.shape[1] == 2 + 8
     assert len(deployed.normalizer.mean) == 10
     np.testing.assert_allclose(action.numpy(), actor.act(observation).action, atol=1e-5)
 
