@@ -1,6 +1,7 @@
-"""Emulator and driver share the packet codec and nothing else: neither can hide the other.
+"""Emulator and driver share the codecs and nothing else: neither can hide the other.
 
-The physics behind the emulator (the model, and what a task changes about it) knows no driver.
+The physics behind the emulator (the model, what a task changes about it, what light reaches a
+camera) knows no driver.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from pathlib import Path
 import sim2real.emulator
 
 CODEC = {"crc", "packet", "instructions", "stream"}
-PHYSICS = {"physics_model", "task_numerics"}
+FRAMES = {"mailbox", "file_camera"}
+"""how a frame is laid down for another process: what a packet is to the bus"""
+PHYSICS = {"physics_model", "task_numerics", "simulated_camera"}
 HOST_END = "direct_port.py"
 """the host's end of a line, which the driver opens: it belongs to neither"""
 PREFIX = "sim2real.hardware."
@@ -25,12 +28,12 @@ def imported_names(path: Path):
             yield from (alias.name for alias in node.names)
 
 
-def test_only_the_codec_is_shared():
+def test_only_the_codecs_are_shared():
     folder = Path(sim2real.emulator.__file__).parent
     files = [path for path in sorted(folder.glob("*.py")) if path.name != HOST_END]
     assert len(files) > 8
     allowed = {f"{PREFIX}dynamixel.{name}" for name in CODEC}
-    allowed |= {f"{PREFIX}{name}" for name in PHYSICS}
+    allowed |= {f"{PREFIX}{name}" for name in FRAMES | PHYSICS}
     found = {name for path in files for name in imported_names(path) if name.startswith(PREFIX)}
     assert found <= allowed
     assert f"{PREFIX}dynamixel.packet" in found
