@@ -35,10 +35,8 @@ class HandInModel:
         texts = {name: _text(model, name) for name in (FINGERS, OBJECT)}
         fingers = tuple(tuple(part.split()) for part in texts[FINGERS].split(";"))
         geoms = [model.geom(index).name for index in range(model.ngeom)]
-        tips = tuple(
-            tuple(i for i, name in enumerate(geoms) if _is_tip(name, Finger(joints=joints).tip))
-            for joints in fingers
-        )
+        names = [Finger(joints=joints).tip for joints in fingers]
+        tips = tuple(tuple(i for i, geom in enumerate(geoms) if _is_tip(geom, n)) for n in names)
         return cls(fingers=fingers, tips=tips, object=texts[OBJECT])
 
     @property

@@ -6,9 +6,8 @@ number of threads nor what a thread simulated before can change a result.
 
 from __future__ import annotations
 
-import copy
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 
 import mujoco
 import numpy as np
@@ -18,10 +17,12 @@ from numpy.typing import NDArray
 from sim2real.hardware.physics_log import leave_no_log
 from training.tasks.task import Task
 from training.worlds.scene import Array, Flags, Moment, Scene
+from training.worlds.task_models import TaskModels
 from training.worlds.vector_world import Float, FrameShape, StepResult, clip_action
-from training.worlds.view import View
 
 Rows = NDArray[np.intp]
+NUM_KEPT_MODELS = 256
+"""of tasks that were met last: held-out tasks come back all the time, training's by chance"""
 
 
 class MujocoWorld:
@@ -52,8 +53,7 @@ class MujocoWorld:
         self._batch: Batch | None = Batch(scene.mj_model, num_worlds, num_threads)
         for name in ("qpos", "qvel", *scene.fields):
             self._batch.bind(name)  # a field bound later would be zero until the next step
-        self._models: dict[Hashable, mujoco.MjModel] = {}
-        self._views: dict[int, View] = {}
+        self._models = TaskModels(scene, num_kept=max(NUM_KEPT_MODELS, num_worlds))
         self._tasks: tuple[Task, ...] = ()
         self._carried: dict[str, Array] = {}
 
@@ -108,19 +108,10 @@ class MujocoWorld:
     def close(self) -> None:
         self._batch = None
         self._models.clear()
-        self._views.clear()
 
     def model_of(self, task: Task) -> mujoco.MjModel:
-        """The compiled model that `task` is met in; built once and shared, so not to be edited."""
-        if not self._scene.changes_model:
-            return self._scene.mj_model
-        key = tuple(sorted(task.parameters.items()))
-        if key not in self._models:
-            mj_model = copy.copy(self._scene.mj_model)
-            self._scene.apply(mj_model, task)
-            mujoco.mj_setConst(mj_model, mujoco.MjData(mj_model))
-            self._models[key] = mj_model
-        return self._models[key]
+        """The compiled model that `task` is met in; shared, so not to be edited."""
+        return self._models.model_of(task)
 
     def _open_batch(self) -> Batch:
         if self._batch is None:
@@ -132,17 +123,10 @@ class MujocoWorld:
         if self._scene.camera is None:
             return measured.astype(np.float32)
         frames = [
-            self._view_of(self._tasks[row]).frame(q).ravel()
+            self._models.view_of(self._tasks[row]).frame(q).ravel()
             for row, q in zip(rows, qpos, strict=True)
         ]
         return np.concatenate([measured, np.stack(frames)], axis=-1, dtype=np.float32)
-
-    def _view_of(self, task: Task) -> View:
-        model, camera = self.model_of(task), self._scene.camera
-        assert camera is not None
-        if id(model) not in self._views:
-            self._views[id(model)] = View(model, camera)
-        return self._views[id(model)]
 
     def _start_episodes(self, rows: Rows) -> Float:
         """Begin an episode in the given worlds; their first observations (n, O)."""
