@@ -12,6 +12,7 @@ from sim2real.bringup.processes import executable_path
 from sim2real.contract.errors import BadInput
 from sim2real.contract.output_file import require_folder
 from sim2real.contract.require import require_not_negative, require_positive
+from sim2real.contract.robot_spec import robot_reference
 from sim2real.emulator.port_link import require_free
 from sim2real.ros_environment import ros_environment
 
@@ -35,6 +36,7 @@ def bringup(
     out: Path | None = None,
     show: Literal["nothing", "belief"] = "nothing",
     logs: Path | None = None,
+    robot_config: str = "",
 ) -> None:
     """Bring up the hand's nodes with a bundle, torque on, until SIGINT or SIGTERM.
 
@@ -60,6 +62,7 @@ def bringup(
         out: the evaluation's folder; what it already holds is gone on with.
         show: also print what the policy believes, as it forms.
         logs: a folder for what the nodes say; they say it here by default.
+        robot_config: a robot.yaml, its folder, or a robot's name, for another hand than the claw.
     """
     require_positive(rate=rate)
     require_not_negative(realtime_priority=realtime_priority)
@@ -79,6 +82,7 @@ def bringup(
         task=task,
         faults=faults,
         camera=camera,
+        robot_config=robot_reference(robot_config),
     )
     if graph.emulator is not None:
         _require_free(graph.emulator.link, port)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 
 from sim2real.contract.errors import BadInput
-from sim2real.contract.robot_spec import load_robot_spec
+from sim2real.contract.robot_spec import DCLAW, RobotSpec, load_robot_spec
 from sim2real.hardware.hand_in_model import HandInModel
 from sim2real.hardware.physics_model import default_mjcf, load_physics_model
+from tests.own_hand.hands import DCLAW4, PINCER
+from training.worlds.dynamics import apply_dynamics, variations_for
 
 SPEC = load_robot_spec()
 
@@ -91,6 +94,38 @@ def test_a_model_has_room_for_what_mujoco_does_not_simulate():
 
     np.testing.assert_array_equal(model.numeric("action_delay_steps").data, [0.0])
     np.testing.assert_array_equal(model.numeric("observation_noise_rad").data, [0.0, 0.0])
+
+
+@pytest.mark.parametrize("robot", [DCLAW, DCLAW4, PINCER], ids=lambda path: path.name)
+@pytest.mark.parametrize("variation", ["none", "all"])
+def test_a_model_that_nobody_sees_moves_bit_for_bit_alike(robot, variation):
+    spec = load_robot_spec(robot)
+    seen, unseen = load_physics_model(spec), load_physics_model(spec, is_seen=False)
+    if variation == "all":
+        rng = np.random.default_rng(3)
+        drawn = {name: v.sample(rng) for name, v in variations_for(spec).items()}
+        for model in (seen, unseen):
+            apply_dynamics(model, drawn)
+            mujoco.mj_setConst(model, mujoco.MjData(model))
+
+    assert (unseen.geom_contype | unseen.geom_conaffinity).all(), "only what touches is left"
+    assert unseen.ngeom < seen.ngeom
+    walks = [walk(model, spec) for model in (seen, unseen)]
+    assert walks[0][1] > 0, "something has touched"
+    np.testing.assert_array_equal(walks[0][0], walks[1][0])
+
+
+def walk(model: mujoco.MjModel, spec: RobotSpec) -> tuple[np.ndarray, int]:
+    """States under random targets, 10 s of them, and the most contacts there were."""
+    data, rng, contacts, states = mujoco.MjData(model), np.random.default_rng(0), 0, []
+    lower, upper = spec.joint_array("lower_rad"), spec.joint_array("upper_rad")
+    at = [model.actuator(name).id for name in spec.joint_names]
+    for _ in range(50):
+        data.ctrl[at] = rng.uniform(lower, upper)
+        mujoco.mj_step(model, data, nstep=round(0.2 / model.opt.timestep))
+        contacts = max(contacts, data.ncon)
+        states.append(np.concatenate([data.qpos, data.qvel, data.actuator_force]))
+    return np.array(states), contacts
 
 
 HINGE = ('<joint name="valve"/>', '<joint name="valve"/><joint name="other" axis="1 0 0"/>')

@@ -132,6 +132,28 @@ MODEL = {
     ),
 }  # fmt: skip
 
+UNITS = {
+    "another robot's unit": ("robot: pincer", "robot: dclaw", "robot"),
+    "a servo without calibration": ("  knob: {sign: 1, zero_count: 2048}\n", "", "servos"),
+    "a sign that is none": ("left_root: {sign: 1", "left_root: {sign: 2", "servos.left_root"),
+    "a zero from which the range cannot be reached": (
+        "left_elbow: {sign: 1, zero_count: 2048}", "left_elbow: {sign: 1, zero_count: 4000}",
+        "servos.left_elbow",
+    ),
+}  # fmt: skip
+
+RESET = {
+    "degrees where the fingers are clear": (
+        "left_root: -0.4", "left_root: -40.0", "clear_rad.left_root",
+    ),
+    "a joint that is nowhere clear": ("left_root: -0.4, ", "", "clear_rad"),
+    "a sideways joint that the robot has not": ("sideways: []", "sideways: [thumb]", "sideways"),
+    "no speed": ("speed_rad_s: 2.5", "speed_rad_s: 0.0", "speed_rad_s"),
+}  # fmt: skip
+
+PAGE = Path(__file__).parents[2] / "docs" / "bad_configuration.md"
+"""a table of these kinds, and of what is said of each"""
+
 
 def hand_with(tmp_path: Path, file: str, old: str, new: str) -> Path:
     folder = tmp_path / "pincer"
@@ -190,20 +212,9 @@ def test_what_is_wrong_in_the_model_is_said(kind, tmp_path, capsys):
     assert expected in said[2]
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "field"),
-    [
-        ("robot: pincer", "robot: dclaw", "robot"),
-        ("  knob: {sign: 1, zero_count: 2048}\n", "", "servos"),
-        ("left_root: {sign: 1", "left_root: {sign: 2", "servos.left_root"),
-        (
-            "left_elbow: {sign: 1, zero_count: 2048}",
-            "left_elbow: {sign: 1, zero_count: 4000}",
-            "servos.left_elbow",
-        ),
-    ],
-)
-def test_what_is_wrong_in_a_units_file_is_said(old, new, field, tmp_path, capsys):
+@pytest.mark.parametrize("kind", UNITS)
+def test_what_is_wrong_in_a_units_file_is_said(kind, tmp_path, capsys):
+    old, new, field = UNITS[kind]
     folder = hand_with(tmp_path, "units/emulated.yaml", old, new)
 
     command = ["provision", "--port", str(tmp_path / "none"), "--unit", "emulated"]
@@ -214,16 +225,9 @@ def test_what_is_wrong_in_a_units_file_is_said(old, new, field, tmp_path, capsys
     assert f"{folder}/units/emulated.yaml: {field}: found" in line
 
 
-@pytest.mark.parametrize(
-    ("old", "new", "field"),
-    [
-        ("left_root: -0.4", "left_root: -40.0", "clear_rad.left_root"),
-        ("left_root: -0.4, ", "", "clear_rad"),
-        ("sideways: []", "sideways: [thumb]", "sideways"),
-        ("speed_rad_s: 2.5", "speed_rad_s: 0.0", "speed_rad_s"),
-    ],
-)
-def test_what_is_wrong_in_reset_yaml_is_said(old, new, field, tmp_path):
+@pytest.mark.parametrize("kind", RESET)
+def test_what_is_wrong_in_reset_yaml_is_said(kind, tmp_path):
+    old, new, field = RESET[kind]
     folder = hand_with(tmp_path, "reset.yaml", old, new)
 
     with pytest.raises(BadInput) as refused:
@@ -231,3 +235,14 @@ def test_what_is_wrong_in_reset_yaml_is_said(old, new, field, tmp_path):
 
     assert (refused.value.where, refused.value.field) == (str(folder / "reset.yaml"), field)
     assert refused.value.exit_code == 2
+
+
+def test_the_page_lists_every_kind_with_its_field():
+    rows = [line.split(" | ") for line in PAGE.read_text(encoding="utf-8").splitlines()]
+    listed = {row[0].removeprefix("| "): row[1].strip("`") for row in rows if len(row) == 4}
+    expected = {
+        kind: case[2] for cases in (ROBOT, MODEL, UNITS, RESET) for kind, case in cases.items()
+    }
+
+    assert {kind: listed.get(kind) for kind in expected} == expected
+    assert len(expected) >= 20

@@ -20,16 +20,22 @@ def test_every_line_is_a_json_object_of_the_agreed_fields():
         assert 0.0 < record["min"] <= record["value"] <= record["max"]
     assert [(r["case"], r["metric"]) for r in records] == [
         ("sparse_point_robot/threads=1", "control_steps_per_s"),
+        ("sparse_point_robot/threads=1", "control_steps_per_core_s"),
         ("sparse_point_robot/threads=2", "control_steps_per_s"),
+        ("sparse_point_robot/threads=2", "control_steps_per_core_s"),
         ("half_cheetah_dir/threads=1", "control_steps_per_s"),
+        ("half_cheetah_dir/threads=1", "control_steps_per_core_s"),
         ("half_cheetah_dir/threads=1", "real_time_factor"),
         ("half_cheetah_dir/threads=2", "control_steps_per_s"),
+        ("half_cheetah_dir/threads=2", "control_steps_per_core_s"),
         ("half_cheetah_dir/threads=2", "real_time_factor"),
     ]
 
 
 def test_the_real_time_factor_is_simulated_seconds_per_second():
-    steps, factor = bench_sim([FAMILIES["half_cheetah_dir"]], threads=(1,), worlds=2, seconds=0.05)
+    steps, _, factor = bench_sim(
+        [FAMILIES["half_cheetah_dir"]], threads=(1,), worlds=2, seconds=0.05
+    )
     assert factor["value"] == pytest.approx(steps["value"] * 0.05)
 
 
@@ -38,7 +44,7 @@ def test_steps_are_counted_in_every_world(monkeypatch):
     clock = itertools.count()
     monkeypatch.setattr("training.benchmarks.sim.time.perf_counter", lambda: float(next(clock)))
 
-    (record,) = bench_sim([FAMILIES["sparse_point_robot"]], threads=(1,), worlds=7, seconds=50.0)
+    record, _ = bench_sim([FAMILIES["sparse_point_robot"]], threads=(1,), worlds=7, seconds=50.0)
 
     assert record["value"] == pytest.approx(7.0)
 
@@ -48,8 +54,29 @@ def test_every_further_thread_count_is_compared_with_the_first():
 
     assert records[0]["baseline"] is None
     assert records[0]["ratio"] is None
-    assert records[1]["baseline"] == "point_robot/threads=1"
-    assert records[1]["ratio"] > 0.0
+    assert records[2]["baseline"] == "point_robot/threads=1"
+    assert records[2]["ratio"] > 0.0
+
+
+def test_on_one_thread_a_core_steps_no_slower_than_the_clock_says():
+    steps, of_core = bench_sim([FAMILIES["point_robot"]], threads=(1,), worlds=4, seconds=0.5)
+
+    assert (steps["metric"], of_core["metric"]) == (
+        "control_steps_per_s",
+        "control_steps_per_core_s",
+    )
+    assert of_core["max"] > 0.98 * steps["max"]
+
+
+def test_a_cores_time_is_what_its_steps_are_divided_by(monkeypatch):
+    """With a core whose clock moves by two per reading, a run of n steps is n / 2 a second."""
+    clock, core = itertools.count(), itertools.count(step=2)
+    monkeypatch.setattr("training.benchmarks.sim.time.perf_counter", lambda: float(next(clock)))
+    monkeypatch.setattr("training.benchmarks.sim.time.process_time", lambda: float(next(core)))
+
+    _, record = bench_sim([FAMILIES["sparse_point_robot"]], threads=(1,), worlds=7, seconds=50.0)
+
+    assert record["value"] == pytest.approx(7.0 * 10 / 2)  # ten ticks of the clock a run
 
 
 def test_where_there_is_a_camera_its_frames_are_counted_too():
@@ -58,10 +85,11 @@ def test_where_there_is_a_camera_its_frames_are_counted_too():
 
     assert [record["metric"] for record in records] == [
         "control_steps_per_s",
+        "control_steps_per_core_s",
         "real_time_factor",
         "frames_per_s",
     ]
-    assert records[2]["case"] == "valve_turn_pixels/camera" and records[2]["value"] > 0.0
+    assert records[3]["case"] == "valve_turn_pixels/camera" and records[3]["value"] > 0.0
 
 
 def test_the_claw_can_be_stepped_at_another_rate():

@@ -6,7 +6,6 @@ same seed. So a bundle meets on every robot what the learner met that it was exp
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import mujoco
 import numpy as np
 
 from sim2real.evaluation.session import BenchTask, EpisodePlan
+from sim2real.hardware.physics_model import load_physics_model
 from sim2real.skills.goal import GoalSignal
 from training.families.claw import ClawFamily
 from training.families.saved_tasks import place_of_task, saved_tasks, task_at
@@ -59,8 +59,8 @@ def goal_signal(carried: Mapping[str, Array]) -> GoalSignal:
 
 
 def task_model(scene: ClawScene, task: Task) -> mujoco.MjModel:
-    """A compiled model with the task's dynamics in it."""
-    mj_model = copy.copy(scene.mj_model)
+    """A compiled model with the task's dynamics in it, and whole: it may be filmed."""
+    mj_model = load_physics_model(scene.spec)
     scene.apply(mj_model, task)
     mujoco.mj_setConst(mj_model, mujoco.MjData(mj_model))
     return mj_model

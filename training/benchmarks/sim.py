@@ -1,4 +1,5 @@
-"""How fast the worlds step: control steps per second, and how that compares with real time."""
+"""How fast the worlds step: control steps per second, of the clock and of a core, and how that
+compares with real time."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import statistics
 import time
 from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
+from typing import NamedTuple
 
 import mujoco
 import numpy as np
@@ -99,21 +101,25 @@ def bench_sim(
     Each (family, thread count) is a case of `NUM_RUNS` runs in about `seconds`, resets at the ends
     of episodes included; where there is a camera, every step has a frame, and frames alone are
     measured too. The runs of one family's cases alternate, so that a busy moment of the
-    machine meets all of them. A point robot has no time of its own, hence no real-time factor.
+    machine meets all of them; of what else the machine does, steps per second of a core know least.
+    A point robot has no time of its own, hence no real-time factor.
     """
     for family in families:
         steppers = [_Stepper(family, worlds, num_threads) for num_threads in threads]
         for stepper in steppers:
             stepper.run(seconds / NUM_RUNS / 5.0)  # warm: caches, fingers in contact
-        rates = list(zip(*[[s.run(seconds / NUM_RUNS) for s in steppers] for _ in range(NUM_RUNS)]))
+        runs = list(zip(*[[s.run(seconds / NUM_RUNS) for s in steppers] for _ in range(NUM_RUNS)]))
+        rates = [[rate.of_clock for rate in own] for own in runs]
         baseline = f"{family.name}/threads={threads[0]}"
-        for num_threads, stepper, own in zip(threads, steppers, rates, strict=True):
+        for num_threads, stepper, own, run in zip(threads, steppers, rates, runs, strict=True):
             case = f"{family.name}/threads={num_threads}"
             is_baseline = num_threads == threads[0]
             ratio = [mine / first for mine, first in zip(own, rates[0], strict=True)]
             yield _record(
                 case, "control_steps_per_s", "1/s", own, None if is_baseline else baseline, ratio
             )
+            of_core = [rate.of_core for rate in run]
+            yield _record(case, "control_steps_per_core_s", "1/s", of_core)
             period = stepper.world.control_period_s
             if period is not None:
                 yield _record(case, "real_time_factor", "1", [rate * period for rate in own])
@@ -165,6 +171,14 @@ def _frame_rate(
     return count / elapsed
 
 
+class _Rate(NamedTuple):
+    """Control steps of all worlds together per second."""
+
+    of_clock: float
+    of_core: float
+    """of the cores' time that this process has had; on one thread, what a quiet machine does"""
+
+
 class _Stepper:
     """One family's worlds under random actions."""
 
@@ -176,14 +190,16 @@ class _Stepper:
         drawn = np.random.default_rng(0).uniform(-1.0, 1.0, shape).astype(np.float32)
         self._actions: Iterator[Float] = cycle(drawn)
 
-    def run(self, seconds: float) -> float:
-        """Control steps of all worlds together per second."""
+    def run(self, seconds: float) -> _Rate:
         start, num_steps, elapsed = time.perf_counter(), 0, 0.0
+        core_start = time.process_time()
         while elapsed < seconds:
             self.world.step(next(self._actions))
             num_steps += 1
             elapsed = time.perf_counter() - start
-        return num_steps * self.world.num_worlds / elapsed
+        core_seconds = max(time.process_time() - core_start, 1e-9)
+        steps = num_steps * self.world.num_worlds
+        return _Rate(of_clock=steps / elapsed, of_core=steps / core_seconds)
 
 
 def _record(

@@ -59,7 +59,7 @@ class ClawScene:
 
     @cached_property
     def mj_model(self) -> mujoco.MjModel:
-        return load_physics_model(self.spec)
+        return load_physics_model(self.spec, is_seen=self.camera is not None)
 
     @cached_property
     def physics_steps(self) -> int:
