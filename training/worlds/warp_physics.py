@@ -50,6 +50,7 @@ class WarpPhysics:
             )
             counts = (self._data.nefc, self._data.nacon, self._data.ncollision)
             self._counts = [(now, wp.zeros_like(now)) for now in counts]
+            self._keep_most = wp.map(wp.max, *self._counts[0], return_kernel=True)
         self._graph: Any = None
         self._control: Any = None
         self._put_model(())
@@ -138,7 +139,7 @@ class WarpPhysics:
             wp.copy(data.ctrl, self._control[now])
             mjw.step(self._model, data)
             for count, most in self._counts:
-                wp.map(wp.max, most, count, out=most)
+                wp.launch(self._keep_most, dim=most.shape, inputs=[most, count], outputs=[most])
 
     def _require_room(self) -> None:
         rows, contacts, near = self._most()
@@ -169,4 +170,4 @@ def _is_unstable(*values: Array) -> Flags:
     """(n,) where a number is no number, or larger than MuJoCo lets one grow."""
     with np.errstate(invalid="ignore"):
         bounded = [(np.abs(value) <= mujoco.mjMAXVAL).all(axis=1) for value in values]
-    return ~np.logical_and.reduce(bounded)
+    return np.asarray(~np.logical_and.reduce(bounded))
