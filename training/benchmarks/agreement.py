@@ -28,23 +28,26 @@ HELD_STEPS = 3
 def print_agreement(
     families: tuple[str, ...] = ("valve_turn", "pose_dynamics"),
     episodes: int = 200,
+    steps: int | None = None,
     backend: str = "warp",
     device: str = "cpu",
 ) -> None:
     """Print, as JSON lines, by how much an engine's returns differ from MuJoCo's.
 
     Args:
-        families: whose episodes are compared, at their full length.
+        families: whose episodes are compared.
         episodes: of each, all at once, each on a task of its own where the family has so many.
+        steps: of an episode; as many as the family's by default.
         backend: the engine that is compared.
         device: cpu or cuda.
     """
-    require_counts(episodes=episodes)
+    require_counts(episodes=episodes, steps=steps)
     require_device(device)
     for name in families:
         simulated_by(family_named(name), backend, device)  # refused before anything is run
     for name in families:
-        print(json.dumps(agreement(family_named(name), episodes, backend, device)), flush=True)
+        record = agreement(family_named(name), episodes, backend, device, steps)
+        print(json.dumps(record), flush=True)
 
 
 def agreement(

@@ -54,7 +54,7 @@ def _warp_on(device: str) -> MakePhysics:
     """MuJoCo Warp, which is loaded here and nowhere before."""
     import warp
 
-    warp.config.quiet = True  # its notes would stand among the lines that a verb prints
+    warp.config.log_level = warp.LOG_WARNING  # not a line for each kernel that is loaded
     from training.worlds.warp_physics import WarpPhysics
 
     def engine(of: PhysicsOf) -> Physics:

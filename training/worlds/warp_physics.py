@@ -66,18 +66,17 @@ class WarpPhysics:
             getattr(self._data, name).assign(value)
 
     def start(self, rows: Rows, qpos: Array, qvel: Array) -> Flags:
-        data = self._data
         self._write("qpos", rows, qpos)
         self._write("qvel", rows, qvel)
         for name in AT_REST:
             self._write(name, rows, 0.0)
         with wp.ScopedDevice(self._device):
-            mjw.forward(self._model, data)
+            mjw.forward(self._model, self._data)
         for name in ("qpos", "qvel", *self._of.fields):
             # Of these rows alone: others keep what their last step left behind.
             now = self._fetched(name)
             self._read.setdefault(name, now.copy())[rows] = now[rows]
-        return _is_unstable(data.qpos.numpy()[rows], data.qacc.numpy()[rows])
+        return _is_unstable(*(self._fetched(name)[rows] for name in ("qpos", "qvel", "qacc")))
 
     def rollout(self, control: Array) -> Flags:
         """Raises `OverflowError` where a contact or a constraint had no room."""
