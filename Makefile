@@ -19,7 +19,7 @@ setup: $(STAMP) $(WORKSPACE)
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(if $(HAS_ROS),--system-site-packages) $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[training,robot,$(ROS),cluster,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[training,robot,$(ROS),cluster,warp,dev]'
 	touch $@
 
 # Python files of the nodes are linked, not copied: editing them needs no build.

@@ -26,7 +26,7 @@ from training.parts.loss_log import TrainingFailed
 from training.recipes.recipe import Recipe
 from training.recipes.registry import OF_A_DRAW, RECIPES, with_settings
 from training.runs.interrupt import Interrupted
-from training.runs.start import family_of, on_tasks, read_run, resume_run, start_run
+from training.runs.start import family_of, on_tasks, read_run, resume_run, start_run, worlds_of
 from training.tasks.check import require_disjoint
 from training.tasks.task_set import TaskSet
 
@@ -43,6 +43,7 @@ def train(
     settings: tuple[str, ...] = (),
     quiet: bool = False,
     robot_config: str = "",
+    backend: str = "",
 ) -> int:
     """Train RECIPE into a run directory; Ctrl-C saves and stops, --resume goes on.
 
@@ -60,6 +61,8 @@ def train(
         quiet: no progress.
         robot_config: a robot.yaml, its folder, or a robot's name, to train for another hand than
             the claw; a resumed run is given it again.
+        backend: mujoco, or warp: MuJoCo Warp steps the worlds, on the device; a resumed run is
+            given it again. A recipe's setting, and mujoco, by default.
     """
     require_seeds(seed=seed)
     require_threads(threads=threads)
@@ -69,8 +72,10 @@ def train(
         torch.set_num_threads(threads)
     if num_train_tasks is not None:
         settings = (*settings, f"num_train_tasks={num_train_tasks}")
+    if backend:
+        settings = (*settings, f"backend={backend}")
     chosen = replace(with_settings(recipe, settings), robot=robot_reference(robot_config))
-    family_of(chosen)  # refused before anything is written
+    worlds_of(chosen, device)  # refused before anything is written
     given = None if tasks is None else _given_tasks(chosen, tasks, settings)
     directory = Path("runs") / recipe / str(seed) if out is None else out
     require_folder(directory, "--out")

@@ -24,6 +24,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
@@ -73,6 +74,7 @@ SHORT_SCRIPT = "--num-steps 2 --hold-s 0.5 --swing-hz 2.0 --approach-s 0.5 --res
 SHORT_TRAINING = "--settings num_iterations=1 num_gradient_steps=2"
 SHORT_PEARL = "tasks_per_iteration=1 num_initial_steps=30 num_posterior_steps=30"
 NEEDS_ROS2CLI = "" if shutil.which("ros2") else "needs ros2cli, which the wheels do not bring"
+NEEDS_WARP = "" if find_spec("mujoco_warp") else "needs MuJoCo Warp: pip install .[warp]"
 
 GOES_ON = "--resume"
 
@@ -113,7 +115,21 @@ RULES = (
     Rule(pattern=r"^taskbelief plan", options="--num-tasks 1 --num-episodes 2"),
     Rule(pattern=r"^taskbelief emulate", until='"port"'),
     Rule(pattern=r"^taskbelief bringup .*--show belief", until="up"),
-    Rule(pattern=r"^taskbelief bench sim", options="--families point_robot --seconds 0.2"),
+    Rule(pattern=r"--device cuda", skip="needs a GPU"),
+    Rule(
+        pattern=r"^taskbelief bench sim(?!.*--backend)",
+        options="--families point_robot --seconds 0.2",
+    ),
+    Rule(
+        pattern=r"^taskbelief bench sim .*--backend warp",
+        skip=NEEDS_WARP,
+        options="--worlds 2 --seconds 0.1 --control-period-s 0.0025",
+    ),
+    Rule(
+        pattern=r"^python benchmarks/warp_agreement.py",
+        skip=NEEDS_WARP,
+        options="--episodes 2 --steps 1",
+    ),
     Rule(pattern=r"^taskbelief bench train", options="--runs 1 --seconds 0.2"),
     Rule(pattern=r"^taskbelief bench growth", options="--rounds 2 --seconds 0.01"),
     Rule(pattern=r"^taskbelief bench controller", options="--late 1000"),

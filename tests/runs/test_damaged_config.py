@@ -146,7 +146,7 @@ def test_configs_of_earlier_versions_are_read(
 ) -> None:
     document = json.loads((runs["pearl"] / "config.json").read_text())
     recipe, document["schema_version"] = document["recipe"], version
-    del document["robot_fingerprint"]
+    del document["robot_fingerprint"], recipe["backend"]
     if version < 3:
         del recipe["tasks_sha256"]
     if version == 1:
@@ -166,7 +166,7 @@ def test_runs_from_when_inner_steps_had_no_choice_are_read(
         "task_set_sha256": tasks.sha256,
         "schema_version": 4,
     }
-    del document["recipe"]["config"]["inner_steps_on"]
+    del document["recipe"]["config"]["inner_steps_on"], document["recipe"]["backend"]
     run = damaged("pearl", document)
     tasks.save(run / "tasks.json")
 

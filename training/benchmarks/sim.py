@@ -25,8 +25,10 @@ from sim2real.contract.require import (
 from sim2real.contract.robot_spec import RobotSpec
 from sim2real.hardware.physics_model import load_physics_model
 from sim2real.hardware.simulated_camera import SimulatedCamera
+from training.families.backend import simulated_by
 from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES, family_named, family_on
+from training.parts.device import require_device
 from training.tasks.task import TaskFamily
 from training.tasks.task_set import draw_task_set
 from training.worlds.vector_world import Float, VectorWorld
@@ -46,6 +48,8 @@ def print_bench_sim(
     seconds: float = 5.0,
     control_period_s: float | None = None,
     robot_config: str = "",
+    backend: str = "mujoco",
+    device: str = "cpu",
 ) -> None:
     """Print control steps per second and real-time factor as JSON lines.
 
@@ -56,6 +60,8 @@ def print_bench_sim(
         seconds: how long each case runs.
         control_period_s: step the claw at this period instead of its recipe's.
         robot_config: a robot.yaml, its folder, or a robot's name, for the families of a hand.
+        backend: mujoco, or warp for MuJoCo Warp, which knows no threads.
+        device: cpu or cuda, of MuJoCo Warp.
     """
     for count in threads:
         require_counts(threads=count)
@@ -72,8 +78,14 @@ def print_bench_sim(
             for family in chosen
             if isinstance(family, ClawFamily)
         ]
+    if backend != "mujoco":
+        require_device(device)
+        chosen = [as_simulated_by(family, backend, device) for family in chosen]
+        threads = (1,)
     for record in bench_sim(chosen, threads=threads, worlds=worlds, seconds=seconds):
         print(json.dumps(record), flush=True)
+    if backend != "mujoco":
+        return  # cameras are no part of it
     specs = {
         each.scene.spec.name: each.scene.spec for each in chosen if isinstance(each, ClawFamily)
     }
@@ -87,6 +99,13 @@ def at_control_period(family: ClawFamily, control_period_s: float) -> ClawFamily
     name = f"{family.name}@{1.0 / control_period_s:g}hz"
     scene = dataclasses.replace(family.scene, control_period_s=control_period_s)
     return dataclasses.replace(family, name=name, scene=scene)
+
+
+def as_simulated_by(family: TaskFamily, backend: str, device: str) -> TaskFamily:
+    """The same family on another engine; its name tells."""
+    simulated = simulated_by(family, backend, device)
+    name = f"{family.name}/{backend}/{device}"
+    return dataclasses.replace(simulated, name=name)  # type: ignore[type-var]
 
 
 def bench_sim(

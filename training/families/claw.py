@@ -14,6 +14,8 @@ from training.tasks.task import Parameter, TaskFamily
 from training.worlds.claw import VALVE_START, ClawScene
 from training.worlds.dynamics import VARIATIONS, Variation, variations_for
 from training.worlds.mujoco_world import MujocoWorld
+from training.worlds.physics import MakePhysics
+from training.worlds.threaded_physics import ThreadedPhysics
 
 NEXT_LOBE_RAD = 2.0 * np.pi / NUM_LOBES
 """from a lobe of the valve to the next"""
@@ -94,6 +96,8 @@ class ClawFamily:
     """what is drawn by these names, and in which ranges"""
     make: Callable[[RobotSpec], ClawFamily] | None = None
     """the family on another robot, where goals depend on the robot; None: they do not"""
+    engine: MakePhysics = ThreadedPhysics
+    """what its worlds are simulated by"""
 
     def on(self, spec: RobotSpec) -> ClawFamily:
         """The family on another robot."""
@@ -125,7 +129,8 @@ class ClawFamily:
         return [{draw.name: draw.sample(rng) for draw in self._draws} for _ in range(num_tasks)]
 
     def make_world(self, num_worlds: int, *, num_threads: int = 1) -> MujocoWorld:
-        return MujocoWorld(self.scene, num_worlds, num_threads=num_threads)
+        engine = self.engine
+        return MujocoWorld(self.scene, num_worlds, num_threads=num_threads, engine=engine)
 
 
 def place_column(family: TaskFamily) -> int:

@@ -10,6 +10,8 @@ import numpy as np
 from training.tasks.task import Parameter
 from training.worlds.locomotion import LocomotionScene
 from training.worlds.mujoco_world import MujocoWorld
+from training.worlds.physics import MakePhysics
+from training.worlds.threaded_physics import ThreadedPhysics
 
 Draws = list[dict[str, tuple[float, ...]]]
 
@@ -26,6 +28,8 @@ class LocomotionFamily:
     """called when a world is made: listing the families compiles no model"""
     num_distinct_tasks: int | None = None
     further_parameters: tuple[Parameter, ...] = ()
+    engine: MakePhysics = ThreadedPhysics
+    """what its worlds are simulated by"""
 
     def sample(self, rng: np.random.Generator, num_tasks: int) -> Draws:
         """Draw the parameters of `num_tasks` different tasks.
@@ -37,7 +41,8 @@ class LocomotionFamily:
         return self.draw(rng, num_tasks)
 
     def make_world(self, num_worlds: int, *, num_threads: int = 1) -> MujocoWorld:
-        return MujocoWorld(self.make_scene(), num_worlds, num_threads=num_threads)
+        scene, engine = self.make_scene(), self.engine
+        return MujocoWorld(scene, num_worlds, num_threads=num_threads, engine=engine)
 
 
 def draw_directions(rng: np.random.Generator, num_tasks: int) -> Draws:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from training.families.backend import Backend
 from training.parts.checked import Count, CountOrNone, Settings
 
 
@@ -42,3 +43,6 @@ class Recipe(Settings):
     """iterations between checkpoints; the last iteration is always saved"""
     num_world_threads: Count = 1
     """threads that step the worlds; results do not depend on it"""
+    backend: Backend = "mujoco"
+    """the engine that simulates them in training and its evaluations; whatever uses the run
+    afterwards has MuJoCo's"""

@@ -11,7 +11,10 @@ from pathlib import Path
 
 import torch
 
-_PACKAGES = ("taskbelief", "torch", "numpy", "mujoco", "gymnasium", "scipy", "onnx", "onnxruntime")
+_PACKAGES = (
+    "taskbelief", "torch", "numpy", "mujoco", "mujoco-warp", "warp-lang", "gymnasium", "scipy",
+    "onnx", "onnxruntime",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,6 +20,7 @@ from training.algorithms.learner import Learner, TrainingSetup, deployed_actor
 from training.algorithms.registry import ALGORITHMS
 from training.algorithms.settings import ExplorationSettings
 from training.evaluation.meta_test import MetaTestResult, conditions_with, meta_test
+from training.families.backend import simulated_by
 from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES, family_on
 from training.families.saved_tasks import saved_tasks
@@ -32,9 +33,10 @@ from training.runs.run import Run
 from training.tasks.task import TaskFamily
 from training.tasks.task_set import TaskSet, draw_task_set
 
-CONFIG_VERSION = 6
+CONFIG_VERSION = 7
 """1 had the settings of the run among those of the algorithm; 2 knew drawn tasks only; 3 did not
-say for which robot; 4 knew the claw alone; 5 had no budget of environment steps"""
+say for which robot; 4 knew the claw alone; 5 had no budget of environment steps; 6 knew no backend
+but MuJoCo"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,12 +100,17 @@ def start_run(
             },
         )
         title = f"{name} seed {seed}"
-        return _train(learner, recipe, title, task_set, directory, is_quiet, resumes=False)
+        return _train(learner, recipe, title, task_set, directory, is_quiet, device, resumes=False)
 
 
 def family_of(recipe: Recipe) -> TaskFamily:
     """The family of a recipe, on its robot."""
     return family_on(recipe.family, recipe.robot)
+
+
+def worlds_of(recipe: Recipe, device: str) -> TaskFamily:
+    """The same with the engine that the run is trained on. Raises `BadInput` where it is not."""
+    return simulated_by(family_of(recipe), recipe.backend, device)
 
 
 def on_tasks(recipe: Recipe, task_set: TaskSet) -> Recipe:
@@ -125,7 +132,7 @@ def resume_run(directory: Path, *, device: str = "cpu", is_quiet: bool = False) 
     recipe, name, seed, task_set = read_run(directory)
     learner = make_learner(recipe, task_set, seed=seed, device=device, where=str(directory))
     title = f"{name} seed {seed}"
-    return _train(learner, recipe, title, task_set, directory, is_quiet, resumes=True)
+    return _train(learner, recipe, title, task_set, directory, is_quiet, device, resumes=True)
 
 
 def read_run(directory: Path) -> tuple[Recipe, str, int, TaskSet]:
@@ -165,6 +172,8 @@ def _read_recipe(config: Config, where: str) -> Recipe:
         stored.setdefault("robot", "")
     if config.schema_version < 6:
         stored.setdefault("max_environment_steps", 0)
+    if config.schema_version < 7:
+        stored.setdefault("backend", "mujoco")
     config_type = _algorithm(stored.get("algorithm", "nothing"), where).config_type
     if config.schema_version < 5 and issubclass(config_type, ExplorationSettings):
         stored["config"] = _with_inner_reward(stored.get("config"))
@@ -225,7 +234,7 @@ def make_learner(
     `where` names what the recipe was read from.
     """
     setup = TrainingSetup(
-        family=family_of(recipe),
+        family=worlds_of(recipe, device),
         task_set=task_set,
         seed=seed,
         device=torch.device(device),
@@ -253,6 +262,7 @@ def _train(
     task_set: TaskSet,
     directory: Path,
     is_quiet: bool,
+    device: str,
     *,
     resumes: bool,
 ) -> Learner:
@@ -260,7 +270,7 @@ def _train(
         num_episodes=recipe.num_trial_episodes, num_trials=recipe.num_evaluation_trials
     )
 
-    family = family_of(recipe)
+    family = worlds_of(recipe, device)
 
     def evaluate(learner: Learner) -> MetaTestResult:
         return meta_test(
@@ -293,6 +303,8 @@ def load_learner(
     """
     recipe, _, seed, task_set = read_run(directory)
     recipe = recipe if change is None else change(recipe)
+    # What a run is judged by is MuJoCo, and its engine need not be installed where it is used.
+    recipe = dataclasses.replace(recipe, backend="mujoco")
     learner = make_learner(recipe, task_set, seed=seed, device=device, where=str(directory))
     CheckpointStore(directory / "checkpoints").load_latest(learner)
     return learner

@@ -1,7 +1,7 @@
-"""The batched MuJoCo world: W simulations of one scene on a pool of threads.
+"""The batched MuJoCo world: W simulations of one scene, on a pool of threads or another engine.
 
-`mujoco.batch` keeps every simulation's whole integration state in its own row, so neither the
-number of threads nor what a thread simulated before can change a result.
+Tasks, episodes, noise and rewards are here and in the scene, alike for every engine; only motion
+is the engine's.
 """
 
 from __future__ import annotations
@@ -11,16 +11,15 @@ from collections.abc import Sequence
 
 import mujoco
 import numpy as np
-from mujoco.batch import Batch
-from numpy.typing import NDArray
 
 from sim2real.hardware.physics_log import leave_no_log
 from training.tasks.task import Task
+from training.worlds.physics import MakePhysics, Physics, PhysicsOf, Rows
 from training.worlds.scene import Array, Flags, Moment, Scene
 from training.worlds.task_models import TaskModels
+from training.worlds.threaded_physics import ThreadedPhysics
 from training.worlds.vector_world import Float, FrameShape, StepResult, clip_action
 
-Rows = NDArray[np.intp]
 NUM_KEPT_MODELS = 256
 """of tasks that were met last: held-out tasks come back all the time, training's by chance"""
 
@@ -28,13 +27,20 @@ NUM_KEPT_MODELS = 256
 class MujocoWorld:
     """W simulations of `scene`, one task each; a `VectorWorld`.
 
-    A simulation that MuJoCo reports as unstable stays at its last finite state and its episode is
+    A simulation that the engine finds unstable stays at its last finite state and its episode is
     truncated: numerical failure is neither the task's end nor anything to learn from.
     """
 
     has_choices = False
 
-    def __init__(self, scene: Scene, num_worlds: int, *, num_threads: int = 1) -> None:
+    def __init__(
+        self,
+        scene: Scene,
+        num_worlds: int,
+        *,
+        num_threads: int = 1,
+        engine: MakePhysics = ThreadedPhysics,
+    ) -> None:
         if num_worlds < 1 or num_threads < 1:
             raise ValueError(f"{num_worlds} worlds on {num_threads} threads: at least 1 of each")
         leave_no_log()
@@ -50,20 +56,20 @@ class MujocoWorld:
         self.num_diverged = 0
         """episodes cut short by an unstable simulation since the last `reset`"""
         self._scene = scene
-        self._batch: Batch | None = Batch(scene.mj_model, num_worlds, num_threads)
-        for name in ("qpos", "qvel", *scene.fields):
-            self._batch.bind(name)  # a field bound later would be zero until the next step
+        self._physics: Physics | None = engine(
+            PhysicsOf(scene.mj_model, num_worlds, scene.fields, num_threads)
+        )
         self._models = TaskModels(scene, num_kept=max(NUM_KEPT_MODELS, num_worlds))
         self._tasks: tuple[Task, ...] = ()
         self._carried: dict[str, Array] = {}
 
     def reset(self, tasks: Sequence[Task], seed: int) -> Float:
         """Start an episode in every world; (W, O). See `VectorWorld.reset`."""
-        batch = self._open_batch()
+        physics = self._open_physics()
         if len(tasks) != self.num_worlds:
             raise ValueError(f"{len(tasks)} tasks for {self.num_worlds} worlds")
         if self._scene.changes_model and tuple(tasks) != self._tasks:
-            batch.set_models([self.model_of(task) for task in tasks])
+            physics.set_models([self.model_of(task) for task in tasks])
         self._tasks, self._seed, self.num_diverged = tuple(tasks), seed, 0
         self._elapsed = np.zeros(self.num_worlds, int)
         self._episode = np.zeros(self.num_worlds, int)
@@ -73,7 +79,7 @@ class MujocoWorld:
 
     def step(self, action: Float) -> StepResult:
         """Advance every world by one control step. See `VectorWorld.step`."""
-        batch = self._open_batch()
+        physics = self._open_physics()
         if not self._tasks:
             raise RuntimeError("step before reset")
         everywhere = np.arange(self.num_worlds)
@@ -81,9 +87,9 @@ class MujocoWorld:
         clipped = clip_action(action, (self.num_worlds, self.action_size))
         command = self._scene.command(clipped.astype(np.float64), before)
         self._carried = {name: np.array(value) for name, value in command.carried.items()}
-        batch.rollout(self._scene.physics_steps, command.control, record=())
+        is_unstable = physics.rollout(command.control)
         after = self._moment(everywhere)
-        diverged = self._hold_diverged(before, after)
+        diverged = self._hold_diverged(before, after, is_unstable)
         outcome = self._scene.outcome(before, command, after)
         self._elapsed += 1
         terminated = outcome.terminated & ~diverged
@@ -106,17 +112,19 @@ class MujocoWorld:
         )
 
     def close(self) -> None:
-        self._batch = None
+        if self._physics is not None:
+            self._physics.close()
+        self._physics = None
         self._models.clear()
 
     def model_of(self, task: Task) -> mujoco.MjModel:
         """The compiled model that `task` is met in; shared, so not to be edited."""
         return self._models.model_of(task)
 
-    def _open_batch(self) -> Batch:
-        if self._batch is None:
+    def _open_physics(self) -> Physics:
+        if self._physics is None:
             raise RuntimeError("this world is closed")
-        return self._batch
+        return self._physics
 
     def _with_frames(self, measured: Array, qpos: Array, rows: Rows) -> Float:
         """(n, O) observations of the given worlds: what was measured, then what is seen."""
@@ -130,20 +138,17 @@ class MujocoWorld:
 
     def _start_episodes(self, rows: Rows) -> Float:
         """Begin an episode in the given worlds; their first observations (n, O)."""
-        batch = self._open_batch()
-        batch.reset(rows, stage=mujoco.mjtStage.mjSTAGE_NONE.value)
-        qpos, qvel = batch.bind("qpos"), batch.bind("qvel")
-        carried: dict[str, list[Array]] = {}
+        starts, carried = [], dict[str, list[Array]]()
         for row in rows:
             # Seeded by place, not by order: no episode depends on when another one ended.
             rng = np.random.default_rng([self._seed, int(row), int(self._episode[row])])
             start = self._scene.start(rng, self._tasks[row])
-            qpos[row], qvel[row] = start.qpos, start.qvel
+            starts.append(start)
             self._generators[row] = rng
             for name, value in start.carried.items():
                 carried.setdefault(name, []).append(np.asarray(value, np.float64))
-        batch.forward(rows)
-        if batch.warning[rows, :, 1].any():
+        qpos, qvel = (np.stack(parts) for parts in zip(*((s.qpos, s.qvel) for s in starts)))
+        if self._open_physics().start(rows, qpos, qvel).any():
             raise RuntimeError("the scene starts an episode in a state that MuJoCo finds unstable")
         for name, values in carried.items():
             shape = (self.num_worlds, *values[0].shape)
@@ -154,20 +159,19 @@ class MujocoWorld:
         return self._with_frames(self._scene.observe(now), now.qpos, rows)
 
     def _moment(self, rows: Rows) -> Moment:
-        batch = self._open_batch()
+        read = self._open_physics().read
         return Moment(
-            qpos=batch.bind("qpos")[rows],
-            qvel=batch.bind("qvel")[rows],
-            fields={name: batch.bind(name)[rows] for name in self._scene.fields},
+            qpos=read("qpos", rows),
+            qvel=read("qvel", rows),
+            fields={name: read(name, rows) for name in self._scene.fields},
             carried={name: value[rows] for name, value in self._carried.items()},
             generators=[self._generators[row] for row in rows],
         )
 
-    def _hold_diverged(self, before: Moment, after: Moment) -> Flags:
+    def _hold_diverged(self, before: Moment, after: Moment, is_unstable: Flags) -> Flags:
         """Put unstable simulations of `after` back to `before`; (W,) which ones they are."""
-        warnings_raised = self._open_batch().warning[:, :, 1].any(axis=1)
         is_finite = np.isfinite(after.qpos).all(axis=1) & np.isfinite(after.qvel).all(axis=1)
-        diverged: Flags = warnings_raised | ~is_finite
+        diverged: Flags = is_unstable | ~is_finite
         if diverged.any():
             self.num_diverged += int(diverged.sum())
             after.qpos[diverged] = before.qpos[diverged]
