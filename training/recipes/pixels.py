@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from training.algorithms.sac_pixels import SacPixelsConfig
 from training.algorithms.slac import SlacConfig
 from training.recipes.recipe import Recipe
 
-EPISODE_LENGTH = 50
-"""control steps, as in `valve_turn_pixels`"""
+EPISODE_LENGTH, VARIED_EPISODE_LENGTH = 50, 30
+"""control steps, as in `valve_turn_pixels` and in `valve_turn_pixels_varied`"""
 NUM_WORLDS = 16
 
 
-def sac_valve_turn_pixels() -> Recipe:
-    steps = NUM_WORLDS * EPISODE_LENGTH
+def sac(family: str, episode_length: int) -> Recipe:
+    steps = NUM_WORLDS * episode_length
     return Recipe(
         algorithm="sac_pixels",
-        family="valve_turn_pixels",
+        family=family,
         num_train_tasks=400,  # starts: nothing is to be learnt by heart
         num_test_tasks=40,
         num_iterations=150,
@@ -73,6 +74,7 @@ def slac_valve_turn_pixels() -> Recipe:
 
 
 PIXELS_RECIPES: dict[str, Callable[[], Recipe]] = {
-    "sac-valve-turn-pixels": sac_valve_turn_pixels,
+    "sac-valve-turn-pixels": partial(sac, "valve_turn_pixels", EPISODE_LENGTH),
+    "sac-valve-turn-pixels-varied": partial(sac, "valve_turn_pixels_varied", VARIED_EPISODE_LENGTH),
     "slac-valve-turn-pixels": slac_valve_turn_pixels,
 }
