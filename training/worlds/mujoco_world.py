@@ -105,6 +105,11 @@ class MujocoWorld:
             applied_action=command.applied_action.astype(np.float32),
         )
 
+    def seen_angle(self) -> Float:
+        """(W,) rad, of what has to be seen, at this moment. No observation holds it."""
+        angle = self._scene.seen_angle(self._open_batch().bind("qpos").copy())
+        return angle.astype(np.float32)
+
     def close(self) -> None:
         self._batch = None
         self._models.clear()
