@@ -13,7 +13,7 @@ its features mean does not change meanwhile, so that belief and policy need not 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
@@ -32,6 +32,11 @@ from training.parts.sequence_replay import Column, SequenceReplay
 from training.parts.trials import Trials
 from training.tasks.task import Task
 from training.worlds.vector_world import VectorWorld
+
+TAUGHT = (
+    "its eye was supervised with the true angle of what is seen, which simulation knows and a "
+    "robot does not (privileged in training; what runs here looks at frames alone)"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,4 +182,6 @@ class Rl2Pixels(Rl2):
 
     def deployed(self) -> Deployed:
         """The eye, and what goes by measurements and what it tells side by side."""
-        return self._deployed(**({"eye": self.eye} if self.eye.num_features else {}))
+        if self.sight.frame_shape is None:
+            return super().deployed()
+        return replace(self._deployed(eye=self.eye), taught=TAUGHT)
