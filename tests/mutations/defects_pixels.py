@@ -149,17 +149,17 @@ DEFECTS = (
         ("tests/hardware/test_simulated_camera.py::test_px4_equal_states_give_equal_bytes",),
     ),
     Defect(
-        "X-B1",
+        "XB1",
         "an episode ends where the next one begins, to an eye",
         _SEEN,
         "final[ended] = self._sight(result.final_observation[ended])",
         "final[ended] = observation[ended]",
         (
-            f"{_OF_SEEN}::test_b1_a_step_that_ends_an_episode_shows_its_own_last_frame_and_the_next_ones_first",
+            f"{_OF_SEEN}::test_a_step_that_ends_an_episode_shows_its_own_last_frame_and_the_next_ones_first",
         ),
     ),
     Defect(
-        "X-B2",
+        "XB1",
         "a belief takes in what was seen before an action as what it led to",
         "training/parts/recurrent_actor.py",
         "next_observation=self._see(transition.next_observation)",

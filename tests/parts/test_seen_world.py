@@ -32,7 +32,7 @@ def told(eye: torch.nn.Module, observation: np.ndarray) -> np.ndarray:
         return np.concatenate([measured, eye(frame).numpy()], axis=-1)
 
 
-def test_b1_a_step_that_ends_an_episode_shows_its_own_last_frame_and_the_next_ones_first() -> None:
+def test_a_step_that_ends_an_episode_shows_its_own_last_frame_and_the_next_ones_first() -> None:
     eye, plain = place_eye(), DotWorld(3)
     seen = SeenWorld(DotWorld(3), eye, eye.num_features)
     action = np.zeros((3, 2), np.float32)
