@@ -31,6 +31,7 @@ class CountingWorld:
     observation_size, action_size, episode_length = 2, 1, 4
     has_choices = False
     frame_shape: tuple[int, int, int] | None = None
+    control_period_s: float | None = None
 
     def __init__(self, num_worlds: int) -> None:
         self.num_worlds = num_worlds

@@ -59,6 +59,9 @@ class DotWorld:
             applied_action=applied,
         )
 
+    def seen_angle(self) -> np.ndarray:
+        return self.angle.astype(np.float32)
+
     def close(self) -> None:
         pass
 

@@ -57,6 +57,7 @@ from training.export.make_bundle import (
     make_draft,
     skill_reference,
 )
+from training.export.model_card import Story, model_card
 from training.export.to_onnx import require_torch_gru, to_onnx
 from training.export.untrained import untrained_draft, untrained_parts
 from training.families.outside import is_claw
@@ -354,7 +355,7 @@ SUMMARY = {
 def test_the_card_says_what_was_measured(exported_bundles):
     manifest = read_bundle(exported_bundles()).manifest
 
-    files = card_files(manifest, SUMMARY)
+    files = card_files(Story(), manifest, SUMMARY)
 
     card = files[MODEL_CARD].decode()
     assert "7.25 [6.25, 7.75]" in card
@@ -365,7 +366,20 @@ def test_the_card_says_what_was_measured(exported_bundles):
     circles = [float(item.attrib["cy"]) for item in figure.iter() if item.tag.endswith("circle")]
     assert len(circles) == 2
     assert circles[1] < circles[0]  # up is better
-    assert "![" not in card_files(manifest, None)[MODEL_CARD].decode()
+    assert "![" not in card_files(Story(), manifest, None)[MODEL_CARD].decode()
+
+
+def test_the_card_says_what_has_to_be_inferred_and_what_was_privileged(exported_bundles):
+    manifest = read_bundle(exported_bundles()).manifest
+    assert not manifest.skill.target_visible
+
+    def card(story):
+        return model_card(story, manifest, None)
+
+    fixed = card(Story(has_fixed_goal=True))
+    assert "inferred" not in fixed and "the same in every task" in fixed
+    assert "has to be inferred from the reward" in card(Story())
+    assert "environment steps; its eye was told" in card(Story(taught="its eye was told"))
 
 
 def test_results_go_into_the_manifest_by_name():

@@ -11,6 +11,8 @@ _MODEL, _OF_MODEL = (
 _SLAC, _OF_SLAC = "training/algorithms/slac.py", "tests/algorithms/test_slac.py"
 _SAC, _OF_SAC = "training/algorithms/sac_pixels.py", "tests/algorithms/test_sac_pixels.py"
 _EPISODES = "training/parts/seen_episodes.py"
+_SEEN, _OF_SEEN = "training/parts/seen_world.py", "tests/parts/test_seen_world.py"
+_RL2, _OF_RL2 = "training/algorithms/rl2_pixels.py", "tests/algorithms/test_rl2_pixels.py"
 
 DEFECTS = (
     Defect(
@@ -145,5 +147,47 @@ DEFECTS = (
         "np.round(255.0 * seen)",
         "np.round(255.0 * seen * np.random.uniform(0.9, 1.0, seen.shape))",
         ("tests/hardware/test_simulated_camera.py::test_px4_equal_states_give_equal_bytes",),
+    ),
+    Defect(
+        "XB1",
+        "an episode ends where the next one begins, to an eye",
+        _SEEN,
+        "final[ended] = self._sight(result.final_observation[ended])",
+        "final[ended] = observation[ended]",
+        (
+            f"{_OF_SEEN}::test_a_step_that_ends_an_episode_shows_its_own_last_frame_and_the_next_ones_first",
+        ),
+    ),
+    Defect(
+        "XB1",
+        "a belief takes in what was seen before an action as what it led to",
+        "training/parts/recurrent_actor.py",
+        "next_observation=self._see(transition.next_observation)",
+        "next_observation=self._see(transition.observation)",
+        ("tests/runtime/test_seeing_parity.py::test_a_robot_believes_what_training_believes",),
+    ),
+    Defect(
+        "PX1",
+        "an eye is taught the sine for the cosine",
+        _SEEN,
+        "torch.stack([angle.cos(), angle.sin()], dim=-1)",
+        "torch.stack([angle.sin(), angle.cos()], dim=-1)",
+        (f"{_OF_SEEN}::test_the_error_is_that_of_cosine_and_sine",),
+    ),
+    Defect(
+        "PX1",
+        "frames are remembered with the angles of another iteration",
+        _SEEN,
+        "        self._looked = []\n        self._keep(observation)\n",
+        "        self._keep(observation)\n",
+        (f"{_OF_SEEN}::test_what_was_to_be_seen_is_kept_as_bytes_with_where_it_was",),
+    ),
+    Defect(
+        "PX1",
+        "a policy learns before its eye tells anything",
+        _RL2,
+        "return learnt if is_looking else learnt | self.ppo.improve(trials, progress)",
+        "return learnt | self.ppo.improve(trials, progress)",
+        (f"{_OF_RL2}::test_first_the_eye_learns_alone_and_then_both",),
     ),
 )

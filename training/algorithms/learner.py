@@ -38,6 +38,9 @@ class Deployed:
     action_size: int
     context_layout: ContextLayout | None = None
     """None where nothing adapts"""
+    taught: str = ""
+    """what some of it was taught that simulation knows and a robot does not: a sentence; empty:
+    nothing"""
 
     @classmethod
     def of(

@@ -31,7 +31,7 @@ from functools import partial
 from typing import ClassVar, Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sim2real.runtime.kinds.recurrent_belief import RecurrentBeliefSettings
 from training.algorithms.learner import Deployed, TrainingSetup
@@ -41,12 +41,13 @@ from training.parts.encoders import RecurrentBelief
 from training.parts.hypernetwork import GeneratedMlp
 from training.parts.networks import Mlp
 from training.parts.policies import MakeNetwork
-from training.parts.recurrent_actor import Evidence, RecurrentActor
+from training.parts.recurrent_actor import Evidence, RecurrentActor, See, as_measured
 from training.parts.split_belief import SplitBelief
 from training.parts.trial_collector import TrialCollector
 from training.parts.trial_ppo import TrialPpo
 from training.parts.trials import Trials
 from training.tasks.task import Task
+from training.worlds.vector_world import VectorWorld
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +100,7 @@ class Rl2:
                 f"trial's episodes ({setup.num_trial_episodes}): nothing would be learnt from"
             )
         self.config, self.device, self.tasks = config, setup.device, setup.tasks
-        self.worlds = setup.make_worlds(config.num_trials)
+        self.worlds = self._make_worlds(setup)
         self.context_layout = config.context_layout(
             setup.family, self.worlds, marks_episode_end=True
         )
@@ -114,6 +115,9 @@ class Rl2:
             state=self.state,
         )
         self._build_networks(self.state.initial)
+
+    def _make_worlds(self, setup: TrainingSetup) -> VectorWorld:
+        return setup.make_worlds(self.config.num_trials)
 
     def _build_networks(self, initial: torch.Generator) -> None:
         config, layout = self.config, self.context_layout
@@ -173,15 +177,25 @@ class Rl2:
     # ---- being used ----------------------------------------------------------------------------
 
     def make_actor(self, tasks: Sequence[Task], *, is_deterministic: bool) -> RecurrentActor:
+        return self._actor(tasks, is_deterministic=is_deterministic)
+
+    def _actor(
+        self, tasks: Sequence[Task], *, is_deterministic: bool, see: See = as_measured
+    ) -> RecurrentActor:
         return RecurrentActor(
             self.cell,
             self.policy,
             self.evidence,
             num_worlds=len(tasks),
             generator=None if is_deterministic else self.state.generator,
+            see=see,
         )
 
     def deployed(self) -> Deployed:
+        return self._deployed()
+
+    def _deployed(self, **others: nn.Module) -> Deployed:
+        """Policy, cell, and networks of other roles."""
         return Deployed.of(
             RecurrentBeliefSettings(hidden_size=self.config.hidden_size),
             self.state.statistics,
@@ -189,6 +203,7 @@ class Rl2:
             self.context_layout,
             policy=self.policy,
             recurrent=self.cell,
+            **others,
         )
 
 

@@ -21,12 +21,13 @@ from sim2real.runtime.verify import load_bundle
 from training.benches.measure import measure
 from training.export.adaptation_curve import CURVE, adaptation_curve
 from training.export.make_bundle import Origin, make_draft
-from training.export.model_card import model_card
+from training.export.model_card import Story, model_card
 from training.families.registry import claw_family
 from training.parts.checked import hints_of, shown
 from training.recipes.recipe import Recipe
 from training.recipes.registry import OF_A_DRAW, RECIPES, run_settings
 from training.runs.start import load_learner, read_run
+from training.worlds.goals import FixedGoal
 
 
 def export_run(
@@ -66,14 +67,17 @@ def export_run(
     protocol = TrialProtocol(num_episodes=recipe.num_trial_episodes, num_trials=num_trials)
     summary = measure(draft.as_bundle(), family, task_set.test[:num_tasks], protocol)
     manifest = replace(draft.manifest, results=flat_results(summary))
-    digest = write_bundle(bundle, manifest, draft.files | card_files(manifest, summary))
+    story = Story(has_fixed_goal=isinstance(family.scene.goal, FixedGoal), taught=deployed.taught)
+    digest = write_bundle(bundle, manifest, draft.files | card_files(story, manifest, summary))
     files = load_bundle(bundle, family.scene.spec).files
     print(f"{bundle}: bundle {digest}, verified, {sum(map(len, files.values())) / 1e6:.1f} MB")
 
 
-def card_files(manifest: Manifest, summary: dict[str, Any] | None) -> dict[str, bytes]:
+def card_files(
+    story: Story, manifest: Manifest, summary: dict[str, Any] | None
+) -> dict[str, bytes]:
     """The model card and its figure."""
-    files = {MODEL_CARD: model_card(manifest, summary).encode()}
+    files = {MODEL_CARD: model_card(story, manifest, summary).encode()}
     if summary is not None:
         files[CURVE] = adaptation_curve(summary).encode()
     return files

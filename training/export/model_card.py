@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sim2real.contract.manifest import Manifest
@@ -22,28 +23,41 @@ _PURPOSE = {
 }
 
 
-def model_card(manifest: Manifest, summary: Mapping[str, Any] | None) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """What a card tells of training that a manifest does not hold."""
+
+    has_fixed_goal: bool = False
+    """whether every task asks for the same, so that nothing of it has to be inferred"""
+    taught: str = ""
+    """what was taught that simulation alone knows; empty: nothing"""
+
+
+def model_card(story: Story, manifest: Manifest, summary: Mapping[str, Any] | None) -> str:
     """Markdown; `summary` is an evaluation's `conditions` and `adapted_by_episode`."""
     skill, origin = manifest.skill, manifest.provenance
     settings = settings_of(manifest.adaptation, manifest.name)
-    goal = (
-        "The target is visible to the policy."
-        if skill.target_visible
-        else ("The target is hidden: it has to be inferred from the reward.")
-    )
     parts = [
         f"# {manifest.name}",
-        f"{_PURPOSE.get(skill.name, skill.name)} on a {manifest.robot.name}. {goal} "
-        f"{kind_of(settings).words(settings).card}",
+        f"{_PURPOSE.get(skill.name, skill.name)} on a {manifest.robot.name}. "
+        f"{_goal(story, manifest)} {kind_of(settings).words(settings).card}",
         "Numbers below were measured in simulation through the controller that runs on the robot. "
         "Nothing here was measured on hardware.",
     ]
     if summary is not None:
         parts += ["## Results", _results(summary), f"![Return per episode of a trial]({CURVE})"]
         parts.append(_by_episode(summary["adapted_by_episode"]))
-    parts += ["## How it was made", _making(manifest), "## How to use it", _use(manifest)]
+    parts += ["## How it was made", _making(story, manifest), "## How to use it", _use(manifest)]
     parts += ["## Where it ends", _limits(manifest, origin.family)]
     return "\n\n".join(parts) + "\n"
+
+
+def _goal(story: Story, manifest: Manifest) -> str:
+    if manifest.skill.target_visible:
+        return "The target is visible to the policy."
+    if story.has_fixed_goal:
+        return "The target is the same in every task and part of what was learnt."
+    return "The target is hidden: it has to be inferred from the reward."
 
 
 def _results(summary: Mapping[str, Any]) -> str:
@@ -74,7 +88,7 @@ def _cell(interval: Mapping[str, float]) -> str:
     return f"{interval['mean']:.2f} [{interval['low']:.2f}, {interval['high']:.2f}]"
 
 
-def _making(manifest: Manifest) -> str:
+def _making(story: Story, manifest: Manifest) -> str:
     origin = manifest.provenance
     parity = ", ".join(f"{g.role} {g.max_parity_error:.1e}" for g in manifest.graphs)
     packages = ", ".join(f"{name} {version}" for name, version in origin.packages.items())
@@ -82,7 +96,7 @@ def _making(manifest: Manifest) -> str:
         [
             f"- `taskbelief train {origin.recipe} --seed {origin.seed}`, then `taskbelief export`",
             f"- {origin.algorithm} on {origin.family}, {origin.environment_steps:,} environment "
-            "steps",
+            "steps" + (f"; {story.taught}" if story.taught else ""),
             f"- commit `{origin.git_commit}`, task set `{origin.task_set_sha256}`",
             f"- torch against ONNX Runtime over the golden vectors: {parity}",
             f"- {packages or 'library versions unknown'}",

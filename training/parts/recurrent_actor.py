@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,14 @@ from training.parts.encoders import Cell
 from training.parts.policies import Policy, choose
 from training.parts.running_stats import RunningStats
 from training.worlds.vector_world import Bool, Float
+
+See = Callable[[Float], Float]
+"""(W, ·) observations as a world gives them to (W, O) as networks know them"""
+
+
+def as_measured(observation: Float) -> Float:
+    """Nothing in it has to be looked at first."""
+    return observation
 
 
 class Evidence(NamedTuple):
@@ -52,8 +61,11 @@ class RecurrentActor:
         generator: torch.Generator | None,
         read_out: nn.Module | None = None,
         cell_noise_size: int = 0,
+        see: See = as_measured,
     ) -> None:
         """Actions are drawn from `generator`; without one they are the likeliest.
+
+        `see` comes before everything else, in a world with a camera: frames become features.
 
         A cell that draws gets `cell_noise_size` standard normal numbers beside every row, from the
         trial's seed.
@@ -61,7 +73,7 @@ class RecurrentActor:
         self._cell, self._policy, self._evidence = cell, policy, evidence
         self._read_out = nn.Identity() if read_out is None else read_out
         self._num_worlds, self._generator = num_worlds, generator
-        self._cell_noise_size = cell_noise_size
+        self._cell_noise_size, self._see = cell_noise_size, see
         self.begin_trial(0)
 
     def begin_trial(self, seed: int) -> None:
@@ -74,12 +86,16 @@ class RecurrentActor:
 
     @torch.no_grad()
     def act(self, observation: Float) -> Drawn:
-        observed = self._evidence.statistics.normalize_raw(observation)
+        observed = self._evidence.statistics.normalize_raw(self._see(observation))
         rows = torch.cat([observed, self._read_out(self.hidden)], dim=-1)
         return choose(self._policy, rows, self._generator)
 
     @torch.no_grad()
     def observe(self, transition: Transition, sparse_reward: Float, is_running: Bool) -> None:
+        transition = transition._replace(
+            observation=self._see(transition.observation),
+            next_observation=self._see(transition.next_observation),
+        )
         rows = self._evidence.rows(transition, sparse_reward)
         if self._cell_noise_size:
             rows = torch.cat([rows, self._cell_noise()], dim=-1)

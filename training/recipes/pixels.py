@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
+from training.algorithms.rl2_pixels import Rl2PixelsConfig
 from training.algorithms.sac_pixels import SacPixelsConfig
 from training.algorithms.slac import SlacConfig
 from training.recipes.recipe import Recipe
 
-EPISODE_LENGTH = 50
-"""control steps, as in `valve_turn_pixels`"""
+EPISODE_LENGTH, VARIED_EPISODE_LENGTH = 50, 30
+"""control steps, as in `valve_turn_pixels` and in `valve_turn_pixels_varied`"""
 NUM_WORLDS = 16
 
 
-def sac_valve_turn_pixels() -> Recipe:
-    steps = NUM_WORLDS * EPISODE_LENGTH
+def sac(family: str, episode_length: int) -> Recipe:
+    steps = NUM_WORLDS * episode_length
     return Recipe(
         algorithm="sac_pixels",
-        family="valve_turn_pixels",
+        family=family,
         num_train_tasks=400,  # starts: nothing is to be learnt by heart
         num_test_tasks=40,
         num_iterations=150,
@@ -36,6 +38,29 @@ def sac_valve_turn_pixels() -> Recipe:
             learning_rate=5e-4,
             discount=0.95,  # twenty ticks of foresight, as for turning what is measured
             initial_temperature=0.1,  # rewards are about one a tick
+        ),
+    )
+
+
+def rl2_valve_turn_pixels() -> Recipe:
+    return Recipe(
+        algorithm="rl2_pixels",
+        family="valve_turn_pixels_varied",
+        num_train_tasks=800,  # every one of them looks different
+        num_test_tasks=40,
+        num_iterations=220,  # twenty of them the eye's
+        num_trial_episodes=2,
+        num_evaluation_trials=1,
+        evaluation_interval=20,
+        config=Rl2PixelsConfig(  # but for the eye, that of `rl2-valve-turn`
+            num_trials=64,
+            hidden_size=128,
+            hidden_sizes=(128, 128),
+            num_epochs=6,
+            discount=0.98,
+            reward_scale=0.3,
+            normalizes_observations=True,
+            observation_clip=5.0,
         ),
     )
 
@@ -73,6 +98,8 @@ def slac_valve_turn_pixels() -> Recipe:
 
 
 PIXELS_RECIPES: dict[str, Callable[[], Recipe]] = {
-    "sac-valve-turn-pixels": sac_valve_turn_pixels,
+    "sac-valve-turn-pixels": partial(sac, "valve_turn_pixels", EPISODE_LENGTH),
+    "sac-valve-turn-pixels-varied": partial(sac, "valve_turn_pixels_varied", VARIED_EPISODE_LENGTH),
+    "rl2-valve-turn-pixels": rl2_valve_turn_pixels,
     "slac-valve-turn-pixels": slac_valve_turn_pixels,
 }

@@ -164,6 +164,9 @@ class ClawScene:
             carried={**now.carried, **halfway, "target": target, "elapsed_s": elapsed_s},
         )
 
+    def seen_angle(self, qpos: Array) -> Array:
+        return qpos[:, self._valve[0]]
+
     def observe(self, now: Moment) -> Array:
         return skills.observation(self.skill, self._measured_values(now))
 

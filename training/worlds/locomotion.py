@@ -151,6 +151,9 @@ class LocomotionScene:
         held = np.repeat(control[:, None], self.physics_steps, axis=1)
         return Command(held, action, now.carried)
 
+    def seen_angle(self, qpos: Array) -> Array:
+        return np.zeros(len(qpos))
+
     def observe(self, now: Moment) -> Array:
         return self.features(now)
 

@@ -111,6 +111,11 @@ class MujocoWorld:
             applied_action=command.applied_action.astype(np.float32),
         )
 
+    def seen_angle(self) -> Float:
+        """(W,) rad, of what has to be seen, at this moment. No observation holds it."""
+        angle = self._scene.seen_angle(self._moment(np.arange(self.num_worlds)).qpos)
+        return angle.astype(np.float32)
+
     def close(self) -> None:
         if self._physics is not None:
             self._physics.close()

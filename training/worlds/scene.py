@@ -99,6 +99,9 @@ class Scene(Protocol):
     def camera(self) -> CameraSpec | None:
         """What the world is seen with; None where it is not."""
 
+    def seen_angle(self, qpos: Array) -> Array:
+        """(n,) rad, of what has to be seen, from positions (n, nq); zeros where nothing has to."""
+
     @property
     def action_size(self) -> int: ...
 
