@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from training.algorithms.meld import MeldConfig
 from training.algorithms.sac_pixels import SacPixelsConfig
 from training.algorithms.slac import SlacConfig
 from training.recipes.recipe import Recipe
@@ -72,7 +73,33 @@ def slac_valve_turn_pixels() -> Recipe:
     )
 
 
+def meld_valve_turn_pixels() -> Recipe:
+    return Recipe(
+        algorithm="meld",
+        family="valve_turn_pixels_varied",
+        num_train_tasks=400,
+        num_test_tasks=40,
+        num_iterations=160,
+        num_trial_episodes=2,
+        num_evaluation_trials=1,
+        evaluation_interval=20,
+        config=MeldConfig(
+            num_trials=NUM_WORLDS,  # 960 steps
+            num_initial_collections=3,
+            num_initial_model_steps=150,
+            num_gradient_steps=40,  # of the model, and eight times as many of actor and critics
+            uses_layer_norm=True,
+            normalizes_observations=True,
+            observation_clip=5.0,
+            learning_rate=5e-4,
+            discount=0.95,
+            initial_temperature=0.1,
+        ),
+    )
+
+
 PIXELS_RECIPES: dict[str, Callable[[], Recipe]] = {
     "sac-valve-turn-pixels": sac_valve_turn_pixels,
+    "meld-valve-turn-pixels": meld_valve_turn_pixels,
     "slac-valve-turn-pixels": slac_valve_turn_pixels,
 }
