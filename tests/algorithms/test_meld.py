@@ -43,7 +43,7 @@ def collected() -> Meld:
 # ---- what is remembered, and what it is learnt on ----------------------------------------------
 
 
-def test_x_b3_a_trial_is_remembered_as_its_moments_and_none_joins_two_episodes() -> None:
+def test_xb3_a_trial_is_remembered_as_its_moments_and_none_joins_two_episodes() -> None:
     """Levels tell tasks apart, and the count starts anew in every episode."""
     learner: Meld = build(Meld, CountingFamily())
     learner.collect()
@@ -206,6 +206,7 @@ def deviations(*, feels_reward: bool) -> tuple[float, float]:
     return float(told[0].mean()), float(told[-2].mean())
 
 
+@pytest.mark.slow
 def test_me2_what_is_paid_tells_the_task() -> None:
     first, last = deviations(feels_reward=True)
 
@@ -213,6 +214,7 @@ def test_me2_what_is_paid_tells_the_task() -> None:
     assert last < 0.75 * first
 
 
+@pytest.mark.slow
 def test_me2_with_zeros_in_place_of_rewards_the_belief_does_not_shrink() -> None:
     first, last = deviations(feels_reward=False)
 

@@ -59,7 +59,7 @@ def test_step_by_step_it_is_what_it_is_over_a_whole_trial() -> None:
     torch.testing.assert_close(torch.stack(states), whole, atol=1e-6, rtol=1e-5)
 
 
-def test_x_b2_the_first_moment_of_a_later_episode_is_seen_and_marked() -> None:
+def test_xb2_the_first_moment_of_a_later_episode_is_seen_and_marked() -> None:
     of, moments, before = model(), seen(), led()
     whole = filtered(of, moments, before)
     moved, unmarked = moments.clone(), before.clone()
