@@ -7,10 +7,11 @@ something was done and the one where it ended.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from sim2real.contract.context import ContextLayout
@@ -127,7 +128,7 @@ class SeenTrials:
         seen = parted(moments, self._worlds.frame_shape)
         action, felt = trials.context[..., size:].split([self._layout.action_size, 1], dim=-1)
         is_last_step = np.arange(lengths.max())[:, None] == lengths - 1
-        columns = {
+        columns: dict[str, NDArray[Any]] = {
             "measured": seen.measured,
             "frame": seen.frame,
             "action": _with_room(action),
@@ -146,6 +147,7 @@ class SeenTrials:
         return Batch(**drawn.columns, is_valid=drawn.is_valid)
 
 
-def _with_room(values: Tensor) -> np.ndarray:  # type: ignore[type-arg]
+def _with_room(values: Tensor) -> NDArray[np.float32]:
     """(T + 1, ...) a copy of (T, ...) with zeros behind."""
-    return torch.cat([values, torch.zeros_like(values[:1])]).numpy()
+    padded: NDArray[np.float32] = torch.cat([values, torch.zeros_like(values[:1])]).numpy()
+    return padded
