@@ -94,6 +94,10 @@ RULES = (
         options=f"{SHORT_TRAINING} num_initial_steps=640",
     ),
     Rule(
+        pattern=r"^taskbelief train meld-",
+        options=f"{SHORT_TRAINING} num_initial_collections=1 num_initial_model_steps=2",
+    ),
+    Rule(
         pattern=r"^taskbelief train slac-",
         options=f"{SHORT_TRAINING} num_initial_steps=640 num_initial_model_steps=2",
     ),

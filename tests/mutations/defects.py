@@ -26,7 +26,7 @@ class Defect:
     Of learners that adapt by gradients: M1–M11 of MAML and its parts, PM1–PM5 of ProMP, E1 of
     E-MAML, A1–A9 of MAESN, RF1–RF4 of REINFORCE; of their steps on a
     robot DS1–DS5 (written out), IS1–IS5 (as in training), GK1–GK8 (guards), AB1–AB3 (kept).
-    L1–L10 and ME3 of SLAC and its model, PX1–PX4 of what is learnt from pixels.
+    L1–L10 of SLAC and its model, ME1–ME3 of MELD's, PX1–PX4 of what is learnt from pixels.
     FR1–FR10 of the frames of a camera that a policy acts on.
     C1–C7 of what is compared: the numerics of a task on every robot, conditions and intervals.
     """

@@ -10,6 +10,12 @@ _MODEL, _OF_MODEL = (
 )
 _SLAC, _OF_SLAC = "training/algorithms/slac.py", "tests/algorithms/test_slac.py"
 _SAC, _OF_SAC = "training/algorithms/sac_pixels.py", "tests/algorithms/test_sac_pixels.py"
+_MELD, _OF_MELD = "training/algorithms/meld.py", "tests/algorithms/test_meld.py"
+_TRIAL_MODEL, _OF_TRIAL_MODEL = (
+    "training/parts/trial_latent_model.py",
+    "tests/parts/test_trial_latent_model.py",
+)
+_TRIALS = "training/parts/seen_trials.py"
 _EPISODES = "training/parts/seen_episodes.py"
 _SEEN, _OF_SEEN = "training/parts/seen_world.py", "tests/parts/test_seen_world.py"
 _RL2, _OF_RL2 = "training/algorithms/rl2_pixels.py", "tests/algorithms/test_rl2_pixels.py"
@@ -105,6 +111,65 @@ DEFECTS = (
         "error.square().flatten(-3).sum(-1)",
         "error.square().flatten(-3).mean(-1)",
         (f"{_OF_MODEL}::test_l10_a_frame_of_twice_the_side_weighs_four_times_as_much",),
+    ),
+    Defect(
+        "ME1",
+        "a trial goes on with what the one before it taught",
+        _MELD,
+        "self.memory = self._learner.model.begin(self._num_worlds, self._learner.device)",
+        "self.memory = self.__dict__.get("
+        "'memory', self._learner.model.begin(self._num_worlds, self._learner.device))",
+        (f"{_OF_MELD}::test_me1_a_trial_leaves_no_trace_in_the_next_ones_first_belief",),
+    ),
+    Defect(
+        "ME1",
+        "a memory begins with something in it",
+        _TRIAL_MODEL,
+        "return torch.zeros(num_trials, self.memory_size, device=device)",
+        "return torch.ones(num_trials, self.memory_size, device=device)",
+        (
+            f"{_OF_TRIAL_MODEL}::test_me1_a_trial_begins_with_nothing_and_trials_do_not_touch_each_other",
+        ),
+    ),
+    Defect(
+        "ME2",
+        "what was paid is not felt",
+        _TRIALS,
+        "self.felt[..., None]",
+        "torch.zeros_like(self.felt[..., None])",
+        (f"{_OF_MELD}::test_me2_what_is_paid_tells_the_task",),
+    ),
+    Defect(
+        "ME2",
+        "what is learnt from is felt, whatever an evaluator pays",
+        _TRIALS,
+        "uses_sparse_context=self._uses_sparse",
+        "uses_sparse_context=False",
+        (f"{_OF_MELD}::test_me2_with_zeros_in_place_of_rewards_the_belief_does_not_shrink",),
+    ),
+    Defect(
+        "ME3",
+        "the filter of trials draws noise of its own",
+        _TRIAL_MODEL,
+        "return distribution.mean + distribution.log_std.exp() * noise",
+        "return distribution.mean + distribution.log_std.exp() * torch.randn_like(noise)",
+        (f"{_OF_TRIAL_MODEL}::test_me3_the_same_trial_gives_the_same_belief_to_the_bit",),
+    ),
+    Defect(
+        "XB2",
+        "nobody tells the filter of trials that an episode begins",
+        _TRIAL_MODEL,
+        "memories.append(torch.cat([z2, before], dim=-1))",
+        "memories.append(torch.cat([z2, before[..., :-1], torch.ones_like(before[..., -1:])], -1))",
+        (f"{_OF_TRIAL_MODEL}::test_xb2_the_first_moment_of_a_later_episode_is_seen_and_marked",),
+    ),
+    Defect(
+        "XB3",
+        "a remembered trial ends where it began",
+        _TRIALS,
+        "moments[lengths, every] = ends",
+        "moments[lengths, every] = moments[0, every]",
+        (f"{_OF_MELD}::test_xb3_a_trial_is_remembered_as_its_moments_and_none_joins_two_episodes",),
     ),
     Defect(
         "ME3",

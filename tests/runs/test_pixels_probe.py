@@ -12,6 +12,7 @@ import torch
 
 from sim2real.contract.errors import BadInput
 from tests.algorithms.conftest import build
+from training.algorithms.meld import BelievingActor, Meld
 from training.algorithms.sac import Sac
 from training.algorithms.sac_pixels import SacPixels
 from training.algorithms.slac import Slac
@@ -25,6 +26,7 @@ from training.runs.pixels_probe import (
     eye_of,
     of_another,
     play,
+    play_trial,
     probe,
     r_squared,
     with_angle,
@@ -71,6 +73,38 @@ def test_other_frames_are_those_of_the_world_beside_or_black() -> None:
     assert not np.array_equal(returns[0], returns[2])
 
 
+def test_a_learner_that_adapts_is_blind_through_its_whole_trial(monkeypatch) -> None:
+    """Its belief comes from the frames that it was shown, and lasts from episode to episode."""
+    family = FAMILIES["valve_turn_pixels_varied"]
+    believer = build(Meld, family)
+    with torch.no_grad():  # untrained, it hardly moves
+        for parameter in believer.policy.parameters():
+            parameter.mul_(10.0)
+    tasks = list(believer.tasks[:3])
+    see, shown = BelievingActor._seen, []
+
+    def noting(actor: BelievingActor, observation: np.ndarray) -> torch.Tensor:
+        shown.append(observation)
+        return see(actor, observation)
+
+    monkeypatch.setattr(BelievingActor, "_seen", noting)
+    played = {
+        frames: play_trial(believer, family, tasks, 2, seed=4, frames=frames) for frames in FRAMES
+    }
+    num_steps = family.scene.episode_length
+    count = 2 * 2 * num_steps  # what is acted in is seen once more as evidence
+
+    assert [len(trial) for trial in played.values()] == [2, 2, 2]
+    assert len(shown) == 3 * count
+    assert shown[0][:, -3072:].any()
+    assert not any(observation[:, -3072:].any() for observation in shown[2 * count :])
+    first = played["true"][0]
+    alone = play(believer, family, tasks, seed=4)
+    np.testing.assert_array_equal(first.returned, alone.returned)
+    again = play(believer, family, tasks, seed=5)
+    assert not np.array_equal(played["true"][1].returned, again.returned)  # it remembers
+
+
 def test_the_score_is_of_the_angles_that_were_there() -> None:
     policy = learner()
     fit, held_out = (
@@ -108,7 +142,8 @@ def test_a_run_is_probed_in_four_lines(tmp_path, capsys) -> None:
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
     assert [line.get("frames") for line in lines] == [*FRAMES, None]
-    assert {"return", "median_error_rad", "success", "environment_steps"} <= set(lines[0])
+    figures = {"return", "median_error_rad", "success", "success_by_episode", "environment_steps"}
+    assert figures <= set(lines[0])
     assert {"r_squared", "r_squared_untrained"} < set(lines[3])
     picture = matplotlib.image.imread(tmp_path / "strip.png")
     num_shown = -(-FAMILY.scene.episode_length // STRIP_INTERVAL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from training.algorithms.meld import MeldConfig
 from training.algorithms.rl2_pixels import Rl2PixelsConfig
 from training.algorithms.sac_pixels import SacPixelsConfig
 from training.algorithms.slac import SlacConfig
@@ -97,9 +98,35 @@ def slac_valve_turn_pixels() -> Recipe:
     )
 
 
+def meld_valve_turn_pixels() -> Recipe:
+    return Recipe(
+        algorithm="meld",
+        family="valve_turn_pixels_varied",
+        num_train_tasks=400,
+        num_test_tasks=40,
+        num_iterations=160,
+        num_trial_episodes=2,
+        num_evaluation_trials=1,
+        evaluation_interval=20,
+        config=MeldConfig(
+            num_trials=NUM_WORLDS,  # 960 steps
+            num_initial_collections=3,
+            num_initial_model_steps=150,
+            num_gradient_steps=40,  # of the model, and eight times as many of actor and critics
+            uses_layer_norm=True,
+            normalizes_observations=True,
+            observation_clip=5.0,
+            learning_rate=5e-4,
+            discount=0.95,
+            initial_temperature=0.1,
+        ),
+    )
+
+
 PIXELS_RECIPES: dict[str, Callable[[], Recipe]] = {
     "sac-valve-turn-pixels": partial(sac, "valve_turn_pixels", EPISODE_LENGTH),
     "sac-valve-turn-pixels-varied": partial(sac, "valve_turn_pixels_varied", VARIED_EPISODE_LENGTH),
     "rl2-valve-turn-pixels": rl2_valve_turn_pixels,
+    "meld-valve-turn-pixels": meld_valve_turn_pixels,
     "slac-valve-turn-pixels": slac_valve_turn_pixels,
 }

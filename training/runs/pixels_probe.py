@@ -4,9 +4,10 @@ And what its eye knows: how well a linear map tells the valve's angle from the f
 
     python -m training.runs.pixels_probe RUN
 
-plays the held-out tasks of a run once under each condition and prints a JSON line for it, then one
-for the probe. Worlds are those of the run's family with the valve's angle measured beside; the
-policy is not shown that.
+plays a trial on each held-out task of a run under each condition and prints a JSON line for it, of
+the trial's last episode; then one for the probe. A learner that adapts is blind throughout the
+trial: neither what it does nor what it learns of the task comes from frames of its own. Worlds are
+those of the run's family with the valve's angle measured beside; the policy is not shown that.
 """
 
 from __future__ import annotations
@@ -30,11 +31,12 @@ from sim2real.skills.hand import wrapped
 from sim2real.skills.valve_turn import ValveTurn
 from training.families.claw import ClawFamily
 from training.families.registry import claw_family
+from training.parts.actor import Actor
 from training.parts.eye import Eye
 from training.parts.seen_episodes import parted
 from training.runs.start import load_learner, make_learner, read_run
 from training.tasks.task import Task
-from training.worlds.vector_world import Float, FrameShape
+from training.worlds.vector_world import Float, FrameShape, VectorWorld
 
 Frames = Literal["true", "shuffled", "black"]
 """each world's own; those of the world beside it; none"""
@@ -102,27 +104,58 @@ def play(
     is_deterministic: bool = True,
 ) -> Played:
     """One episode on each of the tasks."""
+    [played] = play_trial(
+        learner, family, tasks, 1, seed=seed, frames=frames, is_deterministic=is_deterministic
+    )
+    return played
+
+
+def play_trial(
+    learner: Any,
+    family: ClawFamily,
+    tasks: Sequence[Task],
+    num_episodes: int,
+    *,
+    seed: int,
+    frames: Frames = "true",
+    is_deterministic: bool = True,
+) -> list[Played]:
+    """A trial on each of the tasks, episode by episode."""
     twin, split = with_angle(family)
     world = twin.make_world(len(tasks))
     actor = learner.make_actor(tasks, is_deterministic=is_deterministic)
     actor.begin_trial(seed)
-    actor.begin_episode(np.ones(len(tasks), bool))
-    observation, length = world.reset(tasks, seed), world.episode_length
-    returned, angles, seen = np.zeros(len(tasks)), [], []
-    for _ in range(length):
+    target, played = _target(family, tasks), []
+    for episode in range(num_episodes):
+        observation = world.reset(tasks, seed + episode)
+        actor.begin_episode(np.ones(len(tasks), bool))
+        played.append(_episode(actor, world, observation, split, frames, target))
+    world.close()
+    return played
+
+
+def _episode(
+    actor: Actor,
+    world: VectorWorld,
+    observation: Float,
+    split: Split,
+    frames: Frames,
+    target: Angles,
+) -> Played:
+    returned, angles, seen = np.zeros(len(target)), [], []
+    running = np.ones(len(target), bool)
+    for _ in range(world.episode_length):
         angles.append(_angle(observation, split))
         seen.append(parted(observation, world.frame_shape).frame)
         shown = _shown(observation, split, frames)
         result = world.step(actor.act(shown).action)
         step = result.transition(shown)
         after = _shown(result.final_observation, split, frames)
-        running = np.ones(len(tasks), bool)
         actor.observe(step._replace(next_observation=after), result.sparse_reward, running)
         returned += result.reward
         observation = result.observation
     end = _angle(result.final_observation, split)
-    error = np.abs(wrapped(_target(family, tasks) - end))
-    world.close()
+    error = np.abs(wrapped(target - end))
     return Played(returned, error, np.stack(angles), np.stack(seen))
 
 
@@ -178,8 +211,12 @@ def probed(
     family, learner = claw_family(recipe.family, str(run)), load_learner(run)
     tasks, steps = task_set.test[:num_tasks], learner.state.num_environment_steps
     eye = eye_of(learner)
+    success_error_rad = skill_of(family).success_error_rad
     for frames in FRAMES:
-        played = play(learner, family, tasks, seed=seed, frames=frames)
+        trial = play_trial(
+            learner, family, tasks, recipe.num_trial_episodes, seed=seed, frames=frames
+        )
+        played = trial[-1]
         if strip is not None and frames == "true":
             write_strip(strip, played)
         yield {
@@ -187,7 +224,10 @@ def probed(
             "environment_steps": steps,
             "return": float(played.returned.mean()),
             "median_error_rad": float(np.median(played.error_rad)),
-            "success": float((played.error_rad < skill_of(family).success_error_rad).mean()),
+            "success": float((played.error_rad < success_error_rad).mean()),
+            "success_by_episode": [
+                float((each.error_rad < success_error_rad).mean()) for each in trial
+            ],
         }
     fit = play(learner, family, task_set.train[:160], seed=seed, is_deterministic=False)
     held_out = play(learner, family, tasks, seed=seed + 1, is_deterministic=False)
