@@ -86,17 +86,27 @@ _PROBLEMS: Mapping[str, _Problem] = {
         varibad={"kl_weight": 0.01},
     ),
     "valve_turn": _Problem(
-        run={"num_train_tasks": 160, "num_iterations": 400, "evaluation_interval": 50},
+        # As RL² learns it (training/recipes/recurrent_claw.py), twice as long, and on so many tasks
+        # that a target says nothing of the dynamics that it happened to be drawn with.
+        run={
+            "num_train_tasks": 2000,
+            "num_trial_episodes": 2,
+            "num_iterations": 400,
+            "num_evaluation_trials": 1,
+            "evaluation_interval": 20,
+        },
         settings={
             "hidden_sizes": (128, 128),
-            "num_trials": 128,
-            "discount": 0.95,
+            "num_trials": 64,
+            "num_epochs": 6,
+            "discount": 0.98,
             "normalizes_observations": True,
             "observation_clip": 5.0,
-            "reward_scale": 0.1,
+            "reward_scale": 0.3,
         },
         belief={"hidden_size": 128},
-        varibad={"kl_weight": 0.01},
+        # Rewards tell the target, and are one of a step's two dozen numbers to be explained.
+        varibad={"context_reward_scale": 3.0, "kl_weight": 0.1},
     ),
     "pose_dynamics": _Problem(
         run={"num_train_tasks": 160, "num_iterations": 400, "evaluation_interval": 50},
