@@ -8,7 +8,7 @@ the belief learns from them by a loss of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -73,9 +73,17 @@ class Units:
     quantities: tuple[Quantity, ...]
     """(D,)"""
     middle: Tensor
-    """(D,) of each one's range, in its unit"""
+    """(D,) of each one's range, in its unit; of its logarithm's where that is believed"""
     half_range: Tensor
     """(D,) by which a number of one stands away from the middle"""
+    is_log: Tensor
+    """(D,) bool, whether the belief is about the logarithm"""
+
+    @property
+    def believed(self) -> tuple[Quantity, ...]:
+        """(D,) what the Gaussians are about: logarithms by that name."""
+        pairs = zip(self.quantities, self.is_log.tolist(), strict=True)
+        return tuple(replace(q, unit=f"ln({q.unit})") if is_log else q for q, is_log in pairs)
 
 
 class BeliefPolicy:
@@ -220,8 +228,8 @@ class BeliefPolicy:
         policy: nn.Module = frozen_copy(self.policy).cpu()
         read_out: nn.Module = encoder.read_out
         if units is not None:
-            read_out = InUnits(read_out, units.middle, units.half_range)
-            policy = OnUnits(policy, units.middle, units.half_range)
+            scale = units.middle, units.half_range, units.is_log
+            read_out, policy = InUnits(read_out, *scale), OnUnits(policy, *scale)
         mean, log_variance = read_out(torch.zeros(self.config.hidden_size)).chunk(2)
         return Deployed(
             settings=RecurrentBeliefSettings(
