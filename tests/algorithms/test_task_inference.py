@@ -158,6 +158,23 @@ def test_i7_a_parameter_that_shows_in_nothing_keeps_the_width_of_the_prior(taugh
     assert width[8, 0] < 0.35 * width[0, 0]
 
 
+def test_trials_without_noise_are_remembered_and_not_what_the_policy_learns_from(
+    point_robot: TaskFamily,
+) -> None:
+    learner = make(point_robot, num_deployed_trials=3, replay_capacity=9)
+    trials = learner.on_belief.collect(learner._labels)
+    assert trials.is_valid.shape[1] == 6
+    assert learner.on_belief.state.num_environment_steps == (6 + 3) * 2 * 20
+
+    columns = learner.on_belief.replay.sample(400, learner.on_belief.state.generator).columns
+    kept = torch.unique(columns["context"][0, :, 2:4], dim=0)  # the first actions
+    assert len(kept) == 9
+    first = trials.observation[0], trials.context[0, :, 2:4]
+    played = {tuple(action.tolist()) for action in first[1]}
+    further = [action for action in kept if tuple(action.tolist()) not in played]
+    assert len(further) == 3 and all(action.abs().max() < 0.1 for action in further)
+
+
 def test_every_label_is_counted(point_robot: TaskFamily) -> None:
     learner = make(point_robot)
 

@@ -21,7 +21,7 @@ from sim2real.contract.quantity import Quantity
 from sim2real.runtime.kinds.recurrent_belief import ReadOut, RecurrentBeliefSettings
 from training.algorithms.learner import Deployed, TrainingSetup
 from training.algorithms.settings import TrialPpoSettings
-from training.parts.checked import Count, Positive
+from training.parts.checked import Count, CountOrNone, Positive
 from training.parts.deployed import DeployedCell, DeployedPolicy
 from training.parts.encoders import RecurrentBelief
 from training.parts.networks import Mlp, frozen_copy
@@ -38,6 +38,9 @@ from training.tasks.task import Task
 class BeliefPolicySettings(TrialPpoSettings):
     """How trials are remembered, and how the belief learns from them."""
 
+    num_deployed_trials: CountOrNone = 0
+    """further trials of an iteration, without the noise that the policy learns by: the belief alone
+    learns from them, for it is asked about such trials once it is deployed"""
     replay_capacity: Count = 4000
     """trials remembered"""
     belief_batch_size: Count = 64
@@ -112,6 +115,10 @@ class BeliefPolicy:
             evidence=self.evidence,
             state=self.state,
         )
+        further = config.num_deployed_trials
+        self._deployed_collector = (
+            replace(self.collector, worlds=setup.make_worlds(further)) if further else None
+        )
         self.replay = SequenceReplay(
             {
                 "context": Column(shape=(self.layout.size,)),
@@ -120,7 +127,7 @@ class BeliefPolicy:
             },
             num_tasks=1,
             max_length=setup.num_trial_episodes * self.worlds.episode_length,
-            capacity=max(config.replay_capacity, config.num_trials),
+            capacity=max(config.replay_capacity, config.num_trials + further),
             device=setup.device,
         )
         self._build_networks(belief_size)
@@ -152,7 +159,16 @@ class BeliefPolicy:
         self, others: Callable[[Collected], Mapping[str, NDArray[Any]]] = lambda _: {}
     ) -> Trials:
         """One trial in every world, remembered with what `others` says of them, (T, B, ...)."""
-        collected = self.collector.collect(partial(self.make_actor, is_deterministic=False))
+        acts = partial(self.make_actor, is_deterministic=False)
+        trials = self._remembered(self.collector.collect(acts), others)
+        if self._deployed_collector is not None:
+            as_deployed = partial(self.make_actor, is_deterministic=True)
+            self._remembered(self._deployed_collector.collect(as_deployed), others)
+        return trials
+
+    def _remembered(
+        self, collected: Collected, others: Callable[[Collected], Mapping[str, NDArray[Any]]]
+    ) -> Trials:
         measured = collected.measured
         columns = {
             "context": measured.context.cpu().numpy(),

@@ -33,6 +33,8 @@ class _Problem:
     """of a belief that is learnt by itself"""
     varibad: Mapping[str, Any] = field(default_factory=dict)
     """of VariBAD alone"""
+    task_inference: Mapping[str, Any] = field(default_factory=dict)
+    """of task inference alone"""
 
 
 _PROBLEMS: Mapping[str, _Problem] = {
@@ -104,9 +106,12 @@ _PROBLEMS: Mapping[str, _Problem] = {
             "observation_clip": 5.0,
             "reward_scale": 0.3,
         },
-        belief={"hidden_size": 128},
-        # Rewards tell the target, and are one of a step's two dozen numbers to be explained.
-        varibad={"context_reward_scale": 3.0, "kl_weight": 0.1},
+        # Rewards tell the target, and are one of a step's two dozen numbers.
+        belief={"hidden_size": 128, "context_reward_scale": 3.0},
+        varibad={"kl_weight": 0.1},
+        # Asked without the noise that the policy learns by, a belief that saw nothing else is sure
+        # of what is not so: servos that jitter do not show what they do when they hold still.
+        task_inference={"num_deployed_trials": 16, "num_belief_steps": 40},
     ),
     "pose_dynamics": _Problem(
         run={"num_train_tasks": 160, "num_iterations": 400, "evaluation_interval": 50},
@@ -151,6 +156,8 @@ def belief_recipe(algorithm: str, family: str) -> Recipe:
         settings |= problem.belief
     if config_type is VariBadConfig:
         settings |= problem.varibad
+    if config_type is TaskInferenceConfig:
+        settings |= problem.task_inference
     if config_type is Rl2HypernetworkConfig:
         settings.pop("hidden_sizes", None)  # of what is generated: its own
     config = config_type(**settings)
