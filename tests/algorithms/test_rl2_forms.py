@@ -114,6 +114,21 @@ def test_e2_rewards_of_free_episodes_are_seen_and_not_learnt_from(point_robot: T
     assert (trials.context[..., size][free] != 0).all()
 
 
+def test_what_is_learnt_from_is_the_reward_that_was_asked_for(point_robot: TaskFamily) -> None:
+    dense, sparse = (
+        build(Rl2, point_robot, training_reward=reward) for reward in ("dense", "sparse")
+    )
+    trials = dense.collect()
+    paid = trials._replace(sparse_reward=trials.sparse_reward + trials.episode)
+
+    def differ(learner: Rl2) -> list[bool]:
+        judged = zip(learner.ppo.judge(trials), learner.ppo.judge(paid), strict=True)
+        return [not torch.equal(one, other) for one, other in judged]
+
+    assert differ(sparse) == [False, True, True]  # densities, advantages, targets
+    assert differ(dense) == [False, False, False]
+
+
 def test_e3_where_looking_costs_more_than_it_pays_only_free_episodes_look() -> None:
     family = CostlyLookFamily()
     returns = {}

@@ -15,9 +15,11 @@ from tests.algorithms.conftest import NoisyLevelFamily, NoisyLevelWorld, build
 from training.algorithms.task_inference import TaskInference, units_of
 from training.evaluation.calibration import distance_from_uniform
 from training.families.pose_dynamics import POSE_DYNAMICS
-from training.parts.read_out import gaussian_of, normal_quantile_of
+from training.families.valve import VALVE_TURN
+from training.parts.read_out import Scale, gaussian_of, normal_quantile_of
 from training.parts.schedule import set_learning_rate
-from training.tasks.task import Parameter, Task, TaskFamily, task_vector
+from training.tasks.task import Parameter, Task, TaskFamily, belief_vector
+from training.tasks.task_set import draw_task_set
 
 make = partial(build, TaskInference)
 
@@ -70,7 +72,7 @@ def taught() -> Taught:
         learner.belief_optimizer.step()
     fresh: TaskInference = make(LevelFamily(), seed=1, num_train=400, num_trials=400)
     collected = fresh.on_belief.collector.collect(partial(fresh.make_actor, is_deterministic=False))
-    truth = np.stack([task_vector(fresh.family, task) for task in collected.tasks])
+    truth = np.stack([belief_vector(fresh.family, task) for task in collected.tasks])
     with torch.no_grad():
         read = learner.encoder.beliefs(collected.trials.context)
     return Taught(learner, read, torch.from_numpy(truth))
@@ -156,6 +158,23 @@ def test_i7_a_parameter_that_shows_in_nothing_keeps_the_width_of_the_prior(taugh
     assert width[8, 0] < 0.35 * width[0, 0]
 
 
+def test_trials_without_noise_are_remembered_and_not_what_the_policy_learns_from(
+    point_robot: TaskFamily,
+) -> None:
+    learner = make(point_robot, num_deployed_trials=3, replay_capacity=9)
+    trials = learner.on_belief.collect(learner._labels)
+    assert trials.is_valid.shape[1] == 6
+    assert learner.on_belief.state.num_environment_steps == (6 + 3) * 2 * 20
+
+    columns = learner.on_belief.replay.sample(400, learner.on_belief.state.generator).columns
+    kept = torch.unique(columns["context"][0, :, 2:4], dim=0)  # the first actions
+    assert len(kept) == 9
+    first = trials.observation[0], trials.context[0, :, 2:4]
+    played = {tuple(action.tolist()) for action in first[1]}
+    further = [action for action in kept if tuple(action.tolist()) not in played]
+    assert len(further) == 3 and all(action.abs().max() < 0.1 for action in further)
+
+
 def test_every_label_is_counted(point_robot: TaskFamily) -> None:
     learner = make(point_robot)
 
@@ -190,6 +209,37 @@ def test_what_is_deployed_says_parameters_in_their_units(taught: Taught) -> None
     assert read_out.initial_mean == pytest.approx([0.0, 20.0], abs=1.0)
     width = np.exp(0.5 * np.array(read_out.initial_log_variance))
     assert width == pytest.approx([3**-0.5, 10 * 3**-0.5], rel=0.3)
+
+
+def test_a_scale_has_the_moments_of_units_and_gives_back_those_about_one() -> None:
+    """Of a logarithm: the median, and the deviation that a small one of it makes there."""
+    units = units_of(VALVE_TURN)
+    scale = Scale(units.middle, units.half_range, units.is_log)
+    names = [quantity.name for quantity in units.quantities]
+    damping, delay = names.index("valve_damping"), names.index("action_delay")
+    size = len(names)
+    about_one = torch.randn(50, 2 * size).clamp(-2, 2)
+    torch.testing.assert_close(scale.about_one(scale.in_units(about_one)), about_one)
+
+    small = torch.cat([torch.full((size,), 0.5), torch.full((size,), 2.0 * np.log(0.01))])
+    mean, log_variance = scale.in_units(small).chunk(2)
+    sd = (0.5 * log_variance).exp()
+    assert mean[delay] == pytest.approx(7.5) and sd[delay] == pytest.approx(0.05)
+    assert mean[damping] == pytest.approx(0.05 * 10**0.75, rel=1e-5)  # from 0.05 to 0.5
+    drawn = np.random.default_rng(0).normal(0.5, 0.01, 100_000)
+    in_units = 0.05 * 10 ** ((drawn + 1.0) / 2.0)
+    assert sd[damping] == pytest.approx(in_units.std(), rel=0.02)
+
+
+def test_a_belief_about_a_logarithm_is_even_about_what_is_drawn_by_it() -> None:
+    family = VALVE_TURN
+    tasks = draw_task_set(family, seed=0, num_train=0, num_test=2000).test
+    vectors = np.stack([belief_vector(family, task) for task in tasks])
+    names = [quantity.name for quantity in units_of(family).quantities]
+
+    for name in ("valve_damping", "valve_friction", "fingertip_friction"):
+        shares = (vectors[:, names.index(name)] + 1.0) / 2.0
+        assert distance_from_uniform(shares.astype(np.float64)) < 0.04
 
 
 def test_every_element_of_a_parameter_has_a_name() -> None:

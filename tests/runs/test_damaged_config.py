@@ -6,7 +6,7 @@ import copy
 import dataclasses
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ import pytest
 from sim2real.cli import main
 from sim2real.contract.robot_spec import load_robot_spec
 from training.algorithms.registry import ALGORITHMS
+from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES
+from training.recipes.recipe import Recipe
 from training.recipes.registry import RECIPES
 from training.runs.start import CONFIG_VERSION, read_run
 from training.tasks.task_set import draw_task_set
@@ -171,6 +173,34 @@ def test_runs_from_when_inner_steps_had_no_choice_are_read(
     tasks.save(run / "tasks.json")
 
     assert read_run(run)[0] == recipe
+
+
+def written_by_6(name: str, run: Callable[..., Path]) -> tuple[Recipe, Path]:
+    """A recipe, and a run of it as version 6 wrote them."""
+    recipe = RECIPES[name]()
+    family = FAMILIES[recipe.family]
+    tasks = draw_task_set(family, seed=recipe.task_seed, num_train=2, num_test=2)
+    fields = dataclasses.asdict(recipe)
+    del fields["config"]["training_reward"], fields["config"]["num_deployed_trials"]
+    hand = family.scene.spec.fingerprint if isinstance(family, ClawFamily) else ""
+    folder = run(recipe=fields, task_set_sha256=tasks.sha256, robot_fingerprint=hand)
+    tasks.save(folder / "tasks.json")
+    return recipe, folder
+
+
+def test_runs_from_before_beliefs_about_logarithms_are_read_but_where_one_would_be_meant(
+    runs: dict[str, Path], damaged: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = json.loads((runs["pearl"] / "config.json").read_text())
+
+    def run(**changes: Any) -> Path:
+        folder: Path = damaged("pearl", {**document, "schema_version": 6, **changes})
+        return folder
+
+    for name in ("varibad-valve-turn", "task-inference-point-robot"):
+        recipe, folder = written_by_6(name, run)
+        assert read_run(folder)[0] == recipe
+    assert "at least 7" in refused(written_by_6("task-inference-valve-turn", run)[1], capsys)
 
 
 def test_a_run_for_another_hand_is_refused_and_so_is_one_that_does_not_say(

@@ -8,7 +8,7 @@ the belief learns from them by a loss of its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,7 +21,7 @@ from sim2real.contract.quantity import Quantity
 from sim2real.runtime.kinds.recurrent_belief import ReadOut, RecurrentBeliefSettings
 from training.algorithms.learner import Deployed, TrainingSetup
 from training.algorithms.settings import TrialPpoSettings
-from training.parts.checked import Count, Positive
+from training.parts.checked import Count, CountOrNone, Positive
 from training.parts.deployed import DeployedCell, DeployedPolicy
 from training.parts.encoders import RecurrentBelief
 from training.parts.networks import Mlp, frozen_copy
@@ -38,6 +38,9 @@ from training.tasks.task import Task
 class BeliefPolicySettings(TrialPpoSettings):
     """How trials are remembered, and how the belief learns from them."""
 
+    num_deployed_trials: CountOrNone = 0
+    """further trials of an iteration, without the noise that the policy learns by: the belief alone
+    learns from them, for it is asked about such trials once it is deployed"""
     replay_capacity: Count = 4000
     """trials remembered"""
     belief_batch_size: Count = 64
@@ -73,9 +76,17 @@ class Units:
     quantities: tuple[Quantity, ...]
     """(D,)"""
     middle: Tensor
-    """(D,) of each one's range, in its unit"""
+    """(D,) of each one's range, in its unit; of its logarithm's where that is believed"""
     half_range: Tensor
     """(D,) by which a number of one stands away from the middle"""
+    is_log: Tensor
+    """(D,) bool, whether the belief is about the logarithm"""
+
+    @property
+    def believed(self) -> tuple[Quantity, ...]:
+        """(D,) what the Gaussians are about: logarithms by that name."""
+        pairs = zip(self.quantities, self.is_log.tolist(), strict=True)
+        return tuple(replace(q, unit=f"ln({q.unit})") if is_log else q for q, is_log in pairs)
 
 
 class BeliefPolicy:
@@ -104,6 +115,10 @@ class BeliefPolicy:
             evidence=self.evidence,
             state=self.state,
         )
+        further = config.num_deployed_trials
+        self._deployed_collector = (
+            replace(self.collector, worlds=setup.make_worlds(further)) if further else None
+        )
         self.replay = SequenceReplay(
             {
                 "context": Column(shape=(self.layout.size,)),
@@ -112,7 +127,7 @@ class BeliefPolicy:
             },
             num_tasks=1,
             max_length=setup.num_trial_episodes * self.worlds.episode_length,
-            capacity=max(config.replay_capacity, config.num_trials),
+            capacity=max(config.replay_capacity, config.num_trials + further),
             device=setup.device,
         )
         self._build_networks(belief_size)
@@ -144,7 +159,16 @@ class BeliefPolicy:
         self, others: Callable[[Collected], Mapping[str, NDArray[Any]]] = lambda _: {}
     ) -> Trials:
         """One trial in every world, remembered with what `others` says of them, (T, B, ...)."""
-        collected = self.collector.collect(partial(self.make_actor, is_deterministic=False))
+        acts = partial(self.make_actor, is_deterministic=False)
+        trials = self._remembered(self.collector.collect(acts), others)
+        if self._deployed_collector is not None:
+            as_deployed = partial(self.make_actor, is_deterministic=True)
+            self._remembered(self._deployed_collector.collect(as_deployed), others)
+        return trials
+
+    def _remembered(
+        self, collected: Collected, others: Callable[[Collected], Mapping[str, NDArray[Any]]]
+    ) -> Trials:
         measured = collected.measured
         columns = {
             "context": measured.context.cpu().numpy(),
@@ -220,8 +244,8 @@ class BeliefPolicy:
         policy: nn.Module = frozen_copy(self.policy).cpu()
         read_out: nn.Module = encoder.read_out
         if units is not None:
-            read_out = InUnits(read_out, units.middle, units.half_range)
-            policy = OnUnits(policy, units.middle, units.half_range)
+            scale = units.middle, units.half_range, units.is_log
+            read_out, policy = InUnits(read_out, *scale), OnUnits(policy, *scale)
         mean, log_variance = read_out(torch.zeros(self.config.hidden_size)).chunk(2)
         return Deployed(
             settings=RecurrentBeliefSettings(

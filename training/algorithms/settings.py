@@ -290,6 +290,8 @@ class TrialPpoSettings(PpoSettings, ContextSettings, ObservationSettings):
     """of the actions; learnt, the same in every state; of no use where actions are choices"""
     num_trials: Count = 256
     """trials of an iteration, side by side, each on a train task drawn anew"""
+    training_reward: Literal["dense", "sparse"] = "dense"
+    """what policy and value function learn from"""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,7 +4,9 @@ Humplik et al. 2019, https://arxiv.org/abs/1905.06424. In simulation the paramet
 known, so a recurrent cell can be taught to say them from the transitions so far, with a variance:
 the likelihood of the truth under the belief is what it learns by, so that its variance is what it
 claims to be. The policy sees mean and log-variance and never the truth, and what it learns does
-not reach the belief. A belief of this kind says parameters in their units.
+not reach the belief. A belief of this kind says parameters in their units. Of a parameter that
+spans orders of magnitude the logarithm is believed: no Gaussian about the parameter itself, most of
+whose range lies above most of its values, could be as sure as it is right.
 
 Every step of training was labelled with the truth, which other learners are not given:
 `labelled_steps` counts them.
@@ -12,6 +14,7 @@ Every step of training was labelled with the truth, which other learners are not
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
@@ -34,7 +37,7 @@ from training.parts.read_out import gaussian_of
 from training.parts.recurrent_actor import RecurrentActor
 from training.parts.sequence_replay import Column
 from training.parts.trial_collector import Collected
-from training.tasks.task import Task, TaskFamily, task_vector
+from training.tasks.task import Task, TaskFamily, belief_vector
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +90,7 @@ class TaskInference:
 
     def _labels(self, collected: Collected) -> Mapping[str, NDArray[np.float32]]:
         """The truth beside every step."""
-        truth = np.stack([task_vector(self.family, task) for task in collected.tasks])
+        truth = np.stack([belief_vector(self.family, task) for task in collected.tasks])
         return {"truth": np.tile(truth, (len(collected.trials.reward), 1, 1))}
 
     def belief_loss(self, batch: Remembered) -> dict[str, Tensor]:
@@ -104,7 +107,7 @@ class TaskInference:
         return self.on_belief.make_actor(tasks, is_deterministic=is_deterministic)
 
     def make_believer(self, tasks: Sequence[Task]) -> RecurrentActor:
-        """As it would be deployed; its `believed` is about the family's task vector."""
+        """As it would be deployed; its `believed` is about the family's belief vector."""
         return self.make_actor(tasks, is_deterministic=True)
 
     def deployed(self) -> Deployed:
@@ -112,8 +115,9 @@ class TaskInference:
 
 
 def units_of(family: TaskFamily) -> Units:
-    """What the elements of a family's task vector are, and how they scale."""
+    """What the elements of a family's belief vector are, and how they scale."""
     quantities, low, high = list[Quantity](), list[float](), list[float]()
+    is_log = list[bool]()
     for parameter in family.parameters:
         names = (
             [parameter.name]
@@ -121,11 +125,13 @@ def units_of(family: TaskFamily) -> Units:
             else [f"{parameter.name}[{index}]" for index in range(parameter.size)]
         )
         quantities += [Quantity(name=name, unit=parameter.unit) for name in names]
-        low += parameter.low
-        high += parameter.high
+        low += map(math.log, parameter.low) if parameter.spans_orders else parameter.low
+        high += map(math.log, parameter.high) if parameter.spans_orders else parameter.high
+        is_log += [parameter.spans_orders] * parameter.size
     least, most = torch.tensor(low), torch.tensor(high)
     return Units(
         quantities=tuple(quantities),
         middle=(least + most) / 2.0,
         half_range=torch.where(most > least, (most - least) / 2.0, 1.0),
+        is_log=torch.tensor(is_log),
     )

@@ -25,7 +25,7 @@ from scipy import stats
 from sim2real.contract.output_file import write_with
 from sim2real.contract.quantity import Quantity, num_decimals
 from training.parts.actor import Actor
-from training.tasks.task import Task, TaskFamily, task_vector
+from training.tasks.task import Task, TaskFamily, belief_vector
 
 Float = NDArray[np.float64]
 SIGNIFICANCE = 0.05
@@ -37,7 +37,7 @@ class Believer(Actor, Protocol):
     """Acts, and says what it believes."""
 
     def believed(self) -> tuple[Float, Float]:
-        """(W, D) mean and standard deviation of the task vector's elements, world by world."""
+        """(W, D) mean and standard deviation of the belief vector's elements, world by world."""
 
 
 @runtime_checkable
@@ -49,7 +49,7 @@ class SaysParameters(Protocol):
 
 
 class Beliefs(NamedTuple):
-    """About K tasks, in the scale of the task vector; (K, D) each."""
+    """About K tasks, in the scale of the belief vector; (K, D) each."""
 
     prior_sd: Float
     """before anything was seen"""
@@ -109,14 +109,14 @@ def beliefs_after(
             starts, observation = result.terminated | result.truncated, result.observation
     finally:
         world.close()
-    truth = np.stack([task_vector(family, task) for task in tasks]).astype(np.float64)
+    truth = np.stack([belief_vector(family, task) for task in tasks]).astype(np.float64)
     return Beliefs(prior_sd, *actor.believed(), truth)
 
 
 def calibrations(
     beliefs: Beliefs, quantities: Sequence[Quantity], half_range: Float, *, after: int
 ) -> list[Calibration]:
-    """One per quantity; `half_range` (D,) is what an element of the task vector is worth."""
+    """One per quantity; `half_range` (D,) is what an element of the belief vector is worth."""
     quantiles = stats.norm.cdf(beliefs.truth, beliefs.mean, beliefs.sd)
     num_tasks = len(quantiles)
     prior_sd, sd = beliefs.prior_sd.mean(0), beliefs.sd.mean(0)

@@ -52,38 +52,65 @@ def gaussian_of(read: Tensor) -> DiagonalGaussian:
     return DiagonalGaussian(mean, 0.5 * log_variance)
 
 
-class InUnits(nn.Module):
-    """Mean and log-variance (..., 2 D) of numbers about one, as those of quantities in units.
+class Scale(nn.Module):
+    """From numbers about one to quantities in units, and back; moments (..., 2 D) side by side.
 
-    A quantity is `middle` + `half_range` × its number; both (D,).
+    A quantity is `middle` + `half_range` × its number, or the exponential of that where `is_log`;
+    all (D,). Of the latter the moments in units are the median, and the deviation there to first
+    order: the two numbers that the Gaussian about the logarithm can be had back from.
     """
 
     middle: Tensor
     log_half_range: Tensor
+    is_log: Tensor
 
-    def __init__(self, read_out: nn.Module, middle: Tensor, half_range: Tensor) -> None:
+    def __init__(self, middle: Tensor, half_range: Tensor, is_log: Tensor) -> None:
         super().__init__()
-        self.read_out = read_out
         self.register_buffer("middle", middle)
         self.register_buffer("log_half_range", half_range.log())
+        self.register_buffer("is_log", is_log.to(middle))
+
+    def in_units(self, moments: Tensor) -> Tensor:
+        """Of mean and log-variance of numbers about one."""
+        mean, log_variance = moments.chunk(2, dim=-1)
+        mean = self.middle + self.log_half_range.exp() * mean
+        log_variance = log_variance + 2.0 * self.log_half_range
+        logarithm = self.is_log * mean  # zero of the others, whose exponentials nobody needs
+        mean = torch.where(self.is_log > 0, logarithm.exp(), mean)
+        return torch.cat([mean, log_variance + 2.0 * logarithm], dim=-1)
+
+    def about_one(self, moments: Tensor) -> Tensor:
+        """Of what `in_units` gives."""
+        mean, log_variance = moments.chunk(2, dim=-1)
+        logarithm = torch.where(self.is_log > 0, mean, 1.0).log()
+        mean = torch.where(self.is_log > 0, logarithm, mean)
+        mean = (mean - self.middle) * torch.exp(-self.log_half_range)
+        log_variance = log_variance - 2.0 * (logarithm + self.log_half_range)
+        return torch.cat([mean, log_variance], dim=-1)
+
+
+class InUnits(nn.Module):
+    """What is read out, as moments of quantities in units."""
+
+    def __init__(
+        self, read_out: nn.Module, middle: Tensor, half_range: Tensor, is_log: Tensor
+    ) -> None:
+        super().__init__()
+        self.read_out, self.scale = read_out, Scale(middle, half_range, is_log)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        mean, log_variance = self.read_out(hidden).chunk(2, dim=-1)
-        in_units = self.middle + self.log_half_range.exp() * mean
-        return torch.cat([in_units, log_variance + 2.0 * self.log_half_range], dim=-1)
+        return self.scale.in_units(self.read_out(hidden))
 
 
 class OnUnits(nn.Module):
     """A policy that is handed beliefs in units, over one that was taught without."""
 
-    middle: Tensor
-    log_half_range: Tensor
-
-    def __init__(self, policy: nn.Module, middle: Tensor, half_range: Tensor) -> None:
+    def __init__(
+        self, policy: nn.Module, middle: Tensor, half_range: Tensor, is_log: Tensor
+    ) -> None:
         super().__init__()
-        self.policy = policy
-        self.register_buffer("middle", middle)
-        self.register_buffer("log_half_range", half_range.log())
+        self.policy, self.scale = policy, Scale(middle, half_range, is_log)
+        self._size = 2 * len(middle)
 
     def mode(self, rows: Tensor) -> Tensor:
         """(..., A) the likeliest action at observation, mean and log-variance side by side."""
@@ -98,11 +125,8 @@ class OnUnits(nn.Module):
         return policy
 
     def _without_units(self, rows: Tensor) -> Tensor:
-        size = len(self.middle)
-        sizes = [rows.shape[-1] - 2 * size, size, size]
-        observation, mean, log_variance = rows.split(sizes, dim=-1)
-        mean = (mean - self.middle) * torch.exp(-self.log_half_range)
-        return torch.cat([observation, mean, log_variance - 2.0 * self.log_half_range], dim=-1)
+        observation, moments = rows[..., : -self._size], rows[..., -self._size :]
+        return torch.cat([observation, self.scale.about_one(moments)], dim=-1)
 
 
 def normal_quantile_of(read: Tensor, truth: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from training.parts.trials import Trials
 
 
 class Settings(Protocol):
-    """Those of `training.algorithms.settings.PpoSettings`."""
+    """Those of `training.algorithms.settings.TrialPpoSettings` that matter here."""
 
     @property
     def num_epochs(self) -> int: ...
@@ -41,6 +41,8 @@ class Settings(Protocol):
     def max_gradient_norm(self) -> float: ...
     @property
     def reward_scale(self) -> float: ...
+    @property
+    def training_reward(self) -> Literal["dense", "sparse"]: ...
 
 
 class TrialPpo:
@@ -94,9 +96,11 @@ class TrialPpo:
         """Log-densities, standardised advantages and value targets, (T, B) each."""
         seen = self.see(trials)
         value = self.value(seen).squeeze(-1)
+        is_sparse = self.config.training_reward == "sparse"
+        reward = trials.sparse_reward if is_sparse else trials.reward
         counts = trials.episode >= self.num_free_episodes
         advantage = trial_advantages(
-            self.config.reward_scale * torch.where(counts, trials.reward, 0.0),
+            self.config.reward_scale * torch.where(counts, reward, 0.0),
             value,
             trials.is_valid,
             discount=self.config.discount,

@@ -76,7 +76,7 @@ def calibration(
     torch.set_num_threads(1)  # small batches: more threads cost more than they bring
     beliefs = beliefs_after(learner.make_believer, family, met, num_ticks=after, seed=seed)
     units = units_of(family)
-    rows = calibrations(beliefs, units.quantities, units.half_range.double().numpy(), after=after)
+    rows = calibrations(beliefs, units.believed, units.half_range.double().numpy(), after=after)
     title = f"{name}, after {after} ticks\n{len(met)} held-out tasks of {family.name}"
     if picture is not None:
         draw_calibration(title, rows, picture)

@@ -16,9 +16,11 @@ from sim2real.contract.errors import BadInput
 from sim2real.contract.output_file import unless_refused, write_json
 from sim2real.contract.text_file import read_json
 from sim2real.evaluation.protocol import TrialProtocol
+from training.algorithms.belief_policy import BeliefPolicySettings
 from training.algorithms.learner import Learner, TrainingSetup, deployed_actor
 from training.algorithms.registry import ALGORITHMS
-from training.algorithms.settings import ExplorationSettings
+from training.algorithms.settings import ExplorationSettings, TrialPpoSettings
+from training.algorithms.task_inference import TaskInferenceConfig
 from training.evaluation.meta_test import MetaTestResult, conditions_with, meta_test
 from training.families.backend import simulated_by
 from training.families.claw import ClawFamily
@@ -36,7 +38,8 @@ from training.tasks.task_set import TaskSet, draw_task_set
 CONFIG_VERSION = 7
 """1 had the settings of the run among those of the algorithm; 2 knew drawn tasks only; 3 did not
 say for which robot; 4 knew the claw alone; 5 had no budget of environment steps; 6 knew no backend
-but MuJoCo"""
+but MuJoCo, learnt recurrent policies from the dense reward, beliefs from noisy trials, and none
+about a logarithm"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +157,7 @@ def read_run(directory: Path) -> tuple[Recipe, str, int, TaskSet]:
         raise BadInput(str(path), "seed", found=config.seed, expected="at least 0")
     recipe = _read_recipe(config, str(path))
     _require_robot(config, recipe, str(path))
+    _require_same_belief(config, recipe, str(path))
     task_set = saved_tasks(directory / "tasks.json", family_of(recipe))
     if task_set.sha256 != config.task_set_sha256:
         expected = f"task set {config.task_set_sha256}"
@@ -177,6 +181,8 @@ def _read_recipe(config: Config, where: str) -> Recipe:
     config_type = _algorithm(stored.get("algorithm", "nothing"), where).config_type
     if config.schema_version < 5 and issubclass(config_type, ExplorationSettings):
         stored["config"] = _with_inner_reward(stored.get("config"))
+    if config.schema_version < 7 and issubclass(config_type, TrialPpoSettings):
+        stored["config"] = _with_reward_and_noise(stored.get("config"), config_type)
     recipe = strict.build(Recipe, stored, where, "recipe", types={"config": config_type})
     if recipe.family not in FAMILIES:
         known = f"one of {', '.join(FAMILIES)}"
@@ -189,6 +195,32 @@ def _with_inner_reward(config: Any) -> Any:
     if not isinstance(config, dict):
         return config  # refused for that
     return {"inner_steps_on": "training_reward", **config}
+
+
+def _with_reward_and_noise(config: Any, config_type: type[TrialPpoSettings]) -> Any:
+    """Settings of a recurrent policy, from when it learnt from the dense reward and its belief from
+    nothing but noisy trials."""
+    if not isinstance(config, dict):
+        return config  # refused for that
+    noise = {"num_deployed_trials": 0} if issubclass(config_type, BeliefPolicySettings) else {}
+    return {"training_reward": "dense", **noise, **config}
+
+
+def _require_same_belief(config: Config, recipe: Recipe, where: str) -> None:
+    """Raise `BadInput` for a belief about what is since believed by its logarithm."""
+    about = family_of(recipe).parameters
+    if (
+        config.schema_version < 7
+        and isinstance(recipe.config, TaskInferenceConfig)
+        and any(parameter.spans_orders for parameter in about)
+    ):
+        raise BadInput(
+            where,
+            "schema_version",
+            found=config.schema_version,
+            expected="at least 7: logarithms of what spans orders of magnitude are believed now",
+            remedy="train again",
+        )
 
 
 def _robot_of(recipe: Recipe) -> str:

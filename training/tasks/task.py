@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,12 +24,17 @@ class Parameter:
     """true where it changes how the world moves, false where it only changes what is rewarded"""
     is_magnitude: bool = False
     """true where a value below zero means nothing, as of a friction"""
+    spans_orders: bool = False
+    """true where its logarithm is what is drawn evenly, so that it is about as often between 1 and
+    2 as between 10 and 20"""
 
     def __post_init__(self) -> None:
         if len(self.low) != len(self.high) or not self.low:
             raise ValueError(f"{self.name}: low and high need the same, non-zero length")
         if any(low > high for low, high in zip(self.low, self.high, strict=True)):
             raise ValueError(f"{self.name}: low exceeds high")
+        if self.spans_orders and min(self.low) <= 0.0:
+            raise ValueError(f"{self.name}: spans orders of magnitude, and begins at {self.low}")
 
     @property
     def size(self) -> int:
@@ -84,10 +89,26 @@ def task_vector(family: TaskFamily, task: Task) -> NDArray[np.float32]:
     The scale is always the family's own range, so that it means the same on every task set: values
     from outside of it exceed ±1, and further parameters are not part of it.
     """
+    pieces = [
+        _about_one(task.parameters[parameter.name], parameter.low, parameter.high)
+        for parameter in family.parameters
+    ]
+    return np.concatenate(pieces).astype(np.float32)
+
+
+def belief_vector(family: TaskFamily, task: Task) -> NDArray[np.float32]:
+    """What a Gaussian belief is about: the same, with the logarithm of what spans orders of
+    magnitude scaled to [-1, 1] in its place."""
     pieces = []
     for parameter in family.parameters:
-        value = np.asarray(task.parameters[parameter.name], np.float64)
-        low, high = np.asarray(parameter.low), np.asarray(parameter.high)
-        half_range = np.where(high > low, (high - low) / 2.0, 1.0)
-        pieces.append((value - (low + high) / 2.0) / half_range)
+        values = (task.parameters[parameter.name], parameter.low, parameter.high)
+        pieces.append(_about_one(*(map(np.log, values) if parameter.spans_orders else values)))
     return np.concatenate(pieces).astype(np.float32)
+
+
+def _about_one(value: ArrayLike, low: ArrayLike, high: ArrayLike) -> NDArray[np.float64]:
+    """(size,) -1 at `low` and 1 at `high`."""
+    value, low, high = (np.asarray(each, np.float64) for each in (value, low, high))
+    half_range = np.where(high > low, (high - low) / 2.0, 1.0)
+    about: NDArray[np.float64] = (value - (low + high) / 2.0) / half_range
+    return about

@@ -64,6 +64,7 @@ class Variation:
             high=self.high,
             changes_dynamics=True,
             is_magnitude=not self.is_signed,
+            spans_orders=self.draw == "log_uniform",
         )
 
     @property
