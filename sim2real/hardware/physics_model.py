@@ -35,9 +35,10 @@ def load_physics_model(
 
     Beside its physics it carries the numbers of `task_numerics` and `scenery`, zero unless the file
     states them. One that is not seen moves bit for bit alike, without the shapes, meshes and
-    textures that are only shown: a tenth faster, and a fiftieth of the claw's size. Raises `BadInput` for a file that does not compile, a joint or fingertip that is
-    not there, an actuator that no servo can stand for, a joint whose range does not hold the
-    command limits, or a finger that stands elsewhere.
+    textures that are only shown: a tenth faster, and a fiftieth of the claw's size. Raises
+    `BadInput` for a file that does not compile, a joint or fingertip that is not there, an actuator
+    that no servo can stand for, a joint whose range does not hold the command limits, or a finger
+    that stands elsewhere.
     """
     leave_no_log()
     path = default_mjcf(spec) if mjcf is None else mjcf
