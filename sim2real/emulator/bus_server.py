@@ -46,6 +46,8 @@ _SPEEDS = {
     getattr(termios, name): int(name[1:]) for name in dir(termios) if re.fullmatch(r"B\d+", name)
 }
 _CONSTANTS = {baud: constant for constant, baud in _SPEEDS.items()}
+_UNNAMED_BAUD = 4_500_000
+"""the one rate of servos that termios has no name for: what a host means with such a speed"""
 # Written by `advance` behind whatever the host has written, so that it is read after that.
 _BARRIER = b"\x00taskbelief:advance\x00"
 
@@ -252,8 +254,8 @@ class EmulatedBus:
             self._master = self._slave = -1
 
     def _host_baud(self) -> int:
-        """What the host has set the port to; a speed that termios has no name for is trusted."""
-        return _SPEEDS.get(termios.tcgetattr(self._master)[5], self.line.options.baud)
+        """What the host has set the port to, as far as termios has names for speeds."""
+        return _SPEEDS.get(termios.tcgetattr(self._master)[5], _UNNAMED_BAUD)
 
     # The server.
 

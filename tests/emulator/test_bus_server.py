@@ -32,6 +32,7 @@ from sim2real.emulator.bus_server import EmulatedBus
 from sim2real.emulator.faults import Fault
 from sim2real.hardware.dynamixel import instructions as build
 from sim2real.hardware.dynamixel.packet import packet_size
+from sim2real.hardware.dynamixel.port import SerialPort
 
 IDS = (10, 11, 12, 20, 21, 22, 30, 31, 32, 50)
 ALL_IDS = (*IDS, 60)
@@ -166,6 +167,15 @@ def test_a_host_at_another_baud_rate_hears_nothing(bus):
     os.write(port, build.ping(10))
     assert receive(port) != b""
     os.close(port)
+
+
+def test_a_speed_without_a_name_is_the_one_of_servos_that_has_none(bus):
+    port = SerialPort.open(bus.port, 4_500_000)
+    try:
+        port.send(build.ping(10))
+        assert port.receive(0.3) == b""
+    finally:
+        port.close()
 
 
 def session(spec, pause_s: float) -> tuple:
