@@ -36,6 +36,7 @@ left() { echo $((time_s - $(date +%s) + begun)); }
 part() {
   name=$1 limit=$2
   shift 2
+  : > "$work/lines"
   [ "$limit" -le "$(left)" ] || limit=$(left)
   code=124
   [ "$limit" -le 0 ] || { timeout -k 5 "$limit" "$@" > "$work/lines"; code=$?; }
