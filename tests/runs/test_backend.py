@@ -40,6 +40,7 @@ def test_an_engine_that_is_unknown_or_not_installed_is_refused(monkeypatch):
         ("gridworld", "expected a family of MuJoCo worlds"),
         ("valve_turn_pixels", "a family that is not seen"),
         ("humanoid_dir", "mjSOL_PGS is unsupported"),
+        ("ant_goal", "moves there as in MuJoCo"),
     ],
 )
 def test_a_family_that_it_cannot_simulate_is_refused_by_name(family, why):
@@ -48,7 +49,7 @@ def test_a_family_that_it_cannot_simulate_is_refused_by_name(family, why):
 
 
 @needs_warp
-@pytest.mark.parametrize("family", ["valve_turn_full", "pose_dynamics", "ant_dir", "hopper_params"])
+@pytest.mark.parametrize("family", ["valve_turn_full", "pose_dynamics", "hopper_params"])
 def test_others_are_the_same_family_on_another_engine(family):
     simulated = simulated_by(FAMILIES[family], "warp")
 
