@@ -17,8 +17,8 @@ Backend = Literal["mujoco", "warp"]
 """MuJoCo on threads of the processor, or MuJoCo Warp on the device that a run has"""
 BACKENDS: tuple[str, ...] = get_args(Backend)
 PARTS_FROM_MUJOCO = ("ant_dir", "ant_goal")
-"""families whose motion on MuJoCo Warp 4.0.0 is not MuJoCo's from their first contact on: one step is
-off by a millimetre (docs/gpu.md), and nobody knows why yet"""
+"""families that MuJoCo Warp 4.0.0 moves otherwise from their first contact on: a millimetre in one
+step (docs/gpu.md); the cause was not found"""
 
 
 def simulated_by(family: TaskFamily, backend: str, device: str = "cpu") -> TaskFamily:
