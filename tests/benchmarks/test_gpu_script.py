@@ -39,6 +39,10 @@ def test_without_a_gpu_or_a_file_to_write_it_says_so(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(
+    "TASKBELIEF_DRY_RUN" not in os.environ,
+    reason="minutes of a core for a script that few run: TASKBELIEF_DRY_RUN=1",
+)
+@pytest.mark.skipif(
     importlib.util.find_spec("mujoco_warp") is None, reason="MuJoCo Warp is not installed"
 )
 def test_a_dry_run_measures_every_part(tmp_path):
