@@ -9,13 +9,13 @@
 # limit leaves a line that says so, and the exit code is 1.
 set -u
 cd "$(dirname "$0")/.." || exit 2
-device=cuda worlds="4096 8192 16384 32768" time_s=470 first_s=150 each_s=40 train_s=75
+device=cuda worlds="4096 8192 16384 32768" time_s=470 first_s=150 each_s=40 train_s=110
 sim="--seconds 10" train="--runs 3 --seconds 1.5"
 run="--recipe pearl-valve-turn --success 0.9 --settings backend=warp evaluation_interval=5"
 if [ "${1-}" = --dry-run ]; then
   shift
-  device=cpu worlds=2 time_s=3600 first_s=900 train_s=900
-  sim="--seconds 0.1 --control-period-s 0.0025" train="--runs 1 --seconds 0.01"
+  device=cpu worlds=2 time_s=4500 first_s=900 train_s=3000
+  sim="--seconds 0.1 --control-period-s 0.0025" train="--runs 1 --seconds 0.01 --threads 1"
   run="--recipe pearl-point-robot --success 0 --settings num_iterations=1 num_gradient_steps=1
     num_initial_steps=20 tasks_per_iteration=1 num_prior_steps=20 num_posterior_steps=20 num_test_tasks=2"
 fi
