@@ -8,10 +8,12 @@ import pytest
 
 from sim2real.cli import main
 from sim2real.contract.errors import BadInput
+from training.algorithms.pearl import Pearl
 from training.families import backend
 from training.families.backend import simulated_by
 from training.families.registry import FAMILIES
 from training.runs import start
+from training.worlds.physics import NoRoomError
 
 TINY = [
     "num_iterations=1", "num_initial_steps=20", "num_prior_steps=20", "num_extra_steps=20",
@@ -38,6 +40,7 @@ def test_an_engine_that_is_unknown_or_not_installed_is_refused(monkeypatch):
         ("gridworld", "expected a family of MuJoCo worlds"),
         ("valve_turn_pixels", "a family that is not seen"),
         ("humanoid_dir", "mjSOL_PGS is unsupported"),
+        ("ant_goal", "moves there as in MuJoCo"),
     ],
 )
 def test_a_family_that_it_cannot_simulate_is_refused_by_name(family, why):
@@ -46,7 +49,7 @@ def test_a_family_that_it_cannot_simulate_is_refused_by_name(family, why):
 
 
 @needs_warp
-@pytest.mark.parametrize("family", ["valve_turn_full", "pose_dynamics", "ant_dir", "hopper_params"])
+@pytest.mark.parametrize("family", ["valve_turn_full", "pose_dynamics", "hopper_params"])
 def test_others_are_the_same_family_on_another_engine(family):
     simulated = simulated_by(FAMILIES[family], "warp")
 
@@ -88,6 +91,19 @@ def test_a_run_keeps_its_engine_and_goes_on_with_no_other(tmp_path, capsys, aske
     asked.clear()
     start.load_learner(tmp_path / "run")
     assert set(asked) == {("mujoco", "cpu")}, "a run is judged by MuJoCo, wherever it is used"
+
+
+def test_a_contact_without_room_ends_the_run_in_one_line(tmp_path, capsys, monkeypatch):
+    def collect(*arguments, **options):
+        raise NoRoomError("a world has 193 constraint rows, room for 192")
+
+    monkeypatch.setattr(Pearl, "iterate", collect)
+    words = ["train", "pearl-point-robot", "--out", str(tmp_path / "run"), "--quiet", "--settings"]
+
+    assert main([*words, *TINY]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "193 constraint rows, room for 192; last good checkpoint: none" in said
 
 
 def test_it_is_named_once(tmp_path, capsys):

@@ -21,7 +21,7 @@ from training.families.registry import FAMILIES
 from training.tasks.task import Task
 from training.worlds.dynamics import VARIATIONS
 from training.worlds.mujoco_world import MujocoWorld
-from training.worlds.physics import PhysicsOf
+from training.worlds.physics import NoRoomError, PhysicsOf
 
 pytest.importorskip("mujoco_warp", reason="MuJoCo Warp is not installed: pip install .[warp]")
 pytestmark = pytest.mark.slow
@@ -191,7 +191,7 @@ def test_what_has_no_room_ends_the_rollout_with_its_number(room, words):
     physics = warp_physics(1, **room)
     physics.start(np.array([0]), TURN.scene.mj_model.key_qpos[:1], np.zeros((1, 10)))
 
-    with pytest.raises(OverflowError, match=words):
+    with pytest.raises(NoRoomError, match=words):
         physics.rollout(np.tile(closed, (1, 120, 1)))
 
 

@@ -79,7 +79,7 @@ def time_to_success(
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     code = process.wait()
-    record = {
+    record: dict[str, object] = {
         "bench": "time_to_success",
         "case": "",
         "metric": "wall_clock_s",

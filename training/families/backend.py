@@ -16,6 +16,9 @@ from training.worlds.physics import MakePhysics, Physics, PhysicsOf
 Backend = Literal["mujoco", "warp"]
 """MuJoCo on threads of the processor, or MuJoCo Warp on the device that a run has"""
 BACKENDS: tuple[str, ...] = get_args(Backend)
+PARTS_FROM_MUJOCO = ("ant_dir", "ant_goal")
+"""families that MuJoCo Warp 4.0.0 moves otherwise from their first contact on: a millimetre in one
+step (docs/gpu.md); the cause was not found"""
 
 
 def simulated_by(family: TaskFamily, backend: str, device: str = "cpu") -> TaskFamily:
@@ -42,6 +45,8 @@ def simulated_by(family: TaskFamily, backend: str, device: str = "cpu") -> TaskF
     scene = family.scene if isinstance(family, ClawFamily) else family.make_scene()
     if scene.camera is not None:
         raise _refused(family, "a family that is not seen: frames are drawn on the processor")
+    if family.name in PARTS_FROM_MUJOCO:
+        raise _refused(family, "a family that moves there as in MuJoCo: this one's contacts differ")
     engine = _warp_on(device)
     try:
         engine(PhysicsOf(scene.mj_model, 1, scene.fields, 1)).close()

@@ -32,6 +32,7 @@ from training.runs.checkpoint import CheckpointStore
 from training.runs.interrupt import DeferredInterrupt, Interrupted
 from training.runs.metrics import MetricsFile
 from training.runs.progress import Progress
+from training.worlds.physics import NoRoomError
 
 
 class Run:
@@ -82,7 +83,7 @@ class Run:
                     self._progress.advance(iteration, metrics)  # saved before it is shown
                     if interrupt.is_asked:
                         raise Interrupted(f"saved after iteration {iteration}: {self.directory}")
-        except TrainingFailed as failure:
+        except (TrainingFailed, NoRoomError) as failure:
             raise TrainingFailed(f"{failure}; {self._last_good()}") from failure
         except OSError as error:
             place = error.filename or str(self.directory)

@@ -18,6 +18,10 @@ from training.worlds.scene import Array, Flags
 Rows = NDArray[np.intp]
 
 
+class NoRoomError(RuntimeError):
+    """A contact or a constraint for which an engine had set no memory aside: it was lost."""
+
+
 class Physics(Protocol):
     """W simulations of one compiled model, which may differ in its numbers. Rows are worlds.
 
@@ -37,7 +41,10 @@ class Physics(Protocol):
         """
 
     def rollout(self, control: Array) -> Flags:
-        """Advance every row under (W, T, nu) actuator inputs; (W,) which became unstable."""
+        """Advance every row under (W, T, nu) actuator inputs; (W,) which became unstable.
+
+        Raises `NoRoomError` rather than go on without a contact.
+        """
 
     def read(self, name: str, rows: Rows) -> Array:
         """(n, ...) a copy of `qpos`, `qvel` or a field that was asked for, of the given rows."""

@@ -15,7 +15,7 @@ import mujoco_warp as mjw
 import numpy as np
 import warp as wp
 
-from training.worlds.physics import PhysicsOf, Rows
+from training.worlds.physics import NoRoomError, PhysicsOf, Rows
 from training.worlds.scene import Array, Flags
 from training.worlds.warp_models import WorldModels
 
@@ -79,7 +79,7 @@ class WarpPhysics:
         return _is_unstable(*(self._fetched(name)[rows] for name in ("qpos", "qvel", "qacc")))
 
     def rollout(self, control: Array) -> Flags:
-        """Raises `OverflowError` where a contact or a constraint had no room."""
+        """Raises `NoRoomError` with the number that had no room."""
         inputs = np.ascontiguousarray(control.swapaxes(0, 1), np.float32)
         with wp.ScopedDevice(self._device):
             self._advance(inputs)
@@ -144,15 +144,15 @@ class WarpPhysics:
         rows, contacts, near = self._most()
         worlds, room = self._of.num_worlds, self._room
         if rows > room.rows:
-            raise OverflowError(f"a world has {rows} constraint rows, room for {room.rows}")
+            raise NoRoomError(f"a world has {rows} constraint rows, room for {room.rows}")
         if max(contacts, near) > room.contacts * worlds:
-            raise OverflowError(
+            raise NoRoomError(
                 f"{worlds} worlds have {contacts} contacts and {near} pairs that are near, "
                 f"room for {room.contacts * worlds}"
             )
         lost = np.bitwise_or.reduce(self._data.overflow.numpy()) & ~int(LOSES_NOTHING)
         if lost:
-            raise OverflowError(f"MuJoCo Warp had no room: {mjw.OverflowType(int(lost))!r}")
+            raise NoRoomError(f"MuJoCo Warp had no room: {mjw.OverflowType(int(lost))!r}")
 
     def _fetched(self, name: str) -> Array:
         """(W, ...) a copy on the host."""
