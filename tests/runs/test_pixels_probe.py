@@ -13,6 +13,7 @@ import torch
 from sim2real.contract.errors import BadInput
 from tests.algorithms.conftest import build
 from training.algorithms.meld import BelievingActor, Meld
+from training.algorithms.rl2_pixels import Rl2Pixels
 from training.algorithms.sac import Sac
 from training.algorithms.sac_pixels import SacPixels
 from training.algorithms.slac import Slac
@@ -125,6 +126,7 @@ def test_families_that_need_not_be_seen_and_learners_that_do_not_see_are_refused
     with pytest.raises(BadInput, match=r"'Sac', expected a run from pixels"):
         eye_of(build(Sac, FAMILIES["point_robot"]))
     assert eye_of(learner(Slac)) is not None
+    assert eye_of(learner(Rl2Pixels)).num_features == 2
 
 
 def test_a_run_is_probed_in_four_lines(tmp_path, capsys) -> None:

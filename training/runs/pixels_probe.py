@@ -34,6 +34,7 @@ from training.families.registry import claw_family
 from training.parts.actor import Actor
 from training.parts.eye import Eye
 from training.parts.seen_episodes import parted
+from training.parts.seen_world import PlaceEye
 from training.runs.start import load_learner, make_learner, read_run
 from training.tasks.task import Task
 from training.worlds.vector_world import Float, FrameShape, VectorWorld
@@ -159,7 +160,7 @@ def _episode(
     return Played(returned, error, np.stack(angles), np.stack(seen))
 
 
-def r_squared(eye: Eye, fit: Played, held_out: Played) -> float:
+def r_squared(eye: Eye | PlaceEye, fit: Played, held_out: Played) -> float:
     """How much of (cos, sin) of the valve's angle a linear map of features tells.
 
     The map is fitted to the frames of `fit` and judged on others; 1 is all of it.
@@ -171,10 +172,10 @@ def r_squared(eye: Eye, fit: Played, held_out: Played) -> float:
     return float(1.0 - missed / np.square(true - true.mean(0)).sum())
 
 
-def eye_of(learner: Any) -> Eye:
+def eye_of(learner: Any) -> Eye | PlaceEye:
     """The eye of a learner from pixels. Raises `BadInput` for a blind one."""
     eye = getattr(learner, "eye", None) or getattr(getattr(learner, "model", None), "eye", None)
-    if not isinstance(eye, Eye):
+    if not isinstance(eye, Eye | PlaceEye):
         found = type(learner).__name__
         raise BadInput("command line", "run", found=found, expected="a run from pixels")
     return eye
@@ -272,7 +273,7 @@ def _target(family: ClawFamily, tasks: Sequence[Task]) -> Angles:
 
 
 @torch.no_grad()
-def _features(eye: Eye, frame: NDArray[np.uint8]) -> Angles:
+def _features(eye: Eye | PlaceEye, frame: NDArray[np.uint8]) -> Angles:
     """(T W, F + 1) features and a one."""
     shape: FrameShape = frame.shape[-3:]
     rows = torch.from_numpy(frame.reshape(-1, *shape)).to(next(eye.parameters()).device)
