@@ -1,7 +1,7 @@
 """Beliefs of every kind: on problems with exact answers, on the point robots, and on the claw.
 
-Not one of them has been tuned: they are where tuning begins. The bandit and the gridworld have
-exact optima (`taskbelief exact`) to be held against.
+None but those of the valve has been tuned: they are where tuning begins. The bandit and the
+gridworld have exact optima (`taskbelief exact`) to be held against.
 """
 
 from __future__ import annotations
