@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import fcntl
+import gc
 import tempfile
 from pathlib import Path
 
@@ -234,3 +235,14 @@ def test_its_speed_is_measured_under_its_own_name():
 
     assert record["case"] == "valve_turn@400hz/warp/cpu/threads=1"
     assert record["value"] > 0.0
+
+
+def test_what_is_known_of_a_model_goes_with_it():
+    models = WorldModels(STILL.mj_model)
+    heavy = copy.copy(STILL.mj_model)
+    STILL.apply(heavy, task(valve_damping=(0.5,)))
+    assert set(models.rows([heavy])) == {"dof_damping"}
+    assert len(models._known) == 2
+    del heavy
+    gc.collect()
+    assert len(models._known) == 1

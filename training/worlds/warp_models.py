@@ -7,6 +7,7 @@ that no variation needs to be known here, and none that has no such array can pa
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -30,8 +31,6 @@ OF_STATIC_BODIES = ("xpos", "xquat", "xmat", "xipos", "ximat", "geom_xpos", "geo
 class _Parts:
     """One compiled model."""
 
-    model: mujoco.MjModel
-    """kept, so that its id stays its own"""
     by_world: Mapping[str, Values]
     """MuJoCo Warp's arrays that may have a row for every world, without that axis"""
     shared: Mapping[str, Any]
@@ -44,8 +43,9 @@ class WorldModels:
     """What differs between models, each looked at once; all are variants of one nominal model."""
 
     def __init__(self, nominal: mujoco.MjModel) -> None:
-        self._nominal = _parts(nominal)
+        self._model, self._nominal = nominal, _parts(nominal)
         self._known = {id(nominal): self._nominal}
+        """by the id of a model, for as long as that is there"""
 
     def rows(
         self, models: Sequence[mujoco.MjModel], also: Collection[str] = ()
@@ -70,14 +70,15 @@ class WorldModels:
     def _look(self, model: mujoco.MjModel) -> _Parts:
         if id(model) not in self._known:
             parts = _parts(model)
-            self._require_same_but(parts)
+            self._require_same_but(model, parts)
             self._known[id(model)] = parts
+            weakref.finalize(model, self._known.pop, id(model), None)
         return self._known[id(model)]
 
-    def _require_same_but(self, parts: _Parts) -> None:
+    def _require_same_but(self, model: mujoco.MjModel, parts: _Parts) -> None:
         """Raise `ValueError` for what differs from the nominal model beside `by_world`."""
         allowed = {*parts.by_world, *NOT_PHYSICS}
-        changed = _differing(self._nominal.model, parts.model)
+        changed = _differing(self._model, model)
         others = [name for name in changed if name not in allowed]
         # What MuJoCo Warp derives once has to hold for all worlds.
         shared = self._nominal.shared
@@ -102,7 +103,7 @@ def _parts(model: mujoco.MjModel) -> _Parts:
     data = mujoco.MjData(model)
     mujoco.mj_kinematics(model, data)
     placed = {name: np.array(getattr(data, name)) for name in OF_STATIC_BODIES}
-    return _Parts(model=model, by_world=by_world, shared=shared, placed=placed)
+    return _Parts(by_world=by_world, shared=shared, placed=placed)
 
 
 def _differing(one: mujoco.MjModel, other: mujoco.MjModel) -> Iterator[str]:
