@@ -60,16 +60,16 @@ DEFECTS = (
         "E1",
         "free episodes pay a little",
         _PPO,
-        "torch.where(counts, trials.reward, 0.0)",
-        "torch.where(counts, trials.reward, 0.1 * trials.reward)",
+        "torch.where(counts, reward, 0.0)",
+        "torch.where(counts, reward, 0.1 * reward)",
         (f"{_FORMS}::test_e1_exploring_is_neutral_where_it_changes_nothing_that_counts",),
     ),
     Defect(
         "E2",
         "free episodes pay in full",
         _PPO,
-        "torch.where(counts, trials.reward, 0.0)",
-        "trials.reward",
+        "torch.where(counts, reward, 0.0)",
+        "reward",
         (f"{_FORMS}::test_e2_rewards_of_free_episodes_are_seen_and_not_learnt_from",),
     ),
     Defect(
@@ -253,8 +253,8 @@ DEFECTS = (
         "I2",
         "labels are those of another trial",
         _TOLD,
-        "np.stack([task_vector(self.family, task) for task in collected.tasks])",
-        "np.stack([task_vector(self.family, task) for task in collected.tasks[::-1]])",
+        "np.stack([belief_vector(self.family, task) for task in collected.tasks])",
+        "np.stack([belief_vector(self.family, task) for task in collected.tasks[::-1]])",
         (
             f"{_INFERENCE}::test_i2_the_error_of_the_belief_falls_with_evidence",
             f"{_INFERENCE}::test_labels_are_those_of_the_trials_task_and_padding_weighs_nothing",
@@ -274,7 +274,7 @@ DEFECTS = (
         _TOLD,
         "return self.on_belief.make_actor(tasks, is_deterministic=is_deterministic)",
         "actor = self.on_belief.make_actor(tasks, is_deterministic=is_deterministic)\n"
-        "        told = np.stack([task_vector(self.family, task) for task in tasks])\n"
+        "        told = np.stack([belief_vector(self.family, task) for task in tasks])\n"
         "        truth = torch.from_numpy(told)\n"
         "        actor._read_out = lambda _: torch.cat([truth, truth], -1)\n"
         "        return actor",
