@@ -238,6 +238,8 @@ def test_its_speed_is_measured_under_its_own_name():
 
 
 def test_what_is_known_of_a_model_goes_with_it():
+    from training.worlds.warp_models import WorldModels
+
     models = WorldModels(STILL.mj_model)
     heavy = copy.copy(STILL.mj_model)
     STILL.apply(heavy, task(valve_damping=(0.5,)))
