@@ -7,6 +7,7 @@ that no variation needs to be known here, and none that has no such array can pa
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -90,9 +91,17 @@ class WorldModels:
             )
 
 
+def for_warp(model: mujoco.MjModel) -> mujoco.MjModel:
+    """A copy that MuJoCo Warp takes: it refuses models that say how near pairs are not to be sorted
+    out, which is MuJoCo's business and moves nothing."""
+    taken = copy.copy(model)
+    taken.opt.disableflags &= ~mujoco.mjtDisableBit.mjDSBL_MIDPHASE.value
+    return taken
+
+
 def _parts(model: mujoco.MjModel) -> _Parts:
     with wp.ScopedDevice("cpu"):  # to be compared, not stepped
-        put = mjw.put_model(model)
+        put = mjw.put_model(for_warp(model))
     by_world, shared = dict[str, Values](), dict[str, Any]()
     for field in fields(put):
         value = getattr(put, field.name)

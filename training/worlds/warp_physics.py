@@ -17,7 +17,7 @@ import warp as wp
 
 from training.worlds.physics import NoRoomError, PhysicsOf, Rows
 from training.worlds.scene import Array, Flags
-from training.worlds.warp_models import WorldModels
+from training.worlds.warp_models import WorldModels, for_warp
 
 AT_REST = ("act", "ctrl", "qacc_warmstart", "time")
 """what is zero where an episode starts; positions and velocities are given"""
@@ -40,13 +40,14 @@ class WarpPhysics:
 
     def __init__(self, of: PhysicsOf, *, device: str = "cpu", room: Room | None = None) -> None:
         self._of, self._room = of, room or Room()
+        self._nominal = for_warp(of.mj_model)
         self._device = wp.get_device(device)
         self._models = WorldModels(of.mj_model)
         self._by_world: tuple[str, ...] = ()
         self._read: dict[str, Array] = {}
         with wp.ScopedDevice(self._device):
             self._data = mjw.make_data(
-                of.mj_model, of.num_worlds, nconmax=self._room.contacts, njmax=self._room.rows
+                self._nominal, of.num_worlds, nconmax=self._room.contacts, njmax=self._room.rows
             )
             counts = (self._data.nefc, self._data.nacon, self._data.ncollision)
             self._counts = [(now, wp.zeros_like(now)) for now in counts]
@@ -110,7 +111,7 @@ class WarpPhysics:
         self._by_world = by_world
         with wp.ScopedDevice(self._device):
             sizes = dict.fromkeys(by_world, self._of.num_worlds)
-            self._model = mjw.put_model(self._of.mj_model, batch_sizes=sizes)
+            self._model = mjw.put_model(self._nominal, batch_sizes=sizes)
         self._model.opt.warn_overflow = 0  # it is an error instead
         self._model.opt.deterministic = int(mjw.DeterminismType.ALL)
         self._model.opt.run_rne_postconstraint = "cfrc_ext" in self._of.fields
