@@ -224,14 +224,14 @@ def test_what_never_moves_stands_where_the_task_has_it():
 
     physics.set_models([TURN.scene.mj_model, moved])
 
-    places = physics._data.geom_xpos.numpy()[:, moved.geom("palm").id]
+    places = physics._data.xpos.numpy()[:, palm]
     np.testing.assert_allclose(places[1] - places[0], (0.01, 0.02, 0.03), atol=1e-6)
 
 
 def test_its_speed_is_measured_under_its_own_name():
     family = as_simulated_by(at_control_period(TURN, 0.0025), "warp", "cpu")
 
-    record, _ = bench_sim([family], threads=(1,), worlds=2, seconds=0.1)
+    record, *_ = bench_sim([family], threads=(1,), worlds=2, seconds=0.1)
 
     assert record["case"] == "valve_turn@400hz/warp/cpu/threads=1"
     assert record["value"] > 0.0
