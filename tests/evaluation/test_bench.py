@@ -32,12 +32,12 @@ def test_episodes_start_and_ask_as_in_training(family):
     tasks, seed = tasks_of(family), 17
     world = MujocoWorld(family.scene, len(tasks))
     world.reset(tasks, seed)
-    carried = world._carried
+    moment = world._moment(np.arange(len(tasks)))
+    carried, qpos = moment.carried, moment.qpos
     joints = [
         family.scene.mj_model.joint(name).qposadr[0] for name in family.scene.spec.joint_names
     ]
     valve = family.scene.mj_model.joint("valve").qposadr[0]
-    qpos = np.array(world._batch.bind("qpos"))
 
     for row, task in enumerate(tasks):
         plan = bench_task(family.scene, task, row).plan(seed)

@@ -124,15 +124,16 @@ def test_a_belief_in_units_is_the_same_belief_and_the_policy_does_the_same():
     cell = RecurrentBelief(4, 6, generator=generator())
     encoder = RecurrentGaussian(cell, 2, generator=generator(1))
     middle, half_range = torch.tensor([0.3, -50.0]), torch.tensor([0.1, 20.0])
+    is_log = torch.zeros(2)
     policy = DiagonalGaussianPolicy(7, (8,), 2, initial_log_std=0.0, generator=generator(2))
     hidden = torch.randn(5, 6, generator=generator(3))
     plain, in_units = (
         encoder.read_out(hidden),
-        InUnits(encoder.read_out, middle, half_range)(hidden),
+        InUnits(encoder.read_out, middle, half_range, is_log)(hidden),
     )
     one, other = gaussian_of(plain), gaussian_of(in_units)
     observed = torch.randn(5, 3, generator=generator(4))
-    on_units = OnUnits(policy, middle, half_range)
+    on_units = OnUnits(policy, middle, half_range, is_log)
     noise = torch.randn(5, 2, generator=generator(5))
 
     torch.testing.assert_close(other.mean, middle + half_range * one.mean)
