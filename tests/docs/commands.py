@@ -94,6 +94,10 @@ RULES = (
         options=f"{SHORT_TRAINING} num_initial_steps=640",
     ),
     Rule(
+        pattern=r"^taskbelief train rl2-valve-turn-pixels",
+        options="--settings num_iterations=1 num_trials=4 num_looking_steps=240 num_eye_steps=2",
+    ),
+    Rule(
         pattern=r"^taskbelief train meld-",
         options=f"{SHORT_TRAINING} num_initial_collections=1 num_initial_model_steps=2",
     ),

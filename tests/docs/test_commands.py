@@ -77,6 +77,12 @@ def test_no_rule_has_outlived_its_command(rule):
     assert any(rule in rules_for(command) for command in all_commands())
 
 
+def test_no_training_is_run_to_its_end():
+    trainings = [command for command in all_commands() if command.startswith("taskbelief train ")]
+    for command in trainings:
+        assert "--settings" in command or rules_for(command), command
+
+
 @pytest.mark.slow
 @pytest.mark.realtime
 def test_every_command_of_every_page_runs(capfd):
