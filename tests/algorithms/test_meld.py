@@ -144,7 +144,7 @@ def test_the_model_is_taught_by_what_it_tells_and_teaches_nobody_else(collected:
     assert set(terms) == {"model_divergence", "model_measured", "model_reward", "model_frame"}
     for part in (collected.model.eye, collected.model.second, collected.model.of_reward):
         assert any(weight.grad is not None and weight.grad.any() for weight in part.parameters())
-    others = [*collected.policy.parameters(), *collected.critic.parameters()]
+    others = [*collected.policy.parameters(), *collected.heads.critic.parameters()]
     assert all(weight.grad is None for weight in others)
 
 

@@ -71,7 +71,8 @@ def test_s4_value_beyond_a_time_limit_counts(make_sac: Make, counting: TaskFamil
     learner = make_sac(counting, discount=0.9, initial_temperature=1e-9)
     learner.collect(60)
     batch = stored(learner)
-    target = learner._bellman_target(batch)
+    following = batch.next_observation
+    target = learner.heads.bellman_target(batch.reward, batch.terminated, following, following)
     falls = batch.observation[:, 0].long() % 2 == 1
     fell = falls & (batch.next_observation[:, 1] == 3)
     ran_out_of_time = batch.next_observation[:, 1] == 4
@@ -101,7 +102,7 @@ def test_learning_rate_falls_over_the_run_where_asked(
         learner = make_sac(point_robot, learning_rate=1e-3, final_learning_rate=final)
         learner.collect(60)
         learner.improve(progress=0.5)
-        optimizers = (learner.critic_optimizer, learner.actor_optimizer)
+        optimizers = (learner.heads.critic_optimizer, learner.heads.actor_optimizer)
         rates.append([optimizer.param_groups[0]["lr"] for optimizer in optimizers])
 
     assert rates == [[1e-3] * 2, [pytest.approx(5.5e-4)] * 2]

@@ -126,7 +126,8 @@ def test_the_policy_does_not_move_the_eye() -> None:
     learner.collect(40)
     moments = learner.moments(learner.sample())
     learner.eye.zero_grad()
-    learner._actor_step(moments.state.detach())
+    state = moments.state.detach()
+    learner.heads.actor_step(state, state)
 
     assert all(weight.grad is None for weight in learner.eye.parameters())
 

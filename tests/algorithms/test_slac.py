@@ -57,7 +57,7 @@ def test_the_model_is_taught_by_what_it_tells(collected: Slac) -> None:
 
     assert set(terms) == {"model_divergence", "model_measured", "model_reward", "model_frame"}
     assert gradients(collected.model.eye) > 0 and gradients(collected.model.of_reward) > 0
-    assert gradients(collected.critic) == gradients(collected.policy) == 0.0
+    assert gradients(collected.heads.critic) == gradients(collected.policy) == 0.0
 
 
 def test_l5_the_policy_acts_on_what_it_learns_on_from_the_first_step(collected: Slac) -> None:

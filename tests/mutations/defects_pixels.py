@@ -100,8 +100,8 @@ DEFECTS = (
         "L9",
         "the policy teaches the eye",
         _SLAC,
-        "self._actor_step(latent[-2], before)",
-        "self._actor_step(latent[-2], self.looks_back(self.glance(batch))[0])",
+        "self.heads.actor_step(latent[-2], before)",
+        "self.heads.actor_step(latent[-2], self.looks_back(self.glance(batch))[0])",
         (f"{_OF_SLAC}::test_l9_neither_actor_nor_critics_teach_the_eye",),
     ),
     Defect(

@@ -40,10 +40,10 @@ from training.parts.checked import Count, Positive, Sizes
 from training.parts.deployed import DeployedCell, DeployedPolicy, on_robot
 from training.parts.networks import frozen_copy
 from training.parts.policies import choose
-from training.parts.schedule import set_learning_rate
 from training.parts.seen_episodes import parted
 from training.parts.seen_trials import Batch, SeenTrials
 from training.parts.sequence_latent_model import Sizes as ModelSizes
+from training.parts.soft_actor_critic import SoftActorCritic
 from training.parts.trial_filter import Expectation, Filter, OnBelief
 from training.parts.trial_latent_model import TrialLatentModel, frame_misfit
 from training.tasks.task import Task
@@ -188,33 +188,18 @@ class Meld:
 
     def _build_actor_critic(self, initial: torch.Generator) -> None:
         config, sizes = self.config, self.model.sizes
-        self.policy, self.critic, self.log_temperature = sac.networks(
+        networks = sac.networks(
             sizes.measured + self.model.state_size,
             sizes.action,
             config,
             generator=initial,
             device=self.device,
         )
+        self.state.keep(modules={"model": self.model})
+        self.heads = SoftActorCritic(networks, config, self.state)
+        self.policy = self.heads.policy
+        self.state.keep(optimizers={"model_optimizer": self.model_optimizer})
         self.on_belief = OnBelief(self.model, self.policy)
-        self.target = frozen_copy(self.critic)
-        actors: list[Tensor] = [*self.policy.parameters(), self.log_temperature]
-        rate = config.learning_rate
-        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=rate, fused=True)
-        self.actor_optimizer = torch.optim.Adam(actors, lr=rate, fused=True)
-        self.state.keep(
-            modules={
-                "model": self.model,
-                "policy": self.policy,
-                "critic": self.critic,
-                "target": self.target,
-            },
-            numbers={"log_temperature": self.log_temperature},
-            optimizers={
-                "critic_optimizer": self.critic_optimizer,
-                "actor_optimizer": self.actor_optimizer,
-                "model_optimizer": self.model_optimizer,
-            },
-        )
 
     def iterate(self, progress: float) -> dict[str, float]:
         config, is_first = self.config, self.state.num_environment_steps == 0
@@ -223,8 +208,7 @@ class Meld:
         if is_first:
             count = config.num_initial_model_steps
             self.state.counted((self._model_alone() for _ in range(count)), num_steps=count)
-        for optimizer in (self.critic_optimizer, self.actor_optimizer):
-            set_learning_rate(optimizer, config.learning_rate, config.final_learning_rate, progress)
+        self.heads.set_learning_rates(progress)
         losses = self.state.counted(
             self.gradient_steps(),
             num_steps=config.num_gradient_steps,
@@ -342,32 +326,13 @@ class Meld:
             is_cut=batch.is_cut[:-1][made],
         )
 
-    @property
-    def networks(self) -> sac.Networks:
-        return sac.Networks(self.policy, self.critic, self.log_temperature)
-
     def actor_critic_step(self, steps: Steps) -> dict[str, Tensor]:
         """One of critics, policy, temperature and targets, none of the model."""
-        config, generator, onward = self.config, self.state.generator, steps.next_state
-        target = sac.bellman_target(
-            config.reward_scale * steps.reward,
-            steps.is_cut,
-            sac.soft_value(self.networks, self.target, onward, onward, generator),
-            discount=config.discount,
-        )
-        losses = sac.critic_step(
-            self.critic, self.critic_optimizer, steps.state, steps.action, target
-        )
-        losses |= sac.actor_step(
-            self.networks,
-            self.actor_optimizer,
-            steps.state,
-            steps.state,
-            target_entropy_per_action=config.target_entropy_per_action,
-            generator=generator,
-        )
-        sac.move_towards(self.target, self.critic, config.target_update_rate)
-        return losses | {"temperature": self.log_temperature.detach().exp()}
+        state, onward, heads = steps.state, steps.next_state, self.heads
+        target = heads.bellman_target(steps.reward, steps.is_cut, onward, onward)
+        losses = heads.critic_step(state, steps.action, target) | heads.actor_step(state, state)
+        heads.move_target()
+        return losses | {"temperature": heads.temperature}
 
     # ---- being used ----------------------------------------------------------------------------
 

@@ -27,10 +27,10 @@ from training.algorithms.settings import ObservationSettings, SoftActorCriticSet
 from training.parts import sac
 from training.parts.actor import Drawn, Memoryless
 from training.parts.checked import Count, Sizes
-from training.parts.networks import frozen_copy
 from training.parts.policies import choose
 from training.parts.replay import Batch, TaskReplay, TransitionLayout
 from training.parts.rollout import Collected, Step, collect_episodes
+from training.parts.soft_actor_critic import SoftActorCritic
 from training.tasks.task import Task, task_vector
 from training.worlds.vector_world import Float
 
@@ -93,26 +93,15 @@ class Sac:
 
     def _build_networks(self, initial: torch.Generator) -> None:
         config, layout = self.config, self.layout
-        self.policy, self.critic, self.log_temperature = sac.networks(
+        networks = sac.networks(
             layout.observation_size,
             layout.action_size,
             config,
             generator=initial,
             device=self.device,
         )
-        self.target = frozen_copy(self.critic)
-        actors: list[Tensor] = [*self.policy.parameters(), self.log_temperature]
-        rate = config.learning_rate
-        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=rate, fused=True)
-        self.actor_optimizer = torch.optim.Adam(actors, lr=rate, fused=True)
-        self.state.keep(
-            modules={"policy": self.policy, "critic": self.critic, "target": self.target},
-            numbers={"log_temperature": self.log_temperature},
-            optimizers={
-                "critic_optimizer": self.critic_optimizer,
-                "actor_optimizer": self.actor_optimizer,
-            },
-        )
+        self.heads = SoftActorCritic(networks, config, self.state)
+        self.policy = self.heads.policy
 
     def task_vectors(self, tasks: Sequence[Task]) -> Float:
         """(W, P) what the view shows of the tasks: their parameters, or nothing (P = 0)."""
@@ -187,39 +176,11 @@ class Sac:
             observation=self.normalize(batch.observation),
             next_observation=self.normalize(batch.next_observation),
         )
-        losses = self._critic_step(batch) | self._actor_step(batch.observation)
-        sac.move_towards(self.target, self.critic, self.config.target_update_rate)
-        return losses
-
-    @property
-    def networks(self) -> sac.Networks:
-        return sac.Networks(self.policy, self.critic, self.log_temperature)
-
-    def _critic_step(self, batch: Batch) -> dict[str, Tensor]:
-        target = self._bellman_target(batch)
-        return sac.critic_step(
-            self.critic, self.critic_optimizer, batch.observation, batch.action, target
-        )
-
-    def _bellman_target(self, batch: Batch) -> Tensor:
-        following = batch.next_observation
-        return sac.bellman_target(
-            self.config.reward_scale * batch.reward,
-            batch.terminated,
-            sac.soft_value(self.networks, self.target, following, following, self.state.generator),
-            discount=self.config.discount,
-        )
-
-    def _actor_step(self, observation: Tensor) -> dict[str, Tensor]:
-        losses = sac.actor_step(
-            self.networks,
-            self.actor_optimizer,
-            observation,
-            observation,
-            target_entropy_per_action=self.config.target_entropy_per_action,
-            generator=self.state.generator,
-        )
-        return losses | {"temperature": self.log_temperature.exp()}
+        state, following, heads = batch.observation, batch.next_observation, self.heads
+        target = heads.bellman_target(batch.reward, batch.terminated, following, following)
+        losses = heads.critic_step(state, batch.action, target) | heads.actor_step(state, state)
+        heads.move_target()
+        return losses | {"temperature": heads.temperature}
 
     # ---- being used ----------------------------------------------------------------------------
 

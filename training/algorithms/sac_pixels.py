@@ -28,10 +28,10 @@ from training.parts.actor import Drawn, Memoryless
 from training.parts.checked import Count, CountOrNone, Sizes
 from training.parts.deployed import on_robot
 from training.parts.eye import Eye, shifted
-from training.parts.networks import frozen_copy
 from training.parts.policies import choose
 from training.parts.rollout import Collected
 from training.parts.seen_episodes import Batch, Observed, SeenEpisodes, parted
+from training.parts.soft_actor_critic import SoftActorCritic
 from training.tasks.task import Task
 from training.worlds.vector_world import Float, measured_size
 
@@ -114,32 +114,18 @@ class SacPixels:
             num_features=config.num_features,
             generator=initial,
         ).to(self.device)
-        self.policy, self.critic, self.log_temperature = sac.networks(
+        networks = sac.networks(
             measured_size(self.worlds) + self.eye.num_features,
             self.worlds.action_size,
             config,
             generator=initial,
             device=self.device,
         )
-        self.target = frozen_copy(self.critic)
-        judges: list[Tensor] = [*self.critic.parameters(), *self.eye.parameters()]
-        actors: list[Tensor] = [*self.policy.parameters(), self.log_temperature]
-        rate = config.learning_rate
-        self.critic_optimizer = torch.optim.Adam(judges, lr=rate, fused=True)
-        self.actor_optimizer = torch.optim.Adam(actors, lr=rate, fused=True)
-        self.state.keep(
-            modules={
-                "eye": self.eye,
-                "policy": self.policy,
-                "critic": self.critic,
-                "target": self.target,
-            },
-            numbers={"log_temperature": self.log_temperature},
-            optimizers={
-                "critic_optimizer": self.critic_optimizer,
-                "actor_optimizer": self.actor_optimizer,
-            },
+        self.state.keep(modules={"eye": self.eye})
+        self.heads = SoftActorCritic(
+            networks, config, self.state, taught_besides=self.eye.parameters()
         )
+        self.policy = self.heads.policy
 
     def iterate(self, progress: float) -> dict[str, float]:
         config, is_first = self.config, self.state.num_environment_steps == 0
@@ -182,9 +168,12 @@ class SacPixels:
     def gradient_step(self, batch: Batch) -> dict[str, Tensor]:
         """One step of eye and critics, policy, temperature and targets."""
         moments = self.moments(batch)
-        losses = self._critic_step(moments) | self._actor_step(moments.state.detach())
-        sac.move_towards(self.target, self.critic, self.config.target_update_rate)
-        return losses
+        state, following, heads = moments.state, moments.next_state, self.heads
+        target = heads.bellman_target(moments.reward, moments.terminated, following, following)
+        losses = heads.critic_step(state, moments.action, target)
+        losses |= heads.actor_step(state.detach(), state.detach())
+        heads.move_target()
+        return losses | {"temperature": heads.temperature}
 
     def moments(self, batch: Batch) -> Moments:
         """What the heads learn from: frames shifted, then seen."""
@@ -200,36 +189,6 @@ class SacPixels:
             reward=batch.reward[0],
             terminated=batch.terminated[0],
         )
-
-    @property
-    def networks(self) -> sac.Networks:
-        return sac.Networks(self.policy, self.critic, self.log_temperature)
-
-    def _critic_step(self, moments: Moments) -> dict[str, Tensor]:
-        target = self._bellman_target(moments)
-        return sac.critic_step(
-            self.critic, self.critic_optimizer, moments.state, moments.action, target
-        )
-
-    def _bellman_target(self, moments: Moments) -> Tensor:
-        following = moments.next_state
-        return sac.bellman_target(
-            self.config.reward_scale * moments.reward,
-            moments.terminated,
-            sac.soft_value(self.networks, self.target, following, following, self.state.generator),
-            discount=self.config.discount,
-        )
-
-    def _actor_step(self, state: Tensor) -> dict[str, Tensor]:
-        losses = sac.actor_step(
-            self.networks,
-            self.actor_optimizer,
-            state,
-            state,
-            target_entropy_per_action=self.config.target_entropy_per_action,
-            generator=self.state.generator,
-        )
-        return losses | {"temperature": self.log_temperature.exp()}
 
     # ---- being used ----------------------------------------------------------------------------
 

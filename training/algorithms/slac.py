@@ -27,13 +27,12 @@ from training.algorithms.settings import ObservationSettings, SoftActorCriticSet
 from training.parts import sac
 from training.parts.actor import Drawn
 from training.parts.checked import Count, Positive, Sizes
-from training.parts.networks import frozen_copy
 from training.parts.policies import choose
 from training.parts.rollout import Collected
-from training.parts.schedule import set_learning_rate
 from training.parts.seen_episodes import Batch, SeenEpisodes, parted
 from training.parts.sequence_latent_model import Inferred, SequenceLatentModel, frame_misfit
 from training.parts.sequence_latent_model import Sizes as ModelSizes
+from training.parts.soft_actor_critic import SoftActorCritic
 from training.tasks.task import Task
 from training.worlds.vector_world import Bool, Float, measured_size
 
@@ -150,30 +149,20 @@ class Slac:
 
     def _build_actor_critic(self, initial: torch.Generator) -> None:
         config, sizes = self.config, self.model.sizes
-        self.policy, _, self.log_temperature = sac.networks(
+        policy, _, log_temperature = sac.networks(
             config.window * (sizes.seen + sizes.action),
             sizes.action,
             config,
             generator=initial,
             device=self.device,
         )
-        _, self.critic, _ = sac.networks(
+        _, critic, _ = sac.networks(
             sizes.latent, sizes.action, config, generator=initial, device=self.device
         )
-        self.target = frozen_copy(self.critic)
-        actors: list[Tensor] = [*self.policy.parameters(), self.log_temperature]
-        rate = config.learning_rate
-        self.critic_optimizer = torch.optim.Adam(self.critic.parameters(), lr=rate, fused=True)
-        self.actor_optimizer = torch.optim.Adam(actors, lr=rate, fused=True)
-        self.state.keep(
-            modules={"policy": self.policy, "critic": self.critic, "target": self.target},
-            numbers={"log_temperature": self.log_temperature},
-            optimizers={
-                "critic_optimizer": self.critic_optimizer,
-                "actor_optimizer": self.actor_optimizer,
-                "model_optimizer": self.model_optimizer,
-            },
-        )
+        networks = sac.Networks(policy, critic, log_temperature)
+        self.heads = SoftActorCritic(networks, config, self.state)
+        self.policy = self.heads.policy
+        self.state.keep(optimizers={"model_optimizer": self.model_optimizer})
 
     def iterate(self, progress: float) -> dict[str, float]:
         config, is_first = self.config, self.state.num_environment_steps == 0
@@ -183,8 +172,7 @@ class Slac:
                 (self.model_step() for _ in range(config.num_initial_model_steps)),
                 num_steps=config.num_initial_model_steps,
             )
-        for optimizer in (self.critic_optimizer, self.actor_optimizer):
-            set_learning_rate(optimizer, config.learning_rate, config.final_learning_rate, progress)
+        self.heads.set_learning_rates(progress)
         losses = self.state.counted(
             (self.model_step() | self.gradient_step() for _ in range(config.num_gradient_steps)),
             num_steps=config.num_gradient_steps,
@@ -261,8 +249,8 @@ class Slac:
             latent = self.infer(glance).latent.both
         before, after = self.looks_back(glance)
         losses = self._critic_step(batch, latent[-2], latent[-1], after)
-        losses |= self._actor_step(latent[-2], before)
-        sac.move_towards(self.target, self.critic, self.config.target_update_rate)
+        losses |= self.heads.actor_step(latent[-2], before)
+        self.heads.move_target()
         return losses
 
     def looks_back(self, glance: Glance) -> tuple[Tensor, Tensor]:
@@ -279,30 +267,12 @@ class Slac:
         before, after = (part.transpose(0, 1).flatten(1) for part in both)
         return before, after
 
-    @property
-    def networks(self) -> sac.Networks:
-        return sac.Networks(self.policy, self.critic, self.log_temperature)
-
     def _critic_step(
         self, batch: Batch, latent: Tensor, next_latent: Tensor, after: Tensor
     ) -> dict[str, Tensor]:
-        target = sac.bellman_target(
-            self.config.reward_scale * batch.reward[-1],
-            batch.terminated[-1],
-            sac.soft_value(self.networks, self.target, next_latent, after, self.state.generator),
-            discount=self.config.discount,
-        )
-        return sac.critic_step(self.critic, self.critic_optimizer, latent, batch.action[-1], target)
-
-    def _actor_step(self, latent: Tensor, before: Tensor) -> dict[str, Tensor]:
-        return sac.actor_step(
-            self.networks,
-            self.actor_optimizer,
-            latent,
-            before,
-            target_entropy_per_action=self.config.target_entropy_per_action,
-            generator=self.state.generator,
-        )
+        reward, terminated = batch.reward[-1], batch.terminated[-1]
+        target = self.heads.bellman_target(reward, terminated, next_latent, after)
+        return self.heads.critic_step(latent, batch.action[-1], target)
 
     # ---- being used ----------------------------------------------------------------------------
 
