@@ -30,42 +30,32 @@ from sim2real.runtime.kinds.recurrent_belief import ReadOut, RecurrentBeliefSett
 from training.algorithms.learner import Deployed, TrainingSetup
 from training.algorithms.sac_pixels import with_features
 from training.algorithms.settings import (
-    ObservationSettings,
-    SoftActorCriticSettings,
+    LatentModelSettings,
     TrialReplaySettings,
 )
 from training.parts import ppo, sac
 from training.parts.actor import Drawn
-from training.parts.checked import Count, Positive, Sizes
+from training.parts.checked import Count, Positive
 from training.parts.deployed import DeployedCell, DeployedPolicy, on_robot
 from training.parts.networks import frozen_copy
 from training.parts.policies import choose
 from training.parts.seen_episodes import parted
 from training.parts.seen_trials import Batch, SeenTrials
-from training.parts.sequence_latent_model import Sizes as ModelSizes
 from training.parts.soft_actor_critic import SoftActorCritic
 from training.parts.trial_filter import Expectation, Filter, OnBelief
 from training.parts.trial_latent_model import TrialLatentModel, frame_misfit
 from training.tasks.task import Task
-from training.worlds.vector_world import Bool, Float, measured_size
+from training.worlds.vector_world import Bool, Float
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeldConfig(TrialReplaySettings, SoftActorCriticSettings, ObservationSettings):
+class MeldConfig(TrialReplaySettings, LatentModelSettings):
     """Settings of MELD; the defaults suit 32 x 32 on a CPU."""
 
     uses_sparse_context: bool = False
     """the belief is told what an evaluator pays; what is learnt from stays dense"""
-    num_channels: Count = 16
-    """of both convolutions of the eye and of the decoder"""
-    num_features: Count = 32
-    """what the eye makes of a frame"""
     z1_size: Count = 24
-    """the part of the latent that takes in what is seen and paid"""
     z2_size: Count = 48
-    """the part that keeps it"""
-    model_hidden_size: Count = 128
-    """both hidden layers of every head of the model"""
     frame_variance: Positive = 5.0
     """of a pixel about what is told of it, where those of a frame vary by 1: large, and the latent
     ignores the frame"""
@@ -76,7 +66,6 @@ class MeldConfig(TrialReplaySettings, SoftActorCriticSettings, ObservationSettin
     num_told_frames: Count = 64
     """moments whose frames are told in a gradient step, drawn anew"""
     model_learning_rate: Positive = 1e-3
-    """of Adam, for the model"""
     max_model_gradient: Positive = 100.0
     """longer gradients of the model are shortened to this: they come through many moments"""
     model_window: Count = 20
@@ -90,8 +79,6 @@ class MeldConfig(TrialReplaySettings, SoftActorCriticSettings, ObservationSettin
     """whole trials in a gradient step"""
     num_actor_critic_steps: Count = 8
     """gradient steps of actor and critics, among which the steps of those trials are dealt out"""
-    hidden_sizes: Sizes = (128, 128)
-    """hidden layers of policy and critics"""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -171,16 +158,7 @@ class Meld:
 
     def _build_model(self, initial: torch.Generator) -> None:
         config = self.config
-        sizes = ModelSizes(
-            frame_shape=self.worlds.frame_shape,
-            measured=measured_size(self.worlds),
-            action=self.worlds.action_size,
-            channels=config.num_channels,
-            features=config.num_features,
-            z1=config.z1_size,
-            z2=config.z2_size,
-            hidden=config.model_hidden_size,
-        )
+        sizes = config.model_sizes(self.worlds)
         self.model = TrialLatentModel(sizes, generator=initial).to(self.device)
         self.model_optimizer = torch.optim.Adam(
             self.model.parameters(), lr=config.model_learning_rate, fused=True

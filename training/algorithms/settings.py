@@ -29,6 +29,7 @@ from training.parts.policies import (
     OneHotPolicy,
 )
 from training.parts.running_stats import RunningStats
+from training.parts.sequence_latent_model import Sizes as ModelSizes
 from training.parts.task_stages import TaskExplorer
 from training.tasks.task import TaskFamily, dynamics_vary
 from training.worlds.vector_world import VectorWorld, measured_size
@@ -125,6 +126,39 @@ class SoftActorCriticSettings(Settings):
     """transitions remembered, per task where tasks are kept apart; memory grows as they come"""
     max_critic_value: Positive = 1e6
     """mean magnitude of the critics at which the run counts as diverged and stops"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentModelSettings(SoftActorCriticSettings, ObservationSettings):
+    """Soft actor-critic on a sequential latent model of what is seen."""
+
+    num_channels: Count = 16
+    """of both convolutions of the eye and of the decoder"""
+    num_features: Count = 32
+    """what the eye makes of a frame"""
+    z1_size: Count = 32
+    """the part of the latent that takes in what is seen, and paid where that is felt"""
+    z2_size: Count = 64
+    """the part that carries it on"""
+    model_hidden_size: Count = 128
+    """both hidden layers of every head of the model"""
+    model_learning_rate: Positive = 3e-4
+    """of Adam, for the model"""
+    hidden_sizes: Sizes = (128, 128)
+    """hidden layers of policy and critics"""
+
+    def model_sizes(self, worlds: VectorWorld) -> ModelSizes:
+        """Of a model of what these worlds show."""
+        return ModelSizes(
+            frame_shape=worlds.frame_shape,
+            measured=measured_size(worlds),
+            action=worlds.action_size,
+            channels=self.num_channels,
+            features=self.num_features,
+            z1=self.z1_size,
+            z2=self.z2_size,
+            hidden=self.model_hidden_size,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

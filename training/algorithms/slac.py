@@ -23,48 +23,33 @@ from torch import Tensor
 
 from sim2real.contract.transition import Transition
 from training.algorithms.learner import Deployed, TrainingSetup
-from training.algorithms.settings import ObservationSettings, SoftActorCriticSettings
+from training.algorithms.settings import LatentModelSettings
 from training.parts import sac
 from training.parts.actor import Drawn
-from training.parts.checked import Count, Positive, Sizes
+from training.parts.checked import Count, Positive
 from training.parts.policies import choose
 from training.parts.rollout import Collected
 from training.parts.seen_episodes import Batch, SeenEpisodes, parted
 from training.parts.sequence_latent_model import Inferred, SequenceLatentModel, frame_misfit
-from training.parts.sequence_latent_model import Sizes as ModelSizes
 from training.parts.soft_actor_critic import SoftActorCritic
 from training.tasks.task import Task
-from training.worlds.vector_world import Bool, Float, measured_size
+from training.worlds.vector_world import Bool, Float
 
 
 @dataclass(frozen=True, kw_only=True)
-class SlacConfig(SoftActorCriticSettings, ObservationSettings):
+class SlacConfig(LatentModelSettings):
     """Settings of SLAC; the defaults suit 32 x 32 on a CPU."""
 
-    num_channels: Count = 16
-    """of both convolutions of the eye and of the decoder"""
-    num_features: Count = 32
-    """what the eye makes of a frame"""
-    z1_size: Count = 32
-    """the part of the latent that takes in what is seen"""
-    z2_size: Count = 64
-    """the part that carries it on"""
-    model_hidden_size: Count = 128
-    """both hidden layers of every head of the model"""
     frame_variance: Positive = 0.1
     """of a pixel about what is told of it: large, and the latent ignores the frame"""
     measured_variance: Positive = 0.1
     """of a measurement, normalised"""
     window: Count = 6
     """steps that the model infers over and the policy looks back on"""
-    model_learning_rate: Positive = 3e-4
-    """of Adam, for the model"""
     model_batch_size: Count = 16
     """windows in a gradient step of the model"""
     num_initial_model_steps: Count = 2000
     """gradient steps of the model before actor and critics begin"""
-    hidden_sizes: Sizes = (128, 128)
-    """hidden layers of policy and critics"""
     num_worlds: Count = 16
     """episodes that run side by side, each on a train task drawn anew"""
     num_initial_steps: Count = 2500
@@ -131,16 +116,7 @@ class Slac:
 
     def _build_model(self, initial: torch.Generator) -> None:
         config = self.config
-        sizes = ModelSizes(
-            frame_shape=self.worlds.frame_shape,
-            measured=measured_size(self.worlds),
-            action=self.worlds.action_size,
-            channels=config.num_channels,
-            features=config.num_features,
-            z1=config.z1_size,
-            z2=config.z2_size,
-            hidden=config.model_hidden_size,
-        )
+        sizes = config.model_sizes(self.worlds)
         self.model = SequenceLatentModel(sizes, generator=initial).to(self.device)
         self.model_optimizer = torch.optim.Adam(
             self.model.parameters(), lr=config.model_learning_rate, fused=True
