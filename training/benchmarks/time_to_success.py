@@ -51,14 +51,14 @@ def print_time_to_success(
     require_device(device)
     if not 0.0 <= success <= 1.0:
         raise BadInput(WHERE, "--success", found=success, expected="a share, 0 to 1")
-    backend = with_settings(recipe, settings).backend
-    worlds_of(with_settings(recipe, settings), device)  # refused before anything is written
+    chosen = with_settings(recipe, settings)
+    worlds_of(chosen, device)  # refused before anything is written
     require_folder(out, "--out")
     if (out / "config.json").exists():
         raise BadInput(str(out), "run", found="a run", expected="no run")
     training = Training(recipe=recipe, seed=seed, directory=out, settings=settings, device=device)
     record, code = time_to_success(training, success, limit_s)
-    print(json.dumps({**record, "case": f"{recipe}/{backend}/{device}"}), flush=True)
+    print(json.dumps({"case": f"{recipe}/{chosen.backend}/{device}", **record}), flush=True)
     if code:
         print(f"the training failed, exit code {code}: {training.log}", file=sys.stderr)
     return int(code != 0)
@@ -67,8 +67,8 @@ def print_time_to_success(
 def time_to_success(
     training: Training, success: float, limit_s: float
 ) -> tuple[dict[str, object], int]:
-    """One JSON-ready record, whose value is null where it did not get there; the exit code, 0 where
-    the training was stopped, or came to its end, in good order."""
+    """A JSON-ready record without its case, whose value is null where it did not get there; the
+    exit code, 0 where the training was stopped, or came to its end, in good order."""
     begun = time.perf_counter()
     process = started(training)
     elapsed, best = 0.0, _best(training.directory)
@@ -81,7 +81,6 @@ def time_to_success(
     code = process.wait()
     record: dict[str, object] = {
         "bench": "time_to_success",
-        "case": "",
         "metric": "wall_clock_s",
         "value": elapsed if best[0] >= success else None,
         "unit": "s",

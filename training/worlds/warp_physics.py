@@ -77,7 +77,8 @@ class WarpPhysics:
             # Of these rows alone: others keep what their last step left behind.
             now = self._fetched(name)
             self._read.setdefault(name, now.copy())[rows] = now[rows]
-        return _is_unstable(*(self._fetched(name)[rows] for name in ("qpos", "qvel", "qacc")))
+        moved = (self._read[name][rows] for name in ("qpos", "qvel"))
+        return _is_unstable(*moved, self._fetched("qacc")[rows])
 
     def rollout(self, control: Array) -> Flags:
         """Raises `NoRoomError` with the number that had no room."""
