@@ -17,7 +17,7 @@ from training.exact.half_circle import (
 )
 from training.exact.half_circle_sweep import Sweep, best_sweep, sweep_path, sweep_returns
 from training.tasks.task import Task
-from training.worlds.point_world import STEP_M, PointWorld
+from training.worlds.point_world import STEP_M, SparsePointWorld
 
 LIMITS = ("length", "axis")
 
@@ -131,10 +131,10 @@ def test_sweep_played_without_a_shortcut_earns_its_value(limit):
 
 
 def test_world_of_the_point_robots_plays_the_same_walks():
-    """In `PointWorld` itself, where axes are limited apart, goal known and goal mistaken."""
+    """In `SparsePointWorld` itself, where axes are limited apart, goal known and goal mistaken."""
     problem = HalfCircle(limit="axis", num_goals=40)
     goals = on_circle(problem.angles_rad)
-    world = PointWorld(SCENE, len(goals))
+    world = SparsePointWorld(SCENE, len(goals))
     for shift in (0, 2):
         tasks = [_task(index, goal) for index, goal in enumerate(goals)]
         position = world.reset(tasks, seed=0).astype(float)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, ClassVar, Protocol
 
@@ -14,6 +14,7 @@ from sim2real.contract.context import ContextLayout
 from sim2real.contract.normalizer import FrozenNormalizer
 from sim2real.runtime.kinds.kind import Settings
 from training.parts.actor import Actor
+from training.parts.curriculum import Curriculum
 from training.parts.deployed import on_robot
 from training.parts.learner_state import LearnerState
 from training.parts.running_stats import RunningStats
@@ -78,6 +79,8 @@ class TrainingSetup:
     """episodes of a trial, in the evaluation and wherever a learner collects whole trials"""
     num_world_threads: int = 1
     """threads that step the worlds; results do not depend on it"""
+    curriculum: Curriculum = field(default_factory=Curriculum)
+    """how easy the worlds are that it learns in; the run moves it on"""
 
     @property
     def tasks(self) -> tuple[Task, ...]:
@@ -98,6 +101,7 @@ class TrainingSetup:
         if worlds.frame_shape is not None and not sees_frames:
             worlds.close()
             raise ValueError(f"{self.family.name}: it has to be seen, and this learner has no eye")
+        self.curriculum.take(worlds, self.family.name)
         return worlds
 
 

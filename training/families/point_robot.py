@@ -21,7 +21,7 @@ class PointRobot:
     )
     further_parameters: tuple[Parameter, ...] = ()
     num_distinct_tasks: int | None = None
-    scene = PointScene(success_radius_m=0.1, starts_at_origin=False, sparse=False)
+    scene = PointScene(success_radius_m=0.1, starts_at_origin=False)
 
     def sample(
         self, rng: np.random.Generator, num_tasks: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from training.tasks.task import Parameter
-from training.worlds.point_world import PointScene, PointWorld
+from training.worlds.point_world import PointScene, SparsePointWorld
 
 
 class SparsePointRobot:
@@ -21,7 +21,7 @@ class SparsePointRobot:
     )
     further_parameters: tuple[Parameter, ...] = ()
     num_distinct_tasks: int | None = None
-    scene = PointScene(success_radius_m=0.2, starts_at_origin=True, sparse=True)
+    scene = PointScene(success_radius_m=0.2, starts_at_origin=True)
 
     def sample(
         self, rng: np.random.Generator, num_tasks: int
@@ -30,5 +30,5 @@ class SparsePointRobot:
         angles = rng.permutation(np.linspace(0.0, np.pi, num_tasks))
         return [{"goal": (float(np.cos(angle)), float(np.sin(angle)))} for angle in angles]
 
-    def make_world(self, num_worlds: int, *, num_threads: int = 1) -> PointWorld:
-        return PointWorld(self.scene, num_worlds)
+    def make_world(self, num_worlds: int, *, num_threads: int = 1) -> SparsePointWorld:
+        return SparsePointWorld(self.scene, num_worlds)

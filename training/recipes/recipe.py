@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from training.families.backend import Backend
-from training.parts.checked import Count, CountOrNone, Settings
+from training.parts.checked import Count, CountOrNone, Settings, Weight
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +33,9 @@ class Recipe(Settings):
     """rounds of collecting and improving"""
     max_environment_steps: CountOrNone = 0
     """the iteration that comes to so many is the last one; 0: none does"""
+    eased_until: Weight = 0.0
+    """share of the run over which its worlds begin easier than the tasks are, less and less; 0:
+    they are the tasks from the beginning on"""
     num_trial_episodes: Count = 3
     """episodes of a trial; the last one is the adapted one"""
     num_evaluation_trials: Count = 4

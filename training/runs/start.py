@@ -26,6 +26,7 @@ from training.families.backend import simulated_by
 from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES, family_on
 from training.families.saved_tasks import saved_tasks
+from training.parts.curriculum import Curriculum
 from training.recipes.recipe import Recipe
 from training.recipes.registry import run_settings
 from training.runs.checkpoint import CheckpointStore
@@ -35,11 +36,11 @@ from training.runs.run import Run
 from training.tasks.task import TaskFamily
 from training.tasks.task_set import TaskSet, draw_task_set
 
-CONFIG_VERSION = 7
+CONFIG_VERSION = 8
 """1 had the settings of the run among those of the algorithm; 2 knew drawn tasks only; 3 did not
 say for which robot; 4 knew the claw alone; 5 had no budget of environment steps; 6 knew no backend
 but MuJoCo, learnt recurrent policies from the dense reward, beliefs from noisy trials, and none
-about a logarithm"""
+about a logarithm; 7 knew no easier forms of tasks"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,8 @@ def start_run(
         num_train=recipe.num_train_tasks,
         num_test=recipe.num_test_tasks,
     )
-    learner = make_learner(recipe, task_set, seed=seed, device=device)
+    curriculum = Curriculum(recipe.eased_until)
+    learner = make_learner(recipe, task_set, seed=seed, device=device, curriculum=curriculum)
     files = tuple(directory / file for file in ("tasks.json", "config.json", "metrics.csv"))
     with unless_refused(directory, *files):
         task_set.save(directory / "tasks.json")
@@ -103,7 +105,9 @@ def start_run(
             },
         )
         title = f"{name} seed {seed}"
-        return _train(learner, recipe, title, task_set, directory, is_quiet, device, resumes=False)
+        run = _run(recipe, title, task_set, directory, is_quiet, device, curriculum, resumes=False)
+        run.repeat(learner)
+    return learner
 
 
 def family_of(recipe: Recipe) -> TaskFamily:
@@ -133,9 +137,14 @@ def resume_run(directory: Path, *, device: str = "cpu", is_quiet: bool = False) 
     Raises `BadInput` when the directory holds no run or its tasks were changed.
     """
     recipe, name, seed, task_set = read_run(directory)
-    learner = make_learner(recipe, task_set, seed=seed, device=device, where=str(directory))
+    where, curriculum = str(directory), Curriculum(recipe.eased_until)
+    learner = make_learner(
+        recipe, task_set, seed=seed, device=device, where=where, curriculum=curriculum
+    )
     title = f"{name} seed {seed}"
-    return _train(learner, recipe, title, task_set, directory, is_quiet, device, resumes=True)
+    run = _run(recipe, title, task_set, directory, is_quiet, device, curriculum, resumes=True)
+    run.repeat(learner)
+    return learner
 
 
 def read_run(directory: Path) -> tuple[Recipe, str, int, TaskSet]:
@@ -178,6 +187,8 @@ def _read_recipe(config: Config, where: str) -> Recipe:
         stored.setdefault("max_environment_steps", 0)
     if config.schema_version < 7:
         stored.setdefault("backend", "mujoco")
+    if config.schema_version < 8:
+        stored.setdefault("eased_until", 0.0)
     config_type = _algorithm(stored.get("algorithm", "nothing"), where).config_type
     if config.schema_version < 5 and issubclass(config_type, ExplorationSettings):
         stored["config"] = _with_inner_reward(stored.get("config"))
@@ -259,11 +270,18 @@ def _algorithm(name: Any, where: str) -> Any:
 
 
 def make_learner(
-    recipe: Recipe, task_set: TaskSet, *, seed: int, device: str = "cpu", where: str = "recipe"
+    recipe: Recipe,
+    task_set: TaskSet,
+    *,
+    seed: int,
+    device: str = "cpu",
+    where: str = "recipe",
+    curriculum: Curriculum | None = None,
 ) -> Learner:
     """What the recipe trains, as it begins. Raises `BadInput` for settings that do not go together.
 
-    `where` names what the recipe was read from.
+    `where` names what the recipe was read from; `curriculum` is what eases the worlds that it
+    learns in, which nothing does where it does not learn.
     """
     setup = TrainingSetup(
         family=worlds_of(recipe, device),
@@ -272,6 +290,7 @@ def make_learner(
         device=torch.device(device),
         num_trial_episodes=recipe.num_trial_episodes,
         num_world_threads=recipe.num_world_threads,
+        curriculum=curriculum or Curriculum(),
     )
     try:
         learner: Learner = _algorithm(recipe.algorithm, where)(recipe.config, setup)
@@ -287,17 +306,17 @@ def make_learner(
     return learner
 
 
-def _train(
-    learner: Learner,
+def _run(
     recipe: Recipe,
     title: str,
     task_set: TaskSet,
     directory: Path,
     is_quiet: bool,
     device: str,
+    curriculum: Curriculum,
     *,
     resumes: bool,
-) -> Learner:
+) -> Run:
     protocol = TrialProtocol(
         num_episodes=recipe.num_trial_episodes, num_trials=recipe.num_evaluation_trials
     )
@@ -314,15 +333,14 @@ def _train(
             num_world_threads=recipe.num_world_threads,
         )
 
-    run = Run(
+    return Run(
         directory,
         recipe=recipe,
+        curriculum=curriculum,
         evaluate=evaluate,
         progress=Progress(Console(), title=title, is_quiet=is_quiet),
         resumes=resumes,
     )
-    run.repeat(learner)
-    return learner
 
 
 def load_learner(

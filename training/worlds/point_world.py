@@ -26,8 +26,6 @@ class PointScene:
     """the skill's condition holds at this distance from the goal or nearer"""
     starts_at_origin: bool
     """true: every episode starts at the origin; false: uniformly in the square [-1, 1]^2"""
-    sparse: bool
-    """true: an evaluator pays 1 - distance inside the success radius and nothing outside"""
     episode_length: int = 20
     """steps until the time limit"""
 
@@ -89,10 +87,7 @@ class PointWorld:
         self._goal = None
 
     def _sparse_reward(self, distance: Float) -> Float:
-        if not self._scene.sparse:
-            return -distance
-        inside = distance <= self._scene.success_radius_m
-        return np.where(inside, np.float32(1.0) - distance, np.float32(0.0))
+        return -distance
 
     def _start_episode(self) -> None:
         self._step = 0
@@ -102,3 +97,25 @@ class PointWorld:
         # Drawn row by row: world w starts at the same place however many worlds there are.
         rng = np.random.default_rng([self._seed, self._episode])
         self._position[:] = rng.uniform(-1.0, 1.0, (self.num_worlds, 2))
+
+
+class SparsePointWorld(PointWorld):
+    """An evaluator pays 1 - distance inside the success radius and nothing outside.
+
+    Eased, it pays so from farther away, up to 1 m; what counts as success stays.
+    """
+
+    EASIEST_RADIUS_M = 1.0
+
+    def __init__(self, scene: PointScene, num_worlds: int) -> None:
+        super().__init__(scene, num_worlds)
+        self.ease(0.0)
+
+    def ease(self, share: float) -> None:
+        """See `training.parts.curriculum.Easeable`."""
+        hard = self._scene.success_radius_m
+        self._paid_radius_m = hard + share * (self.EASIEST_RADIUS_M - hard)
+
+    def _sparse_reward(self, distance: Float) -> Float:
+        inside = distance <= self._paid_radius_m
+        return np.where(inside, np.float32(1.0) - distance, np.float32(0.0))
