@@ -175,6 +175,23 @@ def test_trials_without_noise_are_remembered_and_not_what_the_policy_learns_from
     assert len(further) == 3 and all(action.abs().max() < 0.1 for action in further)
 
 
+def test_the_beliefs_rate_falls_with_the_run_and_the_policys_by_its_own_plan(
+    point_robot: TaskFamily,
+) -> None:
+    falling = make(
+        point_robot, belief_learning_rate=1e-2, final_belief_learning_rate=1e-4, learning_rate=3e-3
+    )
+    steady = make(point_robot, belief_learning_rate=1e-2)
+    rates = []
+    for progress in (0.0, 0.5, 1.0):
+        falling.iterate(progress)
+        steady.iterate(progress)
+        both = (falling, steady)
+        rates.append([each.belief_optimizer.param_groups[0]["lr"] for each in both])
+
+    np.testing.assert_allclose(rates, [[1e-2, 1e-2], [5.05e-3, 1e-2], [1e-4, 1e-2]])
+
+
 def test_every_label_is_counted(point_robot: TaskFamily) -> None:
     learner = make(point_robot)
 

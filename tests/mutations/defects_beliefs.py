@@ -12,6 +12,7 @@ _VARIBAD, _INFERENCE = (f"tests/algorithms/test_{n}.py" for n in ("varibad", "ta
 _BELIEF_POLICY, _ELBO = "training/algorithms/belief_policy.py", "training/parts/elbo.py"
 _LEARNER, _TOLD = (f"training/algorithms/{n}.py" for n in ("varibad", "task_inference"))
 _RECURRENT = "tests/algorithms/test_recurrent_sac.py"
+_CURRICULUM = "tests/parts/test_curriculum.py"
 _OFF_POLICY = "training/algorithms/recurrent_sac.py"
 _TRIALS = "training/parts/trial_memory.py"
 _PPO, _HYPERNETWORK = "training/parts/trial_ppo.py", "training/parts/hypernetwork.py"
@@ -360,5 +361,29 @@ DEFECTS = (
         "torch.cat([following, torch.zeros_like(value[:1])])",
         "torch.cat([following, value[-1:]])",
         (f"{_RECURRENT}::test_xb4_value_is_cut_where_the_trial_ends_and_nowhere_else",),
+    ),
+    Defect(
+        "CU1",
+        "tasks stay as easy as they began",
+        "training/parts/curriculum.py",
+        "worlds.ease(max(1.0 - progress / self._until, 0.0))",
+        "worlds.ease(1.0)",
+        (f"{_CURRICULUM}::test_worlds_are_eased_less_and_less_and_are_the_tasks_in_time",),
+    ),
+    Defect(
+        "CU2",
+        "a run never makes its worlds harder",
+        "training/runs/run.py",
+        "self._curriculum.advance(share)",
+        "self._curriculum.advance(0.0)",
+        (f"{_CURRICULUM}::test_a_run_advances_it_and_resumes_where_it_was",),
+    ),
+    Defect(
+        "CU3",
+        "success is eased, too",
+        "training/worlds/point_world.py",
+        "success=distance <= self._scene.success_radius_m",
+        "success=distance <= getattr(self, '_paid_radius_m', 1.0)",
+        (f"{_CURRICULUM}::test_what_counts_as_success_is_never_eased",),
     ),
 )

@@ -181,7 +181,9 @@ def written_by_6(name: str, run: Callable[..., Path]) -> tuple[Recipe, Path]:
     family = FAMILIES[recipe.family]
     tasks = draw_task_set(family, seed=recipe.task_seed, num_train=2, num_test=2)
     fields = dataclasses.asdict(recipe)
-    del fields["config"]["training_reward"], fields["config"]["num_deployed_trials"]
+    for since in ("training_reward", "num_deployed_trials", "final_belief_learning_rate"):
+        del fields["config"][since]
+    del fields["eased_until"]
     hand = family.scene.spec.fingerprint if isinstance(family, ClawFamily) else ""
     folder = run(recipe=fields, task_set_sha256=tasks.sha256, robot_fingerprint=hand)
     tasks.save(folder / "tasks.json")

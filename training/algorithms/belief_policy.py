@@ -27,6 +27,7 @@ from training.parts.encoders import RecurrentBelief
 from training.parts.networks import Mlp, frozen_copy
 from training.parts.read_out import InUnits, OnUnits, RecurrentGaussian
 from training.parts.recurrent_actor import Evidence, RecurrentActor
+from training.parts.schedule import set_learning_rate
 from training.parts.sequence_replay import Column, SequenceReplay
 from training.parts.trial_collector import Collected, TrialCollector
 from training.parts.trial_ppo import TrialPpo
@@ -49,6 +50,9 @@ class BeliefPolicySettings(TrialPpoSettings):
     """steps of the belief in an iteration"""
     belief_learning_rate: Positive = 1e-3
     """of Adam, for the belief"""
+    final_belief_learning_rate: Positive | None = None
+    """it falls to this linearly over the run; None: it stays. A rate that stays high leaves a
+    belief that is off by more than it says"""
 
 
 class Remembered(NamedTuple):
@@ -196,10 +200,13 @@ class BeliefPolicy:
 
         Raises `TrainingFailed` where a loss is not finite.
         """
+        config = self.config
         improved = self.ppo.improve(self.with_beliefs(trials), progress)
+        rates = config.belief_learning_rate, config.final_belief_learning_rate
+        set_learning_rate(optimizer, *rates, progress)
         learnt = self.state.counted(
-            (self._belief_step(optimizer, loss) for _ in range(self.config.num_belief_steps)),
-            num_steps=self.config.num_belief_steps,
+            (self._belief_step(optimizer, loss) for _ in range(config.num_belief_steps)),
+            num_steps=config.num_belief_steps,
             max_critic_value=float("inf"),
         )
         train_return = trials.last_return(self.collector.num_episodes)

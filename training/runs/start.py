@@ -40,7 +40,7 @@ CONFIG_VERSION = 8
 """1 had the settings of the run among those of the algorithm; 2 knew drawn tasks only; 3 did not
 say for which robot; 4 knew the claw alone; 5 had no budget of environment steps; 6 knew no backend
 but MuJoCo, learnt recurrent policies from the dense reward, beliefs from noisy trials, and none
-about a logarithm; 7 knew no easier forms of tasks"""
+about a logarithm; 7 knew no easier forms of tasks, and no belief whose learning rate falls"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,6 +194,8 @@ def _read_recipe(config: Config, where: str) -> Recipe:
         stored["config"] = _with_inner_reward(stored.get("config"))
     if config.schema_version < 7 and issubclass(config_type, TrialPpoSettings):
         stored["config"] = _with_reward_and_noise(stored.get("config"), config_type)
+    if config.schema_version < 8 and issubclass(config_type, BeliefPolicySettings):
+        stored["config"] = _with_steady_belief(stored.get("config"))
     recipe = strict.build(Recipe, stored, where, "recipe", types={"config": config_type})
     if recipe.family not in FAMILIES:
         known = f"one of {', '.join(FAMILIES)}"
@@ -206,6 +208,13 @@ def _with_inner_reward(config: Any) -> Any:
     if not isinstance(config, dict):
         return config  # refused for that
     return {"inner_steps_on": "training_reward", **config}
+
+
+def _with_steady_belief(config: Any) -> Any:
+    """Settings of a policy on a belief, from when the belief's learning rate stayed."""
+    if not isinstance(config, dict):
+        return config  # refused for that
+    return {"final_belief_learning_rate": None, **config}
 
 
 def _with_reward_and_noise(config: Any, config_type: type[TrialPpoSettings]) -> Any:
