@@ -1,4 +1,4 @@
-"""Worlds that begin easier than their tasks: which, how much, and that nothing is judged in them."""
+"""Worlds that begin easier than their tasks: which, how much; and nothing is judged in them."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ class Curriculum:
     """
 
     def __init__(self, until: float = 0.0) -> None:
-        """Tasks are as they are once the share `until` of the run is done; 0: from its beginning."""
+        """Tasks are as they are once `until` of the run, a share, is done; 0: from the start."""
         self._until = until
         self._worlds: list[Easeable] = []
 
