@@ -7,7 +7,7 @@ the oracle is told the task, the robust policy is told nothing, PEARL has to fin
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -61,6 +61,8 @@ _FULL_TURN = _Sizing(
     learning_rate=5e-4,
     discount=0.98,
 )
+# The same, and two seconds longer.
+_FULL_SCREW = replace(_FULL_TURN, family="valve_screw_full", episode_length=80)
 # A target that moves is followed to the last tick: more practice than an angle needs, and for PEARL
 # less noise in the end, of actions and of gradient steps (0.78 adapted, not 0.68).
 _SCREW = _Sizing(
@@ -167,4 +169,5 @@ CLAW_RECIPES: dict[str, Callable[[], Recipe]] = {
     **_recipes(_POSE),
     # Its oracle and its robust policy are recurrent ones, beside RL²'s.
     "pearl-valve-turn-full": partial(_pearl, _FULL_TURN),
+    "pearl-valve-screw-full": partial(_pearl, _FULL_SCREW),
 }
