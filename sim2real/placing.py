@@ -30,6 +30,8 @@ Array = NDArray[np.float64]
 
 SCHEMA_VERSION = 1
 POLL_S = 0.01
+AT_REST_RAD_S = 0.1
+"""four counts of a servo's velocity: a joint that is faster is still on its way"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +46,7 @@ class ResetConfig:
     speed_rad_s: float
     """of the goals"""
     tolerance_rad: float
-    """how far from its goal a joint may hang and have arrived"""
+    """how far from its goal a joint may hang, at rest, and have arrived"""
     settle_s: float
     """rest at the end"""
     timeout_s: float
@@ -171,8 +173,7 @@ class HandPlacer:
         stage = _Move(self._config, goal, settle_s)
         state = self._run(loop, stage, self._config.timeout_s + settle_s)
         if state is None:
-            off = np.abs(stage.error_rad)
-            is_late = ~(off <= self._config.tolerance_rad)
+            off, is_late = np.abs(stage.error_rad), ~stage.has_arrived
             detail = (
                 f"{np.round(off[is_late], 3).tolist()} rad off after {self._config.timeout_s} s"
             )
@@ -237,6 +238,7 @@ class _Move:
     def __init__(self, config: ResetConfig, goal: Array, settle_s: float) -> None:
         self.done, self.state = threading.Event(), cast(HandState | None, None)
         self.error_rad: Array = np.full(goal.shape, np.nan)
+        self.has_arrived: NDArray[np.bool_] = np.zeros(goal.shape, bool)
         self._config, self._goal, self._settle_s = config, goal, settle_s
         self._target: Array | None = None
         self._stamp_ns = 0
@@ -257,10 +259,11 @@ class _Move:
         return Command(stamp_ns=stamp_ns, position_rad=self._target.copy())
 
     def _look(self, state: HandState) -> None:
-        """Arrived: the goal is given, every joint is near it, and rest has been long enough."""
+        """The goal is given, every joint rests near it, and rest has been long enough."""
         self.error_rad = self._goal - state.reading.position_rad
-        is_near = (np.abs(self.error_rad) <= self._config.tolerance_rad).all()
-        if not is_near or not np.array_equal(self._target, self._goal):  # type: ignore[arg-type]
+        is_near = np.abs(self.error_rad) <= self._config.tolerance_rad
+        self.has_arrived = is_near & (np.abs(state.reading.velocity_rad_s) <= AT_REST_RAD_S)
+        if not self.has_arrived.all() or not np.array_equal(self._target, self._goal):  # type: ignore[arg-type]
             self._arrived_ns = None
             return
         stamp_ns = state.reading.stamp_ns

@@ -13,26 +13,30 @@ from sim2real.contract.errors import BadInput
 from sim2real.contract.joint_io import Command
 from sim2real.contract.robot_spec import HARDWARE_CONFIGS, load_robot_spec
 from sim2real.emulator.faults import Fault
+from sim2real.emulator.plant import TaskDynamics
 from sim2real.evaluation.hands import lock_step_hand
 from sim2real.hardware.physics_model import load_physics_model
 from sim2real.hardware.robot import Phase, RobotFault
 from sim2real.placing import HandPlacer, load_reset_config
 from sim2real.runtime.control_loop import ControlLoop
+from training.worlds.dynamics import apply_dynamics
 
 SPEC = load_robot_spec()
 CONFIG = load_reset_config(SPEC)
 HOME = SPEC.joint_array("home_rad")
 RATE_HZ = 50.0
 CLEARANCE_M = 0.045
+LOADED_CLEARANCE_M = 0.005
 
 
 class Bench:
     """An emulated hand in its own time under a loop whose answers are the placer's."""
 
-    def __init__(self, rate_hz: float = RATE_HZ, config=CONFIG) -> None:
-        hand, self.line = lock_step_hand(SPEC, rate_hz)
+    def __init__(self, rate_hz: float = RATE_HZ, config=CONFIG, spec=SPEC, **parameters) -> None:
+        dynamics = TaskDynamics(apply=lambda model: apply_dynamics(model, parameters))
+        hand, self.line = lock_step_hand(spec, rate_hz, dynamics)
         self.ticks: list = []
-        self.placer = HandPlacer(SPEC, config)
+        self.placer = HandPlacer(spec, config)
         self.loop = ControlLoop(
             hand.robot,
             rate_hz=rate_hz,
@@ -85,6 +89,41 @@ def test_hand_and_valve_arrive_and_rest(rate_hz):
         assert np.abs(reading.velocity_rad_s).max() < 0.1
         assert not bench.valve.torque_is_on
     assert not bench.loop.ladder.events
+
+
+@pytest.mark.parametrize("name", ["dclaw", "dclaw4"])
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_a_hand_under_the_heaviest_loads_arrives_and_is_not_stopped(name, sign):
+    """As it would not if the loads pulled at limp fingers, or hung them too far off their goals."""
+    spec = load_robot_spec(HARDWARE_CONFIGS / name)
+    home, num_fingers = spec.joint_array("home_rad"), len(spec.fingers)
+    loads = tuple(sign * 0.8 * (-1.0) ** np.arange(num_fingers))
+    dynamics = {"finger_load": loads, "joint_friction": (0.005,), "observation_noise": (0.02, 0.05)}
+    config = load_reset_config(spec)
+    bench = Bench(config=config, spec=spec, **dynamics)
+    try:
+        placed = bench.place(home, 0.1)
+        reading = bench.robot.read()
+    finally:
+        bench.loop.stop()
+        bench.robot.close()
+
+    off = np.abs(reading.position_rad - home)
+    np.testing.assert_array_equal(placed.joint_rad, home)
+    assert 0.15 < off.max() < config.tolerance_rad, "a load is felt, and a servo holds against it"
+    assert np.abs(reading.velocity_rad_s).max() < 0.1
+    assert set(bench.loop.ladder.events) <= {"limited"}, "goals begin where fingers have sunk to"
+
+
+def test_a_stage_is_over_when_the_joints_rest(bench):
+    """A soft servo is within the tolerance of a goal long before it is there."""
+    bench.place(*start_of(0))
+    states = [tick.state for tick in bench.ticks if tick.state is not None]
+    turns = [abs(float(state.reading.object_velocity_rad_s)) > 0.05 for state in states]
+    begins = turns.index(True)
+
+    assert begins > 0
+    assert np.abs(states[begins - 1].reading.velocity_rad_s).max() < 0.2
 
 
 def test_goals_move_no_faster_than_they_should(bench):
@@ -182,11 +221,14 @@ def test_goals_that_no_hand_has_are_refused_before_anything_moves(bench, goal):
     assert not bench.ticks
 
 
-def test_the_clear_pose_is_clear_at_every_angle_of_the_valve():
+@pytest.mark.parametrize(
+    ("inward_rad", "clearance_m"), [(0.0, CLEARANCE_M), (CONFIG.tolerance_rad, LOADED_CLEARANCE_M)]
+)
+def test_the_clear_pose_is_clear_at_every_angle_of_the_valve(inward_rad, clearance_m):
     model = load_physics_model(SPEC)
     data = mujoco.MjData(model)
     for name, angle in CONFIG.clear_rad.items():
-        data.joint(name).qpos[0] = angle
+        data.joint(name).qpos[0] = angle + (0.0 if name in CONFIG.sideways else inward_rad)
     fingers = [i for i in range(model.ngeom) if model.geom(i).name.startswith("finger")]
     valve = [i for i in range(model.ngeom) if model.geom(i).name.startswith("valve")]
     nearest = np.inf
@@ -198,7 +240,7 @@ def test_the_clear_pose_is_clear_at_every_angle_of_the_valve():
             *(mujoco.mj_geomDistance(model, data, f, v, 0.2, None) for f in fingers for v in valve),
         )
 
-    assert nearest > CLEARANCE_M
+    assert nearest > clearance_m
 
 
 @pytest.mark.parametrize(

@@ -167,12 +167,20 @@ class Line:
         self._physics_time = max(self._physics_time, now - self.plant.time_step_s)
 
     def _step(self, dt: float) -> None:
+        if not self.plant.is_loaded and self._hand_holds():
+            self.plant.load()
         law = self.motion.law(dt, self.health.bus_v)
         frame = self._signs * self._directions()
         torque = self.plant.step(law.torque * frame, law.damping) * frame
         current = self.motion.sense_current(torque)
         self.health.step(dt, self.now, current)
         self.measure()
+
+    def _hand_holds(self) -> bool:
+        """Whether every joint has torque, and all the current that it may have."""
+        memory = self.memory
+        holds = memory["torque_enable"] & (memory["goal_current"] >= memory["current_limit"])
+        return bool(holds[: self._num_joints].all())
 
     def measure(self) -> None:
         """Encoders to registers."""

@@ -5,6 +5,9 @@ about them) and then replaced by a force `torque - damping * velocity`: each ser
 from its registers and the supply, and MuJoCo integrates the damping implicitly, as it does for the
 motors it replaces. Servos without a motor in the model (valve, guide) turn their joint, or a shaft
 of their own where the model has no joint for them.
+
+What a task hangs on the joints, bands that pull at fingers, whoever prepares the bench hooks on
+once the hand holds: a limp finger would be pulled to its stop. It stays on when torque goes off.
 """
 
 from __future__ import annotations
@@ -59,7 +62,9 @@ class Plant:
         self._actuators = np.array([model.actuator(name).id for name in spec.joint_names])
         nominal = model.actuator_gainprm[self._actuators].copy()
         nominal_force = model.actuator_forcerange[self._actuators, 1].copy()
+        self._other_springs = model.jnt_stiffness.copy(), model.qpos_spring.copy()
         dynamics.apply(model)
+        self._swap_springs(model)
         self.model, self.data = model, mujoco.MjData(model)
         mujoco.mj_setConst(model, self.data)
         self.motors = self._motor_line(spec, nominal, nominal_force)
@@ -71,6 +76,8 @@ class Plant:
         """share of each motor's torque that reaches the shaft; a fault lowers it"""
         self.push: Float = np.zeros(len(self.motors.k))
         """torque on each shaft from outside, N m, from a fault"""
+        self.is_loaded = False
+        """whether the joints feel the task's springs, or those of the model file only"""
         self._place_home(spec)
 
     @property
@@ -105,6 +112,18 @@ class Plant:
         acted: Float = torque - damping * self.velocities_rad_s
         acted[:driven] = data.actuator_force[self._actuators]
         return acted
+
+    def load(self) -> None:
+        """Hook the task's springs on; they stay."""
+        if not self.is_loaded:
+            self._swap_springs(self.model)
+            self.is_loaded = True
+
+    def _swap_springs(self, model: mujoco.MjModel) -> None:
+        """Put the joints' other springs, of the model file or the task, into the model."""
+        others = self._other_springs
+        self._other_springs = model.jnt_stiffness.copy(), model.qpos_spring.copy()
+        model.jnt_stiffness[:], model.qpos_spring[:] = others
 
     def set_stuck(self, index: int, is_stuck: bool) -> None:
         """Jam or free one shaft."""
