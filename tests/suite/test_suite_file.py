@@ -114,7 +114,7 @@ def test_the_same_recipe_twice_is_refused(tmp_path):
 def test_no_such_suite_leaves_nothing(tmp_path, capsys):
     assert main(["benchmark", "alchemy", "--out", str(tmp_path / "out")]) == 2
 
-    assert "SUITE: found 'alchemy', expected a file, or one of points, smoke" in (
+    assert "SUITE: found 'alchemy', expected a file, or one of claw, points, smoke" in (
         capsys.readouterr().err
     )
     assert not (tmp_path / "out").exists()

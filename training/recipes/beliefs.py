@@ -182,9 +182,12 @@ def belief_recipe(algorithm: str, family: str) -> Recipe:
 
 
 def _is_there(algorithm: str, family: str) -> bool:
-    """A bandit has one episode, so none can be free; on the claw, beliefs that say something."""
+    """A bandit has one episode, so none can be free; on the claw RL² in its plain form, and beliefs
+    that say something."""
     if (algorithm, family) in _ELSEWHERE or (algorithm, family) == ("e_rl2", "bernoulli_bandit"):
         return False
+    if (algorithm, family) == ("rl2", "pose_dynamics"):
+        return True
     return family not in _CLAW or issubclass(_CONFIGS[algorithm], BeliefPolicySettings)
 
 
