@@ -33,7 +33,7 @@ def test_the_demo_adapts_on_the_emulated_hand_and_ends_with_a_report(tmp_path):
     pytest.importorskip("rclpy", reason="ROS 2 is not installed")
     out = tmp_path / "demo"
     command = [sys.executable, "-m", "sim2real.cli", "demo", "--out", str(out)]
-    command += ["--num-tasks", "2"]
+    command += ["--num-tasks", "2", "--num-episodes", "2"]
     shown = subprocess.run(command, capture_output=True, text=True, check=False)
 
     assert shown.returncode == 0, shown.stdout + shown.stderr
@@ -47,7 +47,7 @@ def test_the_demo_adapts_on_the_emulated_hand_and_ends_with_a_report(tmp_path):
     report = out / "evaluation" / "report.html"
     assert report.exists()
     assert "Driver and policy as two ROS 2 processes" in shown.stdout
-    for word in ("/driver: ", "/policy: ", "episode 1: return", str(report)):
+    for word in ("/driver: ", "/policy: ", "episode 1: return", "belief", "nats", str(report)):
         assert word in shown.stdout
     assert "nothing ran on hardware" in shown.stdout
 

@@ -39,10 +39,10 @@ BUNDLES = Path(__file__).resolve().parents[1] / "bundles"
 
 
 def demo(
-    bundle: Path = BUNDLES / "valve_turn_full",
+    bundle: Path = BUNDLES / "valve_turn",
     out: Path | None = None,
     num_tasks: int = 4,
-    num_episodes: int | None = None,
+    num_episodes: int = 5,
     seed: int = 0,
     rate: float = 50.0,
     without_ros: bool = False,
@@ -53,8 +53,7 @@ def demo(
         bundle: which bundle.
         out: folder for everything that comes of it; a new one in runs/demo by default.
         num_tasks: how many of the held-out tasks.
-        num_episodes: episodes of a trial; the last one is the adapted one. By default as many as
-            the bundle was trained on, or needs.
+        num_episodes: episodes of a trial; the last one is the adapted one.
         seed: of starting points and latents.
         rate: readings per second, Hz; a whole multiple of the policy's rate.
         without_ros: in one process instead of driver and policy as two ROS 2 processes.
@@ -69,8 +68,8 @@ def demo(
     console = Console(highlight=False, soft_wrap=True)
     plan(bundle, folder / "plan.json", num_tasks=num_tasks, num_episodes=num_episodes, seed=seed)
     console.print(
-        f"{bundle.name}: {num_tasks} valves that it has never turned; each once more without "
-        "evidence, and believing in another valve."
+        f"{bundle.name}: {num_tasks} valves that it has never turned, {num_episodes} episodes each;"
+        " then once more without evidence, and believing in another valve."
     )
     if environment is None:
         console.print("In one process, as asked for: without ROS 2.")
