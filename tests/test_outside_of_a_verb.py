@@ -82,14 +82,16 @@ def test_at_ten_moments(verbs, inputs, verb):
     whole = fresh(inputs / f"{verb}-whole")
     reference = verbs.run(whole, words)
     assert reference.code == 0, reference.error
-    clock, num_interrupted = random.Random(verb), 0
+    clock, num_interrupted, seconds = random.Random(verb), 0, reference.seconds
 
     for number in range(NUM_MOMENTS):
-        moment_s = clock.uniform(0.02, 0.95) * reference.seconds
+        moment_s = clock.uniform(0.02, 0.95) * seconds
         folder = fresh(inputs / f"{verb}-{number}")
         ended = verbs.run(folder, words, [moment_s])
 
         num_interrupted += ended.code == 130
+        if ended.code == 0:  # whole before it was told: the machine has less else to do by now
+            seconds = min(seconds, ended.seconds)
         require_said(ended, verb)
         assert what_is_left(folder) == []
         if verb in REPEATED:
