@@ -140,6 +140,8 @@ def test_what_is_published_is_what_is_seen_and_recorded(bench, hand, tmp_path, t
         )
         with bench.recording(tmp_path / "one.mcap", RECORDED) as counts:
             bench.place()
+            # Pictures are sent once: those from before two nodes have found each other are lost.
+            bench.wait_for(lambda: bool(images), "a first picture")
             bench.begin_trial()
             result = bench.run_episode()
             bench.wait_for(lambda: counts["trial_result"] == 1, "the result to be recorded")
