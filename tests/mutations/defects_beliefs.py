@@ -374,8 +374,8 @@ DEFECTS = (
         "CU2",
         "a run never makes its worlds harder",
         "training/runs/run.py",
-        "self._curriculum.advance(share)",
-        "self._curriculum.advance(0.0)",
+        "state.curriculum.advance(share)",
+        "state.curriculum.advance(0.0)",
         (f"{_CURRICULUM}::test_a_run_advances_it_and_resumes_where_it_was",),
     ),
     Defect(

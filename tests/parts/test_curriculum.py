@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from sim2real.contract.errors import BadInput
-from training.algorithms.learner import TrainingSetup
-from training.algorithms.rl2 import Rl2, Rl2Config
+from tests.runs.conftest import recipe_of
 from training.families.registry import FAMILIES
 from training.parts.curriculum import Curriculum
 from training.recipes.recipe import Recipe
-from training.runs.start import resume_run, start_run
+from training.runs.start import make_learner, resume_run, start_run
 from training.tasks.task import Task
 from training.tasks.task_set import draw_task_set
 
@@ -60,37 +59,19 @@ def test_a_run_without_a_curriculum_eases_nothing() -> None:
     assert paid_far_away(world) == 0.0
 
 
+def eased(family: str = "sparse_point_robot") -> Recipe:
+    recipe = recipe_of("rl2", num_iterations=4, evaluation_interval=4, eased_until=0.9)
+    return dataclasses.replace(recipe, family=family)
+
+
 def test_a_learner_takes_the_worlds_that_it_learns_in_and_none_other() -> None:
-    family, curriculum = FAMILIES["sparse_point_robot"], Curriculum(1.0)
+    family = FAMILIES["sparse_point_robot"]
     task_set = draw_task_set(family, seed=0, num_train=4, num_test=4)
-    setup = TrainingSetup(
-        family=family,
-        task_set=task_set,
-        seed=0,
-        device=torch.device("cpu"),
-        curriculum=curriculum,
-    )
-    learner = Rl2(Rl2Config.smallest(), setup)
-    curriculum.advance(0.0)
+    learner = make_learner(eased(), task_set, seed=0)
+    learner.state.curriculum.advance(0.0)
 
     assert paid_far_away(learner.worlds) == 0.5
     assert paid_far_away(family.make_world(1)) == 0.0  # as an evaluation makes them
-
-
-def eased(family: str = "sparse_point_robot", **changes: object) -> Recipe:
-    return Recipe(
-        algorithm="rl2",
-        family=family,
-        num_train_tasks=4,
-        num_test_tasks=2,
-        num_evaluation_trials=1,
-        num_iterations=4,
-        evaluation_interval=4,
-        checkpoint_interval=1,
-        eased_until=0.9,
-        config=Rl2Config.smallest(),
-        **changes,
-    )
 
 
 def begin(recipe: Recipe, directory: Path) -> None:

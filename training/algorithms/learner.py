@@ -89,7 +89,12 @@ class TrainingSetup:
 
     def learner_state(self, statistics: RunningStats, *, stream: int) -> LearnerState:
         """What a learner begins with; `stream` keeps the algorithms' random numbers apart."""
-        return LearnerState(seed=[self.seed, stream], device=self.device, statistics=statistics)
+        return LearnerState(
+            seed=[self.seed, stream],
+            device=self.device,
+            statistics=statistics,
+            curriculum=self.curriculum,
+        )
 
     def make_worlds(self, num_worlds: int, *, sees_frames: bool = False) -> VectorWorld:
         """Worlds to learn in.

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from training.parts.curriculum import Curriculum
 from training.parts.loss_log import LossLog
 from training.parts.replay import Replay
 from training.parts.running_stats import RunningStats
@@ -38,7 +39,14 @@ class LearnerState:
     is lost when a run stops.
     """
 
-    def __init__(self, *, seed: Sequence[int], device: torch.device, statistics: RunningStats):
+    def __init__(
+        self,
+        *,
+        seed: Sequence[int],
+        device: torch.device,
+        statistics: RunningStats,
+        curriculum: Curriculum,
+    ):
         """`seed` starts every random number of the learner; give each algorithm its own."""
         self.rng = np.random.default_rng(seed)
         """for tasks, worlds and orders"""
@@ -47,6 +55,8 @@ class LearnerState:
         self.initial = torch.Generator().manual_seed(int(self.rng.integers(2**62)))
         """for the weights that learning begins with; on the host, and not used afterwards"""
         self.device, self.statistics = device, statistics
+        self.curriculum = curriculum
+        """how easy its worlds are; not saved, for the run says how far it is"""
         self.modules: dict[str, nn.Module] = {}
         self.numbers: dict[str, Tensor] = {}
         """learnt numbers that are no part of a module"""

@@ -161,8 +161,8 @@ _CONFIGS: Mapping[str, type[TrialPpoSettings]] = {
 }
 
 _CLAW = ("valve_turn", "pose_dynamics")
-_ELSEWHERE = {("rl2", "point_robot")}
-"""recipes of the point robots that are older and tuned"""
+_ELSEWHERE = {("rl2", "point_robot"), ("rl2", "valve_turn")}
+"""recipes that are older and tuned"""
 
 
 def belief_recipe(algorithm: str, family: str) -> Recipe:
@@ -186,9 +186,8 @@ def _is_there(algorithm: str, family: str) -> bool:
     that say something."""
     if (algorithm, family) in _ELSEWHERE or (algorithm, family) == ("e_rl2", "bernoulli_bandit"):
         return False
-    if (algorithm, family) == ("rl2", "pose_dynamics"):
-        return True
-    return family not in _CLAW or issubclass(_CONFIGS[algorithm], BeliefPolicySettings)
+    is_said = issubclass(_CONFIGS[algorithm], BeliefPolicySettings)
+    return family not in _CLAW or algorithm == "rl2" or is_said
 
 
 def off_policy_recipe(config_type: type[RecurrentSacConfig], family: str) -> Recipe:

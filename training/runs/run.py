@@ -26,7 +26,6 @@ from sim2real.contract.output_file import FULL, write_json
 from training.algorithms.learner import Learner
 from training.evaluation.curves import draw_curve
 from training.evaluation.meta_test import MetaTestResult
-from training.parts.curriculum import Curriculum
 from training.parts.loss_log import TrainingFailed
 from training.recipes.recipe import Recipe
 from training.runs.checkpoint import CheckpointStore
@@ -44,7 +43,6 @@ class Run:
         directory: Path,
         *,
         recipe: Recipe,
-        curriculum: Curriculum,
         evaluate: Callable[[Learner], MetaTestResult],
         progress: Progress,
         resumes: bool,
@@ -52,7 +50,7 @@ class Run:
         self.directory, self._recipe = directory, recipe
         self.checkpoints = CheckpointStore(directory / "checkpoints")
         self.metrics = MetricsFile(directory / "metrics.csv")
-        self._curriculum, self._evaluate, self._progress = curriculum, evaluate, progress
+        self._evaluate, self._progress = evaluate, progress
         self._resumes = resumes
 
     def repeat(self, learner: Learner) -> None:
@@ -72,7 +70,7 @@ class Run:
                     if self._is_spent(steps_before):
                         break
                     share = self._share_done(iteration, steps_before)
-                    self._curriculum.advance(share)
+                    state.curriculum.advance(share)
                     metrics = dict(learner.iterate(share))
                     seconds = time.perf_counter() - began
                     taken = state.num_environment_steps - steps_before

@@ -26,6 +26,7 @@ from training.families.backend import simulated_by
 from training.families.claw import ClawFamily
 from training.families.registry import FAMILIES, family_on
 from training.families.saved_tasks import saved_tasks
+from training.parts.checked import Settings
 from training.parts.curriculum import Curriculum
 from training.recipes.recipe import Recipe
 from training.recipes.registry import run_settings
@@ -41,6 +42,22 @@ CONFIG_VERSION = 8
 say for which robot; 4 knew the claw alone; 5 had no budget of environment steps; 6 knew no backend
 but MuJoCo, learnt recurrent policies from the dense reward, beliefs from noisy trials, and none
 about a logarithm; 7 knew no easier forms of tasks, and no belief whose learning rate falls"""
+
+_BEFORE: tuple[tuple[int, str, Any], ...] = (
+    (3, "tasks_sha256", ""),
+    (5, "robot", ""),
+    (6, "max_environment_steps", 0),
+    (7, "backend", "mujoco"),
+    (8, "eased_until", 0.0),
+)
+"""what recipes said, without saying so, before the version that has a field for it"""
+_SETTINGS_BEFORE: tuple[tuple[int, type[Settings], str, Any], ...] = (
+    (5, ExplorationSettings, "inner_steps_on", "training_reward"),
+    (7, TrialPpoSettings, "training_reward", "dense"),
+    (7, BeliefPolicySettings, "num_deployed_trials", 0),
+    (8, BeliefPolicySettings, "final_belief_learning_rate", None),
+)
+"""likewise settings of the algorithms that have them"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,8 +104,7 @@ def start_run(
         num_train=recipe.num_train_tasks,
         num_test=recipe.num_test_tasks,
     )
-    curriculum = Curriculum(recipe.eased_until)
-    learner = make_learner(recipe, task_set, seed=seed, device=device, curriculum=curriculum)
+    learner = make_learner(recipe, task_set, seed=seed, device=device)
     files = tuple(directory / file for file in ("tasks.json", "config.json", "metrics.csv"))
     with unless_refused(directory, *files):
         task_set.save(directory / "tasks.json")
@@ -105,9 +121,7 @@ def start_run(
             },
         )
         title = f"{name} seed {seed}"
-        run = _run(recipe, title, task_set, directory, is_quiet, device, curriculum, resumes=False)
-        run.repeat(learner)
-    return learner
+        return _train(learner, recipe, title, task_set, directory, is_quiet, device, resumes=False)
 
 
 def family_of(recipe: Recipe) -> TaskFamily:
@@ -137,14 +151,9 @@ def resume_run(directory: Path, *, device: str = "cpu", is_quiet: bool = False) 
     Raises `BadInput` when the directory holds no run or its tasks were changed.
     """
     recipe, name, seed, task_set = read_run(directory)
-    where, curriculum = str(directory), Curriculum(recipe.eased_until)
-    learner = make_learner(
-        recipe, task_set, seed=seed, device=device, where=where, curriculum=curriculum
-    )
+    learner = make_learner(recipe, task_set, seed=seed, device=device, where=str(directory))
     title = f"{name} seed {seed}"
-    run = _run(recipe, title, task_set, directory, is_quiet, device, curriculum, resumes=True)
-    run.repeat(learner)
-    return learner
+    return _train(learner, recipe, title, task_set, directory, is_quiet, device, resumes=True)
 
 
 def read_run(directory: Path) -> tuple[Recipe, str, int, TaskSet]:
@@ -179,51 +188,20 @@ def _read_recipe(config: Config, where: str) -> Recipe:
     stored = dict(config.recipe)
     if config.schema_version == 1:
         stored = _with_run_settings(stored)
-    if config.schema_version < 3:
-        stored.setdefault("tasks_sha256", "")
-    if config.schema_version < 5:
-        stored.setdefault("robot", "")
-    if config.schema_version < 6:
-        stored.setdefault("max_environment_steps", 0)
-    if config.schema_version < 7:
-        stored.setdefault("backend", "mujoco")
-    if config.schema_version < 8:
-        stored.setdefault("eased_until", 0.0)
+    for since, name, value in _BEFORE:
+        if config.schema_version < since:
+            stored.setdefault(name, value)
     config_type = _algorithm(stored.get("algorithm", "nothing"), where).config_type
-    if config.schema_version < 5 and issubclass(config_type, ExplorationSettings):
-        stored["config"] = _with_inner_reward(stored.get("config"))
-    if config.schema_version < 7 and issubclass(config_type, TrialPpoSettings):
-        stored["config"] = _with_reward_and_noise(stored.get("config"), config_type)
-    if config.schema_version < 8 and issubclass(config_type, BeliefPolicySettings):
-        stored["config"] = _with_steady_belief(stored.get("config"))
+    if isinstance(stored.get("config"), dict):  # or it is refused for that
+        stored["config"] = dict(stored["config"])
+        for since, kind, name, value in _SETTINGS_BEFORE:
+            if config.schema_version < since and issubclass(config_type, kind):
+                stored["config"].setdefault(name, value)
     recipe = strict.build(Recipe, stored, where, "recipe", types={"config": config_type})
     if recipe.family not in FAMILIES:
         known = f"one of {', '.join(FAMILIES)}"
         raise BadInput(where, "recipe.family", found=recipe.family, expected=known)
     return recipe
-
-
-def _with_inner_reward(config: Any) -> Any:
-    """Settings of a learner that adapts by gradients, from when inner steps had no choice."""
-    if not isinstance(config, dict):
-        return config  # refused for that
-    return {"inner_steps_on": "training_reward", **config}
-
-
-def _with_steady_belief(config: Any) -> Any:
-    """Settings of a policy on a belief, from when the belief's learning rate stayed."""
-    if not isinstance(config, dict):
-        return config  # refused for that
-    return {"final_belief_learning_rate": None, **config}
-
-
-def _with_reward_and_noise(config: Any, config_type: type[TrialPpoSettings]) -> Any:
-    """Settings of a recurrent policy, from when it learnt from the dense reward and its belief from
-    nothing but noisy trials."""
-    if not isinstance(config, dict):
-        return config  # refused for that
-    noise = {"num_deployed_trials": 0} if issubclass(config_type, BeliefPolicySettings) else {}
-    return {"training_reward": "dense", **noise, **config}
 
 
 def _require_same_belief(config: Config, recipe: Recipe, where: str) -> None:
@@ -279,18 +257,11 @@ def _algorithm(name: Any, where: str) -> Any:
 
 
 def make_learner(
-    recipe: Recipe,
-    task_set: TaskSet,
-    *,
-    seed: int,
-    device: str = "cpu",
-    where: str = "recipe",
-    curriculum: Curriculum | None = None,
+    recipe: Recipe, task_set: TaskSet, *, seed: int, device: str = "cpu", where: str = "recipe"
 ) -> Learner:
     """What the recipe trains, as it begins. Raises `BadInput` for settings that do not go together.
 
-    `where` names what the recipe was read from; `curriculum` is what eases the worlds that it
-    learns in, which nothing does where it does not learn.
+    `where` names what the recipe was read from.
     """
     setup = TrainingSetup(
         family=worlds_of(recipe, device),
@@ -299,7 +270,7 @@ def make_learner(
         device=torch.device(device),
         num_trial_episodes=recipe.num_trial_episodes,
         num_world_threads=recipe.num_world_threads,
-        curriculum=curriculum or Curriculum(),
+        curriculum=Curriculum(recipe.eased_until),
     )
     try:
         learner: Learner = _algorithm(recipe.algorithm, where)(recipe.config, setup)
@@ -315,17 +286,17 @@ def make_learner(
     return learner
 
 
-def _run(
+def _train(
+    learner: Learner,
     recipe: Recipe,
     title: str,
     task_set: TaskSet,
     directory: Path,
     is_quiet: bool,
     device: str,
-    curriculum: Curriculum,
     *,
     resumes: bool,
-) -> Run:
+) -> Learner:
     protocol = TrialProtocol(
         num_episodes=recipe.num_trial_episodes, num_trials=recipe.num_evaluation_trials
     )
@@ -342,14 +313,15 @@ def _run(
             num_world_threads=recipe.num_world_threads,
         )
 
-    return Run(
+    run = Run(
         directory,
         recipe=recipe,
-        curriculum=curriculum,
         evaluate=evaluate,
         progress=Progress(Console(), title=title, is_quiet=is_quiet),
         resumes=resumes,
     )
+    run.repeat(learner)
+    return learner
 
 
 def load_learner(
