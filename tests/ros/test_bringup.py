@@ -24,12 +24,18 @@ from sim2real.ros_environment import ros_environment
 from sim2real.runtime.bundle import read_bundle
 from taskbelief_hardware.interfaces import CONTROL_TICK
 from taskbelief_policy.interfaces import BELIEF, BUNDLE_INFO
-from tests.ros.graph import BUNDLE, PATIENCE_S, SPEC, Bench, made_for, patient, patient_robot
+from tests.ros.graph import (
+    BUNDLE,
+    PATIENCE_S,
+    SPEC,
+    Bench,
+    made_for,
+    patient,
+    patient_robot,
+)
 
 pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 
-WATCHDOG_S = 2.0
-"""of `patient_robot`"""
 SHOW = ("--show", "belief")
 
 

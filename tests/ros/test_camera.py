@@ -36,7 +36,7 @@ def hand(tmp_path, seeing_bundle):
     the bundle made for it."""
     robot_config = patient(DCLAW, tmp_path)
     palm = camera_named(load_robot_spec(robot_config), "palm")
-    palm = dataclasses.replace(palm, stale_after_s=1.0)
+    palm = dataclasses.replace(palm, stale_after_s=3.0)
     cameras = {"schema_version": 1, "cameras": [dataclasses.asdict(palm)]}
     (tmp_path / "cameras.yaml").write_text(json.dumps(cameras))
     bundle = read_bundle(seeing_bundle)

@@ -30,7 +30,7 @@ class Hand:
 
     def __init__(self, bench: Bench, folder) -> None:
         self.bench = bench
-        robot_config, _ = patient_robot(folder)
+        robot_config, _ = patient_robot(folder, LIMP_AFTER_S)
         self.driver = bench.start(
             "driver", robot="simulated", rate_hz=1.0 / PERIOD_S, robot_config=robot_config
         )

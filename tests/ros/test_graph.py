@@ -62,7 +62,8 @@ def test_episodes_over_two_processes_and_an_emulated_bus(bench, patient, tmp_pat
             bench.begin_trial(robot="emulated")
             results = [bench.run_episode() for _ in range(2)]
             bench.wait_for(lambda: counts["trial_result"] == 2, "the results to be recorded")
-        assert [result.outcome for result in results] == ["completed"] * 2, driver.log
+        outcomes = [(result.outcome, result.reason) for result in results]
+        assert outcomes == [("completed", "")] * 2, (policy.log, driver.log)
         assert results[1].num_transitions > results[0].num_transitions > 0
         require_standing_by(bench)
         require_equal_replay(tmp_path / "one.mcap", patient, 2)
@@ -80,7 +81,8 @@ def test_episodes_in_one_process_with_readings_between_the_steps(bench, patient,
         bench.begin_trial()
         results = [bench.run_episode() for _ in range(2)]
         bench.wait_for(lambda: counts["trial_result"] == 2, "the results to be recorded")
-    assert [result.outcome for result in results] == ["completed"] * 2, node.log
+    outcomes = [(result.outcome, result.reason) for result in results]
+    assert outcomes == [("completed", "")] * 2, node.log
     require_standing_by(bench)
     require_equal_replay(tmp_path / "one.mcap", patient, 2)
     answered = {tick.answers_ns for tick in ticks if tick.answers_ns}

@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.realtime, pytest.mark.slow]
 
 @pytest.fixture
 def patient(tmp_path):
-    robot_config, bundle = patient_robot(tmp_path)
+    robot_config, bundle = patient_robot(tmp_path, limp_after_s=2.0)
     return {"robot_config": robot_config, "bundle": bundle}
 
 
