@@ -7,7 +7,8 @@
     *.jsonl              what else it shows, where that was given
 
 What was stopped, by whatever means, goes on with the same command: finished runs are left alone,
-others begin at their checkpoints. Any engine may go on with what another has begun.
+others begin at their checkpoints. Any engine may go on with what another has begun. Seed goes after
+seed, so that what is stopped has most recipes under few seeds, not few recipes under all of them.
 """
 
 from __future__ import annotations
@@ -82,11 +83,17 @@ def benchmark(
 def run_suite(suite: Suite, engine: Engine, out: Path) -> list[Path]:
     """Train what is missing, write table and page; the directories of what has no end."""
     write_json(out / "suite.json", suite.document())
-    missing = {_training(suite, each, out): each for each in suite.cells if not is_done(each, out)}
+    in_turn = sorted(suite.cells, key=lambda cell: suite.seeds.index(cell.seed))
+    missing = {_training(suite, each, out): each for each in in_turn if not is_done(each, out)}
     num_before = len(suite.cells) - len(missing)
     screen = Screen(Console(), missing, width=engine.width, num_before=num_before)
-    with screen:
-        ended = drive(engine, list(missing), screen.watch)
+    try:
+        with screen:
+            ended = drive(engine, list(missing), screen.watch)
+    except KeyboardInterrupt:  # all is saved by now, and what is finished can be looked at
+        if any(is_done(cell, out) for cell in suite.cells):
+            write_table_and_page(suite, out)
+        raise
     write_table_and_page(suite, out)
     return [training.directory for training, code in ended.items() if code != DONE]
 
