@@ -13,6 +13,8 @@ from tests.suite.small import (
     ONE,
     SUITE,
     TIMEOUT_S,
+    EndedJob,
+    HereEngine,
     begun,
     kill,
     table_of,
@@ -21,7 +23,7 @@ from tests.suite.small import (
 )
 from training.engines.local import LocalEngine
 from training.engines.slurm import SlurmEngine
-from training.engines.training import DONE, sessions
+from training.engines.training import DONE, FAILED, sessions
 from training.runs.metrics import iterations_done
 from training.suite.command import run_suite
 from training.suite.suite import suite_of
@@ -59,6 +61,39 @@ def half(table):
 
 def has_begun(out, iterations=2):
     return iterations_done(out / FIRST / "metrics.csv") >= iterations
+
+
+class StoppedEngine(HereEngine):
+    """Somebody stops it when the second seed's turn comes."""
+
+    def submit(self, training):
+        if training.seed == 1:
+            raise KeyboardInterrupt
+        return super().submit(training)
+
+
+def test_what_was_stopped_shows_what_is_finished(suite_file, half, tmp_path):
+    suite = suite_of(str(suite_file))
+
+    with pytest.raises(KeyboardInterrupt):
+        run_suite(suite, StoppedEngine(), tmp_path)
+
+    assert (tmp_path / "results.csv").read_bytes() == half
+    assert "1 of 2 runs" in (tmp_path / "page.html").read_text()
+
+
+def test_seed_goes_after_seed(tmp_path):
+    suite, handed_over = suite_of("smoke"), []
+
+    class Asked(StoppedEngine):
+        def submit(self, training):
+            handed_over.append((training.seed, training.recipe))
+            return EndedJob(FAILED)
+
+    run_suite(suite, Asked(), tmp_path)
+
+    recipes = [entry.recipe for family in suite.families for entry in family.recipes]
+    assert handed_over == [(seed, recipe) for seed in suite.seeds for recipe in recipes]
 
 
 @needs_submitit
