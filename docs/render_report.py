@@ -1,4 +1,5 @@
-"""Draw the README's pictures of a report: `python docs/render_report.py FOLDER/report.html`.
+"""Draw the pictures of a report, `python docs/render_report.py FOLDER/report.html`, or of the page
+of the suite `points`, FOLDER/page.html.
 
 Needs Chromium (Debian: chromium) and the `training` extra (its Pillow).
 """
@@ -17,6 +18,9 @@ from PIL import Image, ImageChops
 IMAGES = Path(__file__).resolve().parent / "images"
 COLOURS = 128
 """enough for flat figures, and a third of the bytes"""
+
+WIDE = "document.querySelector('main').style.maxWidth = 'none'"
+"""a picture cannot be scrolled"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,9 @@ PICTURES = (
         "time.dispatchEvent(new Event('input'));",
     ),
     Picture(name="report-phone", parts=("header", "#adaptation-section"), width=390),
+    Picture(name="benchmark-gridworld", parts=("#gridworld",), width=1900, script=WIDE),
+    Picture(name="benchmark-point", parts=("#point_robot",), width=1900, script=WIDE),
+    Picture(name="benchmark-half-circle", parts=("#sparse_point_robot",), width=1900, script=WIDE),
 )
 
 
@@ -85,7 +92,7 @@ def _browse(folder: Path, *, is_dark: bool) -> None:
         *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
         f"--user-data-dir={folder / 'profile'}",
         f"--blink-settings=preferredColorScheme={0 if is_dark else 1}",
-        *("--window-size=1200,4000", "--force-device-scale-factor=1.25"),
+        *("--window-size=1940,4000", "--force-device-scale-factor=1.25"),
         *("--virtual-time-budget=2000", f"--screenshot={folder / 'shot.png'}"),
         (folder / "frame.html").as_uri(),
     ]

@@ -14,7 +14,7 @@ import pytest
 from sim2real.contract.output_file import write_file
 from training.engines.training import DONE, SPENT, Session, beside
 from training.suite.aggregates import interquartile_mean
-from training.suite.page import page_of
+from training.suite.page import page_of, without_common_end
 from training.suite.results import ALL, Line, scores
 from training.suite.suite import suite_of
 
@@ -149,3 +149,13 @@ def test_a_page_without_a_finished_run_says_so(shown, tmp_path):
     assert "0 of 10 runs" in text
     assert "No finished run of psrl-gridworld, rl2-gridworld" in text
     assert Read(text).open == []
+
+
+def test_names_in_figures_leave_out_what_all_end_with():
+    names = ("pearl-sparse-point-robot", "pearl-search-sparse-point-robot")
+    assert list(without_common_end(names).values()) == ["pearl", "pearl-search"]
+    assert list(without_common_end(("a-b", "b")).values()) == ["a-b", "b"], "nothing is left empty"
+    assert list(without_common_end(("rl2-bandit", "rl2-grid")).values()) == [
+        "rl2-bandit",
+        "rl2-grid",
+    ]

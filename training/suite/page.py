@@ -105,6 +105,7 @@ def _section(suite: Suite, entry: FamilyEntry, lines: Sequence[Line]) -> dict[st
         "has_exact": bool(levels),
         "expected": [(name, *expected[name]) for name in order if name in expected],
         "order": order,
+        "short": without_common_end(tuple(cells)),
         "improvements": [
             [None if a == b else improvement(returns[a], returns[b]) for b in order] for a in order
         ],
@@ -219,9 +220,21 @@ def _curves(
         plot.line(xs, ys, hues[name], title=name)
         for x, y in curve:
             plot.point(x, y, hues[name], title=f"{name}: {y:.2f} after {x:,} steps", radius=2.5)
-    plot.names([(curve[-1][1], name, hues[name]) for name, curve in curves.items()], gap=13.0)
+    short = without_common_end(tuple(hues))
+    plot.names(
+        [(curve[-1][1], short[name], hues[name]) for name, curve in curves.items()], gap=13.0
+    )
     words = f"{len(curves)} recipes, from their first evaluation to their last"
     return plot.svg(f"Adapted return on {family} against environment steps", words)
+
+
+def without_common_end(names: Sequence[str]) -> Mapping[str, str]:
+    """Each name without the words that all end with: the family's, as recipes are called."""
+    words = [name.split("-") for name in names]
+    count = 0
+    while len({tuple(each[-1 - count :]) for each in words}) == 1 < min(map(len, words)) - count:
+        count += 1
+    return {name: "-".join(each[: len(each) - count]) for name, each in zip(names, words)}
 
 
 def _curve(lines: Any) -> list[tuple[float, float]]:
