@@ -13,11 +13,14 @@ import torch
 
 from training.algorithms.learner import TrainingSetup
 from training.families.registry import FAMILIES
+from training.recipes.registry import with_settings
 from training.tasks.task_set import draw_task_set
 
 PACKAGE = Path(__file__).parents[2] / "benchmarks" / "full_turn_search"
 GROUPS = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]["entry-points"]
-RECIPES = GROUPS["taskbelief.recipes"]
+RECIPES = dict(GROUPS["taskbelief.recipes"])
+SAC = RECIPES.pop("search-sac")
+"""another learner: not the base with one change"""
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +73,26 @@ def test_no_two_recipes_are_the_same_and_each_differs_from_the_base_in_one_thing
         if recipe.algorithm != base.algorithm:
             things |= {recipe.algorithm}
         assert len(things) == 1, (name, things)
+
+
+def test_the_off_policy_one_has_pearls_gradient_steps_and_nothing_to_find_out():
+    recipe, pearl = brought(SAC)(), with_settings("pearl-valve-turn-full", ())
+    family = all_families()[recipe.family]
+
+    def ratio(config, steps):
+        return config.num_gradient_steps / steps
+
+    length = family.scene.episode_length
+    of_pearl = pearl.config.num_prior_steps + pearl.config.num_posterior_steps
+    assert ratio(recipe.config, recipe.config.num_steps) == ratio(
+        pearl.config, pearl.config.tasks_per_iteration * of_pearl
+    )
+    assert recipe.config.batch_size == pearl.config.meta_batch_size * pearl.config.batch_size
+    assert recipe.config.learning_rate == pearl.config.learning_rate
+    steps = recipe.num_iterations * recipe.config.num_steps
+    assert steps == pytest.approx(250_000, rel=0.02)
+    assert recipe.config.num_steps == recipe.config.num_worlds * length
+    assert recipe.family == brought(RECIPES["search-base"])().family, "which sees its goal"
 
 
 def test_a_curriculum_begins_with_the_nearest_targets_and_ends_with_all():

@@ -7,9 +7,11 @@ from functools import partial
 from typing import Any
 
 from taskbelief_full_turn_search.curriculum import CurriculumConfig
+from training.algorithms.sac import SacConfig
 from training.parts.checked import hints_of
 from training.recipes.recipe import Recipe
 from training.recipes.recurrent_claw import recurrent
+from training.recipes.registry import with_settings
 
 STEPS = 250_000
 EPISODE_LENGTH = 60
@@ -36,6 +38,24 @@ def curriculum() -> Recipe:
     plain = _recipe()
     kept = {name: getattr(plain.config, name) for name in hints_of(type(plain.config))}
     return replace(plain, algorithm="rl2_curriculum", config=CurriculumConfig(**kept))
+
+
+def sac() -> Recipe:
+    """PEARL's recipe without what PEARL has to find out: soft actor-critic that sees the goal, with
+    as many gradient steps on as many transitions for as many control steps."""
+    plain, pearl = _recipe(), with_settings("pearl-valve-turn-full", ()).config
+    kept = {name: getattr(pearl, name) for name in hints_of(SacConfig) if hasattr(pearl, name)}
+    num_worlds = 64
+    config = SacConfig(
+        **kept
+        | {
+            "num_worlds": num_worlds,
+            "num_initial_steps": num_worlds * EPISODE_LENGTH,
+            "num_steps": num_worlds * EPISODE_LENGTH,
+            "batch_size": pearl.meta_batch_size * pearl.batch_size,
+        }
+    )
+    return replace(plain, algorithm="sac", config=config)
 
 
 base = _recipe
