@@ -2,7 +2,8 @@
 
 OUT is the folder of `taskbelief benchmark`. What is kept is a small one of the same layout: suite,
 page, table (compressed), and of every run its configuration and what it took; and `README.md`, the
-page's tables as Markdown. Networks and episodes stay behind. Run it again after every run.
+page's tables as Markdown. Networks and episodes stay behind. Runs of several machines, each with
+`--seeds` of its own, are kept one after the other.
 """
 
 from __future__ import annotations
@@ -33,14 +34,18 @@ CONTROLS = (Condition.FROZEN_PRIOR, Condition.WRONG_TASK)
 
 
 def keep(out: Path, kept: Path) -> None:
-    """Write `kept` from the finished runs in `out`."""
+    """Write `kept` from the finished runs in `out`, and from those that it has from elsewhere."""
     suite = suite_of(str(out / "suite.json"))
-    shutil.rmtree(kept / "runs", ignore_errors=True)
+    lines = finished_lines(suite, out)
+    if (kept / "suite.json").exists():
+        if suite_of(str(kept / "suite.json")) != suite:
+            sys.exit(f"{kept}: is of another suite; remove it first")
+        here = {(line.recipe, line.seed) for line in lines}
+        lines += [line for line in kept_lines(kept) if (line.recipe, line.seed) not in here]
     for cell in suite.cells:
         if is_done(cell, out):
             _keep_run(out / cell.place, kept / cell.place)
     shutil.copy(out / "suite.json", kept / "suite.json")
-    lines = finished_lines(suite, out)
     write_results(kept / "results.csv", lines)
     table = (kept / "results.csv").read_bytes()
     (kept / "results.csv").unlink()
@@ -50,7 +55,7 @@ def keep(out: Path, kept: Path) -> None:
 
 
 def _keep_run(run: Path, kept: Path) -> None:
-    kept.mkdir(parents=True)
+    kept.mkdir(parents=True, exist_ok=True)
     shutil.copy(run / "config.json", kept)
     shutil.copy(beside(run, ".clock.jsonl"), kept.parent)
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import importlib.util
+import re
+import runpy
 import signal
 from pathlib import Path
 
@@ -28,6 +31,7 @@ from training.runs.metrics import iterations_done
 from training.suite.command import run_suite
 from training.suite.suite import suite_of
 
+ROOT = Path(__file__).resolve().parents[2]
 FIRST = Path("runs") / "reinforce-point-robot" / "0"
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: taskbelief[ray]"
@@ -94,6 +98,24 @@ def test_seed_goes_after_seed(tmp_path):
 
     recipes = [entry.recipe for family in suite.families for entry in family.recipes]
     assert handed_over == [(seed, recipe) for seed in suite.seeds for recipe in recipes]
+
+
+def test_some_seeds_here_and_the_others_elsewhere_are_kept_as_one(
+    suite_file, half, table, tmp_path
+):
+    suite, kept = suite_of(str(suite_file)), tmp_path / "kept"
+    keep = runpy.run_path(str(ROOT / "docs" / "keep_suite.py"))["keep"]
+
+    for seed in suite.seeds:
+        out = tmp_path / f"machine-{seed}"
+        assert run_suite(suite, HereEngine(), out, (seed,)) == []
+        keep(out, kept)
+
+    assert (tmp_path / "machine-0" / "results.csv").read_bytes() == half
+    assert gzip.decompress((kept / "results.csv.gz").read_bytes()) == table
+    assert "**2 of 2 runs" in (kept / "README.md").read_text()
+    links = re.findall('href="(runs/[^"]*)"', (kept / "page.html").read_text())
+    assert len(links) == 2 and all((kept / link).exists() for link in links)
 
 
 @needs_submitit

@@ -134,6 +134,12 @@ def test_an_engine_that_is_not_installed_is_named_with_what_brings_it(
     assert not (tmp_path / "o").exists()
 
 
+def test_seeds_that_the_suite_does_not_have_are_refused(tmp_path, capsys):
+    assert main(["benchmark", "smoke", "--out", str(tmp_path / "out"), "--seeds", "0", "7"]) == 2
+    assert "--seeds: found [0, 7], expected some of 0, 1" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_address_is_for_ray(tmp_path, capsys):
     words = ["benchmark", "smoke", "--out", str(tmp_path / "o"), "--address", "here:6379"]
 

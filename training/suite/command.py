@@ -13,12 +13,14 @@ seed, so that what is stopped has most recipes under few seeds, not few recipes 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 from rich.console import Console
 
+from sim2real.contract.errors import BadInput
 from sim2real.contract.output_file import require_folder, write_file, write_json
 from sim2real.contract.registry import one_of
 from sim2real.contract.require import require_counts
@@ -42,6 +44,7 @@ def benchmark(
     processes: int = 2,
     timeout_min: int = 240,
     address: str = "",
+    seeds: tuple[int, ...] | None = None,
     growth: Path | None = None,
     desiderata: Path | None = None,
 ) -> int:
@@ -56,12 +59,17 @@ def benchmark(
         processes: runs at the same time on this machine; Slurm gets all of them at once.
         timeout_min: minutes until Slurm stops a run, which is then queued again.
         address: of a Ray cluster that is there; by default one of this machine's cores is started.
+        seeds: those of the suite to run now; the others another time, or elsewhere.
         growth: lines of `taskbelief bench growth --out`, for the page.
         desiderata: lines of `taskbelief desiderata --out`, for the page.
     """
     require_counts(processes=processes, timeout_min=timeout_min)
     require_folder(out, "--out")
     chosen = suite_of(suite)
+    now = chosen.seeds if seeds is None else seeds
+    if not now or not set(now) <= set(chosen.seeds):
+        expected = f"some of {', '.join(map(str, chosen.seeds))}"
+        raise BadInput("command line", "--seeds", found=list(now), expected=expected)
     same = {name: value for name, value in chosen.document().items() if name != "core_minutes"}
     require_same(out / "suite.json", same, "a suite")
     if growth is not None:
@@ -71,7 +79,7 @@ def benchmark(
     hosts = Hosts(processes=processes, minutes=timeout_min, folder=out / "logs", address=address)
     chosen_engine = engine_on(engine, hosts)
     keep(out, growth, desiderata)
-    failed = run_suite(chosen, chosen_engine, out)
+    failed = run_suite(chosen, chosen_engine, out, now)
     for words in outside(chosen, scores(finished_lines(chosen, out), "return")):
         print(f"outside of what is expected: {words}")
     for directory in failed:
@@ -80,12 +88,17 @@ def benchmark(
     return 1 if failed else 0
 
 
-def run_suite(suite: Suite, engine: Engine, out: Path) -> list[Path]:
-    """Train what is missing, write table and page; the directories of what has no end."""
+def run_suite(
+    suite: Suite, engine: Engine, out: Path, seeds: Sequence[int] | None = None
+) -> list[Path]:
+    """Train what is missing of these seeds, or of all; write table and page.
+
+    Returns the directories of what has no end.
+    """
     write_json(out / "suite.json", suite.document())
-    in_turn = sorted(suite.cells, key=lambda cell: suite.seeds.index(cell.seed))
+    in_turn = [cell for seed in seeds or suite.seeds for cell in suite.cells if cell.seed == seed]
     missing = {_training(suite, each, out): each for each in in_turn if not is_done(each, out)}
-    num_before = len(suite.cells) - len(missing)
+    num_before = len(in_turn) - len(missing)
     screen = Screen(Console(), missing, width=engine.width, num_before=num_before)
     try:
         with screen:
