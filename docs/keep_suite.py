@@ -50,7 +50,8 @@ def keep(out: Path, kept: Path) -> None:
     table = (kept / "results.csv").read_bytes()
     (kept / "results.csv").unlink()
     (kept / "results.csv.gz").write_bytes(gzip.compress(table, mtime=0))
-    write_file(kept / "page.html", page_of(suite, lines, kept))
+    page = page_of(suite, lines, kept)
+    write_file(kept / "page.html", page.replace('"results.csv"', '"results.csv.gz"'))
     write_file(kept / "README.md", tables(kept))
 
 
