@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import runpy
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from training.engines.training import DONE
 from training.recipes.registry import RECIPES, with_settings
 from training.suite import command
 from training.suite.expected import Measured, expected_of, known, outside
+from training.suite.results import scores
 from training.suite.suite import FamilyEntry, RecipeEntry, Suite
 
 ROOT = Path(__file__).parents[2]
@@ -51,8 +52,8 @@ def test_an_interval_holds_the_mean_of_new_seeds_as_often_as_it_says():
 def test_a_run_is_inside_or_outside_of_what_was_measured():
     assert outside(suite(), returns(-7.39)) == []
     (words,) = outside(suite(), returns(-9.0))
-    assert words.startswith("rl2-point-robot: -9.00, expected -7.61 to -7.17")
-    assert "2 seeds in docs/results/rl2-point-robot-*.json" in words
+    assert words.startswith("rl2-point-robot: -9.00, expected -7.57 to -7.21")
+    assert "2 seeds in docs/results/point_robots.md" in words
 
 
 @pytest.mark.parametrize(
@@ -82,23 +83,22 @@ def test_another_budget_then_expects_nothing(monkeypatch):
 
 @pytest.mark.parametrize("name", known())
 def test_what_is_stored_stands_where_it_says(name):
-    """On the page to the digits given, or in the JSON files of the seeds; of a recipe as it is."""
+    """In the table of a kept benchmark, or on a page to the digits given; of a recipe as it is."""
     entry, recipe = known()[name], with_settings(name)
     assert name in RECIPES and recipe.family == entry.family
     assert recipe.num_iterations == entry.num_iterations
-    if entry.measured_in.endswith(".md"):
-        page = (ROOT / entry.measured_in).read_text()
-        section = page[page.index(f"| `{name}` | 0 |") :]
-        rows = section.splitlines()[: len(entry.return_by_seed)]
-        for row, value in zip(rows, entry.return_by_seed, strict=True):
-            assert row.replace("*", "").split("|")[6].split()[0] == f"{value:.2f}"
+    place = ROOT / entry.measured_in
+    if place.name == "results.csv.gz":
+        kept_lines = runpy.run_path(str(ROOT / "docs" / "keep_suite.py"))["kept_lines"]
+        of_seeds = scores(kept_lines(place.parent), "return")[name].mean(1)
+        assert list(entry.return_by_seed) == pytest.approx(list(of_seeds), abs=1e-9)
     else:
-        files = [
-            ROOT / entry.measured_in.replace("*", str(seed))
-            for seed in range(len(entry.return_by_seed))
-        ]
-        stored = [json.loads(file.read_text())["conditions"]["adapted"] for file in files]
-        assert [each["return"]["mean"] for each in stored] == list(entry.return_by_seed)
+        *before, rows = place.read_text().partition(f"| `{name}` | 0 |")
+        rows = (before[1] + rows).splitlines()[: len(entry.return_by_seed)]
+        head = next(line for line in reversed(before[0].splitlines()) if "| adapted |" in line)
+        column = [cell.strip() for cell in head.split("|")].index("adapted")
+        for row, value in zip(rows, entry.return_by_seed, strict=True):
+            assert row.replace("*", "").split("|")[column].split()[0] == f"{value:.2f}"
 
 
 def test_the_command_says_so_too(tmp_path, monkeypatch, capsys):
