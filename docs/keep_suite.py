@@ -119,8 +119,8 @@ def _of_family(
     )
     yield "By episode of a trial, mean over seeds and tasks:"
     yield _table(
-        "recipe|return of episode 0, 1, ...|adapted return by seed",
-        [(f"`{name}`", _by_episode(lines, name), _by_seed(returns[name])) for name in order],
+        "recipe|return of episode 0, 1, ...|of a trial|adapted return by seed",
+        [(f"`{name}`", *_by_episode(lines, name), _by_seed(returns[name])) for name in order],
     )
     missing = [each.recipe for each in entry.recipes if each.recipe not in returns]
     if missing:
@@ -156,13 +156,15 @@ def _middle(values: Scores | None) -> str:
     return "" if values is None else f"{values.mean():.2f}"
 
 
-def _by_episode(lines: Sequence[Line], recipe: str) -> str:
+def _by_episode(lines: Sequence[Line], recipe: str) -> tuple[str, str]:
+    """Every episode, and all of them together."""
     found: dict[int, list[float]] = {}
     for line in lines:
         what = line.recipe, line.metric, line.condition
         if what == (recipe, "return", Condition.ADAPTED) and line.task != ALL:
             found.setdefault(line.episode, []).append(line.value)
-    return " ".join(f"{statistics.fmean(found[episode]):.1f}" for episode in sorted(found))
+    means = [statistics.fmean(found[episode]) for episode in sorted(found)]
+    return " ".join(f"{value:.1f}" for value in means), f"{sum(means):.1f}"
 
 
 def _by_seed(values: Scores) -> str:
