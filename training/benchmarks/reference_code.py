@@ -8,10 +8,11 @@ they are given stand-ins while it is imported. None of its code is part of this 
 from __future__ import annotations
 
 import importlib
+import statistics
 import sys
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,10 @@ import numpy as np
 
 from sim2real.contract.errors import BadInput
 
-_LATENT_SIZE, _NUM_TASKS = 5, 80
+_LATENT_SIZE, _NUM_TASKS, _NUM_TEST_TASKS = 5, 80, 20
+_TASKS_AN_ITERATION, _STEPS_FROM_PRIOR, _STEPS_FROM_POSTERIOR = 10, 100, 900
+_GRADIENT_STEPS_AN_ITERATION, _STEPS_OF_A_TRIAL, _NUM_EXPLORING = 1000, 400, 5
+"""of its configs/sparse-point-robot.json"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +36,10 @@ class ReferenceCode:
     """one meta-gradient step, sampling of its batches included"""
     sample: Callable[[], int]
     """some trajectories from the prior; how many steps they had"""
+    train: Callable[[], Iterator[int]]
+    """its training from the start, one gradient step after the other; steps collected until then"""
+    adapted_return: Callable[[], float]
+    """of the last episode of a trial on each of its held-out goals, sparse, without noise"""
 
 
 def require_checkout(folder: Path) -> None:
@@ -51,13 +59,20 @@ def load_reference(checkout: Path, *, context_batch_size: int) -> ReferenceCode:
     get = importlib.import_module
     warnings.filterwarnings("ignore", category=UserWarning, module="gymnasium")  # of its dtypes
     environment = get("rlkit.envs.wrappers").NormalizedBoxEnv(
-        get("rlkit.envs.point_robot").SparsePointEnv(randomize_tasks=True, n_tasks=_NUM_TASKS)
+        get("rlkit.envs.point_robot").SparsePointEnv(
+            randomize_tasks=True, n_tasks=_NUM_TASKS + _NUM_TEST_TASKS
+        )
     )
     algorithm = _build(environment, context_batch_size)
-    for task in range(_NUM_TASKS):
+
+    def collect(task: int, *phases: tuple[int, float]) -> None:
         algorithm.task_idx = task
         environment.reset_task(task)
-        algorithm.collect_data(200, 1, np.inf)
+        for num_steps, trajectories_of_a_posterior in phases:
+            algorithm.collect_data(num_steps, 1, trajectories_of_a_posterior)
+
+    for task in range(_NUM_TASKS):
+        collect(task, (200, np.inf))
 
     def update() -> None:
         algorithm._do_training(np.random.choice(_NUM_TASKS, 16))  # noqa: NPY002 - as it does
@@ -67,7 +82,25 @@ def load_reference(checkout: Path, *, context_batch_size: int) -> ReferenceCode:
         algorithm.collect_data(400, 1, np.inf)
         return int(algorithm._n_env_steps_total - before)
 
-    return ReferenceCode(update=update, sample=sample)
+    def train() -> Iterator[int]:
+        while True:
+            for task in np.random.choice(_NUM_TASKS, _TASKS_AN_ITERATION):  # noqa: NPY002
+                algorithm.enc_replay_buffer.task_buffers[task].clear()
+                collect(task, (_STEPS_FROM_PRIOR, np.inf), (_STEPS_FROM_POSTERIOR, 1))
+            for _ in range(_GRADIENT_STEPS_AN_ITERATION):
+                update()
+                yield int(algorithm._n_env_steps_total)
+
+    def adapted_return() -> float:
+        return statistics.fmean(map(_last_return, range(_NUM_TASKS, _NUM_TASKS + _NUM_TEST_TASKS)))
+
+    def _last_return(task: int) -> float:
+        algorithm.sparse_rewards = False  # how it swaps rewards then, numpy no longer takes
+        path = algorithm.collect_paths(task, 0, 0)[-1]
+        algorithm.sparse_rewards = True
+        return float(sum(float(each["sparse_reward"]) for each in path["env_infos"]))
+
+    return ReferenceCode(update=update, sample=sample, train=train, adapted_return=adapted_return)
 
 
 def _build(environment: Any, context_batch_size: int) -> Any:
@@ -111,6 +144,9 @@ def _build(environment: Any, context_batch_size: int) -> Any:
         max_path_length=20,
         discount=0.9,
         reward_scale=100.0,
+        kl_lambda=1.0,
+        num_steps_per_eval=_STEPS_OF_A_TRIAL,
+        num_exp_traj_eval=_NUM_EXPLORING,
         replay_buffer_size=10_000,  # it would reserve a million rows per task, twice
         **options,
     )
