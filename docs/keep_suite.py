@@ -45,7 +45,8 @@ def keep(out: Path, kept: Path) -> None:
     for cell in suite.cells:
         if is_done(cell, out):
             _keep_run(out / cell.place, kept / cell.place)
-    shutil.copy(out / "suite.json", kept / "suite.json")
+    for given in (out / "suite.json", *out.glob("*.jsonl")):
+        shutil.copy(given, kept)
     write_results(kept / "results.csv", lines)
     table = (kept / "results.csv").read_bytes()
     (kept / "results.csv").unlink()
