@@ -142,7 +142,7 @@ def _levels(entry: FamilyEntry, cells: Sequence[Cell]) -> str:
 
 
 def _iterations(cell: Cell) -> str:
-    """How many, and of how many where the suite has shortened it."""
+    """How many, and whether the recipe itself has more."""
     own = cell.recipe.num_iterations
     shortened = any(setting.startswith("num_iterations=") for setting in cell.entry.settings)
     return f"{own}, shortened" if shortened else str(own)
