@@ -29,7 +29,16 @@ from sim2real.cli import VERBS, main
 
 NUM_LINES = 500
 NUM_PARTS = 5
-FILES = ("adapted", "desiderata", "efficiency", "exact", "exact regret", "meta-test", "plot")
+FILES = (
+    "adapted",
+    "bench growth",
+    "desiderata",
+    "efficiency",
+    "exact",
+    "exact regret",
+    "meta-test",
+    "plot",
+)
 """verbs whose `--out` is a file, not a folder"""
 WRITTEN = ("out", "link", "record", "logs", "picture")
 NO_FOLDERS = ("empty", "/proc/none", "empty/below", "nothing/../empty")
