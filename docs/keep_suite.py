@@ -8,9 +8,7 @@ page's tables as Markdown. Networks and episodes stay behind. Runs of several ma
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import shutil
 import statistics
 import sys
@@ -20,16 +18,14 @@ from pathlib import Path
 
 from sim2real.contract.output_file import write_file
 from sim2real.evaluation.protocol import Condition
-from training.engines.training import beside, sessions
+from training.engines.training import beside, core_minutes, sessions
 from training.exact.levels import exact_returns
 from training.suite.aggregates import Aggregate, Scores, estimate, interquartile_mean, mean
 from training.suite.command import finished_lines, is_done
 from training.suite.page import page_of
-from training.suite.results import ALL, Line, scores, write_results
+from training.suite.results import ALL, Line, read_results, scores, write_results
 from training.suite.suite import Cell, FamilyEntry, held_out, suite_of
 
-_KINDS = (str, str, str, int, int, str, int, str, str, float)
-"""of the columns of `results.csv`"""
 CONTROLS = (Condition.FROZEN_PRIOR, Condition.WRONG_TASK)
 
 
@@ -50,7 +46,7 @@ def keep(out: Path, kept: Path) -> None:
     write_results(kept / "results.csv", lines)
     table = (kept / "results.csv").read_bytes()
     (kept / "results.csv").unlink()
-    (kept / "results.csv.gz").write_bytes(gzip.compress(table, mtime=0))
+    write_file(kept / "results.csv.gz", gzip.compress(table, mtime=0))
     page = page_of(suite, lines, kept)
     write_file(kept / "page.html", page.replace('"results.csv"', '"results.csv.gz"'))
     write_file(kept / "README.md", tables(kept))
@@ -64,16 +60,14 @@ def _keep_run(run: Path, kept: Path) -> None:
 
 def kept_lines(kept: Path) -> list[Line]:
     """The table that is kept there."""
-    text = gzip.decompress((kept / "results.csv.gz").read_bytes()).decode()
-    rows = list(csv.reader(io.StringIO(text)))[1:]
-    return [Line._make(kind(word) for kind, word in zip(_KINDS, row)) for row in rows]
+    return read_results(gzip.decompress((kept / "results.csv.gz").read_bytes()).decode())
 
 
 def tables(kept: Path) -> str:
     """Markdown, from what is kept there."""
     suite, lines = suite_of(str(kept / "suite.json")), kept_lines(kept)
     done = [cell for cell in suite.cells if is_done(cell, kept)]
-    hours = sum(_core_minutes(cell, kept) for cell in done) / 60.0
+    hours = sum(core_minutes(sessions(kept / cell.place)) for cell in done) / 60.0
     parts = [
         f"# The suite `{kept.name}`",
         "Made by `docs/keep_suite.py` from [results.csv.gz](results.csv.gz), the table of "
@@ -96,6 +90,7 @@ def _of_family(
     controls = [scores(lines, "return", condition=condition) for condition in CONTROLS]
     order = sorted(returns, key=lambda name: -returns[name].mean())
     cells = {name: [cell for cell in done if cell.entry.recipe == name] for name in order}
+    minutes = {cell.place: core_minutes(sessions(kept / cell.place)) for cell in done}
     yield f"## `{entry.family}`, {next(iter(returns.values())).shape[1]} held-out tasks"
     levels = _levels(entry, [cells[name][0] for name in order])
     if levels:
@@ -113,7 +108,7 @@ def _of_family(
                 *(_middle(control.get(name)) for control in controls),
                 f"{success[name].mean():.2f}",
                 f"{max(line.environment_steps for line in lines if line.recipe == name):,}",
-                f"{statistics.fmean(_core_minutes(cell, kept) for cell in cells[name]):.1f}",
+                f"{statistics.fmean(minutes[cell.place] for cell in cells[name]):.1f}",
             )
             for name in order
         ],
@@ -170,10 +165,6 @@ def _by_episode(lines: Sequence[Line], recipe: str) -> tuple[str, str]:
 
 def _by_seed(values: Scores) -> str:
     return ", ".join(f"{value:.2f}" for value in values.mean(1))
-
-
-def _core_minutes(cell: Cell, out: Path) -> float:
-    return sum(session.core_seconds for session in sessions(out / cell.place)) / 60.0
 
 
 def _table(head: str, rows: Sequence[Sequence[object]]) -> str:

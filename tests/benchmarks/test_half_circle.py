@@ -8,9 +8,9 @@ import pytest
 
 from sim2real.contract.errors import BadInput
 from training.benchmarks import half_circle
-from training.benchmarks.half_circle import curve_of, evaluations, print_half_circle
+from training.benchmarks.half_circle import METRIC, curve_of, print_half_circle
 from training.benchmarks.reference_code import ReferenceCode
-from training.runs.metrics import MetricsFile
+from training.runs.metrics import MetricsFile, lines_about
 
 
 def reference(clock):
@@ -42,11 +42,13 @@ def test_the_references_clock_stands_still_while_it_is_evaluated(monkeypatch):
 
 
 def test_evaluations_are_read_as_they_come(tmp_path):
-    assert evaluations(tmp_path) == []
-    metrics = MetricsFile(tmp_path / "metrics.csv")
+    path = tmp_path / "metrics.csv"
+    assert lines_about(METRIC, path) == []
+    metrics = MetricsFile(path)
     found = {"train_return": 0.5, "adapted/return": 2.5}
     metrics.append(found, iteration=3, environment_steps=400, gradient_steps=8)
-    assert evaluations(tmp_path) == [(400, 2.5)]
+    (line,) = lines_about(METRIC, path)
+    assert (line.environment_steps, line.value) == (400, 2.5)
 
 
 def test_a_folder_that_is_no_checkout_leaves_nothing(tmp_path):

@@ -18,9 +18,10 @@ from sim2real.contract.output_file import require_folder
 from sim2real.contract.require import require_counts, require_positive, require_threads
 from training.benchmarks.reference_code import ReferenceCode, load_reference, require_checkout
 from training.engines.training import Training, started
-from training.runs.metrics import MetricsFile
+from training.runs.metrics import lines_about
 
 RECIPE = "pearl-sparse-point-robot"
+METRIC = "adapted/return"
 CONTEXT = 1024
 """transitions of the reference's context on this family"""
 _LOOK_S = 0.2
@@ -61,23 +62,19 @@ def ours(training: Training) -> Iterator[dict[str, float]]:
     process = started(training)
     while True:
         is_over = process.poll() is not None
-        lines = evaluations(training.directory)
-        for steps, adapted in lines[seen:]:
-            seconds = time.perf_counter() - begun
-            yield {"seconds": seconds, "adapted_return": adapted, "environment_steps": steps}
+        lines = lines_about(METRIC, training.directory / "metrics.csv")
+        for line in lines[seen:]:
+            yield {
+                "seconds": time.perf_counter() - begun,
+                "adapted_return": line.value,
+                "environment_steps": line.environment_steps,
+            }
         seen = len(lines)
         if is_over:
             break
         time.sleep(_LOOK_S)
     if process.returncode:
         raise RuntimeError(f"the training failed: {training.log}")
-
-
-def evaluations(run: Path) -> list[tuple[int, float]]:
-    """Environment steps and adapted return, of every evaluation so far."""
-    path = run / "metrics.csv"
-    lines = MetricsFile(path).read() if path.exists() else []
-    return [(x.environment_steps, x.value) for x in lines if x.metric == "adapted/return"]
 
 
 def curve_of(code: ReferenceCode, limit_s: float, every_s: float) -> Iterator[dict[str, float]]:

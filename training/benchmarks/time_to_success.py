@@ -18,7 +18,7 @@ from sim2real.contract.require import WHERE, require_positive, require_seeds
 from training.engines.training import INTERRUPTED, Training, started
 from training.parts.device import require_device
 from training.recipes.registry import with_settings
-from training.runs.metrics import MetricsFile
+from training.runs.metrics import lines_about
 from training.runs.start import worlds_of
 
 METRIC = "adapted/success"
@@ -94,7 +94,5 @@ def time_to_success(
 
 def _best(run: Path) -> tuple[float, int]:
     """The best success so far and the environment steps it took; -1 before any evaluation."""
-    if not (run / "metrics.csv").exists():
-        return -1.0, 0
-    lines = [line for line in MetricsFile(run / "metrics.csv").read() if line.metric == METRIC]
+    lines = lines_about(METRIC, run / "metrics.csv")
     return max(((line.value, line.environment_steps) for line in lines), default=(-1.0, 0))

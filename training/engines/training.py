@@ -17,7 +17,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from json import loads
 from pathlib import Path
@@ -88,6 +88,11 @@ def sessions(directory: Path) -> list[Session]:
         with contextlib.suppress(ValueError, TypeError):  # half a line, of a power cut
             found.append(Session(**loads(line)))
     return found
+
+
+def core_minutes(took: Iterable[Session]) -> float:
+    """Of all of them together."""
+    return sum(session.core_seconds for session in took) / 60.0
 
 
 @contextlib.contextmanager

@@ -80,6 +80,12 @@ class MetricsFile:
         write_file(self.path, text.getvalue())
 
 
+def lines_about(metric: str, path: Path) -> list[Line]:
+    """Those of one metric so far, of a run that may not have begun."""
+    lines = MetricsFile(path).read() if path.exists() else []
+    return [line for line in lines if line.metric == metric]
+
+
 def iterations_done(path: Path) -> int:
     """How many iterations a run has noted so far, from the end of its file; 0 without one."""
     try:

@@ -66,10 +66,9 @@ def benchmark(
     require_counts(processes=processes, timeout_min=timeout_min)
     require_folder(out, "--out")
     chosen = suite_of(suite)
-    now = chosen.seeds if seeds is None else seeds
-    if not now or not set(now) <= set(chosen.seeds):
+    if seeds is not None and not set() < set(seeds) <= set(chosen.seeds):
         expected = f"some of {', '.join(map(str, chosen.seeds))}"
-        raise BadInput("command line", "--seeds", found=list(now), expected=expected)
+        raise BadInput("command line", "--seeds", found=list(seeds), expected=expected)
     same = {name: value for name, value in chosen.document().items() if name != "core_minutes"}
     require_same(out / "suite.json", same, "a suite")
     if growth is not None:
@@ -79,7 +78,7 @@ def benchmark(
     hosts = Hosts(processes=processes, minutes=timeout_min, folder=out / "logs", address=address)
     chosen_engine = engine_on(engine, hosts)
     keep(out, growth, desiderata)
-    failed = run_suite(chosen, chosen_engine, out, now)
+    failed = run_suite(chosen, chosen_engine, out, seeds)
     for words in outside(chosen, scores(finished_lines(chosen, out), "return")):
         print(f"outside of what is expected: {words}")
     for directory in failed:
@@ -96,7 +95,8 @@ def run_suite(
     Returns the directories of what has no end.
     """
     write_json(out / "suite.json", suite.document())
-    in_turn = [cell for seed in seeds or suite.seeds for cell in suite.cells if cell.seed == seed]
+    chosen = [cell for cell in suite.cells if seeds is None or cell.seed in seeds]
+    in_turn = sorted(chosen, key=lambda cell: suite.seeds.index(cell.seed))
     missing = {_training(suite, each, out): each for each in in_turn if not is_done(each, out)}
     num_before = len(in_turn) - len(missing)
     screen = Screen(Console(), missing, width=engine.width, num_before=num_before)

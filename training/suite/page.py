@@ -19,7 +19,7 @@ from markupsafe import Markup
 import sim2real.report
 from sim2real.evaluation.metrics import Interval, interval_of
 from sim2real.report.svg import Axis, Plot, linear_axis, log_axis
-from training.engines.training import DONE, SPENT, Session, beside, sessions
+from training.engines.training import DONE, SPENT, Session, beside, core_minutes, sessions
 from training.exact.levels import ExactReturns, exact_returns
 from training.suite.aggregates import (
     Estimate,
@@ -269,7 +269,7 @@ def _cell_row(cell: Cell, out: Path) -> dict[str, Any]:
         "seed": cell.seed,
         "state": _state(took),
         "seconds": sum(session.seconds for session in took),
-        "core_minutes": sum(session.core_seconds for session in took) / 60.0,
+        "core_minutes": core_minutes(took),
         "sessions": len(took),
         "files": [
             (name, str(place.relative_to(out)))

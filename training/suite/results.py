@@ -25,6 +25,8 @@ from training.runs.metrics import MetricsFile
 from training.suite.suite import Cell
 
 METRICS = ("return", "success")
+_KINDS = (str, str, str, int, int, str, int, str, str, float)
+"""of the fields of a `Line`"""
 ALL = "all"
 """in the place of a task: the mean over all"""
 
@@ -48,6 +50,12 @@ def write_results(path: Path, lines: Iterable[Line]) -> None:
     """Sorted, numbers to the last digit."""
     ordered = sorted(lines, key=lambda line: line[:-1])
     write_table(path, Line._fields, ((*line[:-1], repr(line.value)) for line in ordered))
+
+
+def read_results(text: str) -> list[Line]:
+    """The lines of a table that `write_results` has written."""
+    rows = list(csv.reader(io.StringIO(text)))[1:]
+    return [Line._make(kind(word) for kind, word in zip(_KINDS, row)) for row in rows]
 
 
 def lines_of(cell: Cell, out: Path) -> Iterator[Line]:
