@@ -114,16 +114,25 @@ def emulated_bus(baud: int, robot: Path = DCLAW) -> Iterator[str]:
             process.terminate()
 
 
-def _in_memory(motor_ids: Sequence[int], cycles: int) -> Iterator[Record]:
-    """The work of both clients when every answer is there at once."""
+def memory_cycles(motor_ids: Sequence[int]) -> dict[str, Cycle]:
+    """A cycle of each client, by its name, when every answer is there at once."""
     reply = begin_fast_reply([READ_LENGTH] * len(motor_ids))
     for motor_id in motor_ids:
         reply = extend_fast_reply(reply, Status(motor_id, 0, False, bytes(range(READ_LENGTH))))
     clients = {"driver": _our_cycle(Bus(_MemoryPort(reply)), motor_ids)}
     with contextlib.suppress(ModuleNotFoundError):
         clients["vendor_sdk"] = _vendor_cycle(_VendorMemoryPort(reply), motor_ids)
-    timings = {name: _measure([cycle] * NUM_RUNS, cycles) for name, cycle in clients.items()}
-    yield from _records("memory", "host_s", {name: runs[1] for name, runs in timings.items()})
+    return clients
+
+
+def _in_memory(motor_ids: Sequence[int], cycles: int) -> Iterator[Record]:
+    """The work of the clients, who take turns."""
+    clients = memory_cycles(motor_ids)
+    hosts: dict[str, list[float]] = {name: [] for name in clients}
+    for _ in range(NUM_RUNS):
+        for name, cycle in clients.items():
+            hosts[name].extend(_measure([cycle], cycles)[1])
+    yield from _records("memory", "host_s", hosts)
 
 
 def _on_wire(port: str, baud: int, motor_ids: Sequence[int], cycles: int) -> Iterator[Record]:
