@@ -197,7 +197,7 @@ def test_what_is_no_serial_port_is_said_at_once(tmp_path: Path) -> None:
     for port in ("/dev/null", str(file), "/dev/zero"):
         began = time.monotonic()
         first = doctor(port, SPEC, "emulated")[0]
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 10.0, "who listens to it hears nothing, for ever"
         assert first.verdict is Verdict.FAILED
         assert first.found == "it is not a serial port"
         assert "close the other program" not in first.advice

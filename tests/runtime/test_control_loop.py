@@ -656,10 +656,10 @@ def test_a_long_job_is_busy_and_misses_nothing(running):
     loop.activate()
 
     before = loop.counters["missed"]
-    loop.call(lambda: time.sleep(0.05))
+    loop.call(lambda: time.sleep(0.2))
 
-    assert loop.counters["busy"] >= 24
-    assert loop.counters["missed"] - before < 24
+    assert loop.counters["busy"] >= 99
+    assert loop.counters["missed"] - before < 99, "the machine's own are few"
 
 
 def test_a_loop_that_breaks_turns_torque_off_and_says_why(running):
