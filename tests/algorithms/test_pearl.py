@@ -12,6 +12,7 @@ import torch
 
 from sim2real.contract.transition import Transition
 from sim2real.evaluation.protocol import Condition, TrialProtocol
+from training.algorithms import pearl
 from training.algorithms.learner import deployed_actor
 from training.algorithms.pearl import Pearl, PearlConfig
 from training.evaluation.meta_test import meta_test
@@ -201,6 +202,26 @@ def test_p8_every_step_is_stored_and_each_trajectory_whole(
         num_episodes = len(ends) // length
         assert num_episodes * length == len(ends) >= 20
         assert sorted(ends.tolist()) == sorted(list(range(1, length + 1)) * num_episodes)
+
+
+@pytest.mark.parametrize("worlds_per_task", [1, 3])
+def test_what_is_kept_back_until_an_episode_ends_is_stored_as_if_step_by_step(
+    make_pearl: Make,
+    counting: TaskFamily,
+    worlds_per_task: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    learners = []
+    for at_once in (1, 3, 32):
+        monkeypatch.setattr(pearl, "MAX_PENDING_STEPS", at_once)
+        learners.append(make_pearl(counting, worlds_per_task=worlds_per_task, num_extra_steps=8))
+        learners[-1].collect_initial_pool()
+        learners[-1].collect()
+    for other in learners[1:]:
+        for name in ("rl_buffer", "encoder_buffer"):
+            for task in range(6):
+                assert torch.equal(stored(other, name, task), stored(learners[0], name, task))
+            assert (getattr(other, name).cursor == getattr(learners[0], name).cursor).all()
 
 
 def test_worlds_that_pad_the_last_group_store_nothing(

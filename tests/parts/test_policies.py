@@ -11,6 +11,8 @@ from training.parts.policies import (
     DiagonalGaussianPolicy,
     TanhGaussian,
     TanhGaussianPolicy,
+    choose,
+    draw_action,
     tanh_log_det,
 )
 
@@ -96,3 +98,14 @@ def test_noise_makes_of_the_mode_what_a_draw_is(kind: str) -> None:
     torch.testing.assert_close(policy.perturbed(rows, noise), drawn)
     torch.testing.assert_close(policy.perturbed(rows, torch.zeros(50, 3)), policy.mode(rows))
     assert (policy.perturbed(rows, noise) - policy.mode(rows)).abs().max() > 0.5
+
+
+def test_an_action_drawn_without_its_density_is_the_one_drawn_with_it() -> None:
+    policy = TanhGaussianPolicy(3, (8,), 2, generator=torch.Generator().manual_seed(0))
+    rows = torch.randn(5, 3, generator=torch.Generator().manual_seed(1))
+    drawn, quickly = (
+        draw(policy, rows, torch.Generator().manual_seed(2)) for draw in (choose, draw_action)
+    )
+
+    np.testing.assert_array_equal(drawn.action, quickly.action)
+    assert quickly.log_density is None

@@ -66,7 +66,10 @@ def linear(rows: Tensor, layer: nn.Module, *, relu: bool) -> Tensor:
         output = F.linear(rows, weight, bias)
         return F.relu(output) if relu else output
     flat = rows.reshape(-1, rows.shape[-1])
-    output = _FusedLinear.apply(flat, weight, bias, relu)
+    if torch.is_grad_enabled():
+        output = _FusedLinear.apply(flat, weight, bias, relu)
+    else:  # a call less where only actions are asked for
+        output = _affine(flat, weight, bias, relu=relu)
     fused: Tensor = output.reshape(*rows.shape[:-1], output.shape[-1])
     return fused
 

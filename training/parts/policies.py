@@ -208,6 +208,14 @@ def choose(policy: Policy, rows: Tensor, generator: torch.Generator | None) -> D
     return Drawn(action.cpu().numpy(), log_density.cpu().numpy())
 
 
+@torch.no_grad()
+def draw_action(policy: TanhGaussianPolicy, rows: Tensor, generator: torch.Generator) -> Drawn:
+    """The draw that `choose` makes, where nobody asks how likely it was."""
+    shape = (*rows.shape[:-1], policy.action_size)
+    noise = torch.randn(shape, generator=generator, device=rows.device)
+    return Drawn(policy.perturbed(rows, noise).cpu().numpy())
+
+
 class PolicyActor(Memoryless):
     """Acts by a policy that sees the observation and nothing else."""
 
