@@ -25,19 +25,13 @@ def test_they_spin_briefly_unless_the_environment_says_how_they_wait(
 ) -> None:
     names = {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"}
     rest = {name: value for name, value in os.environ.items() if name not in names}
-    said = subprocess.run(
-        [sys.executable, "-c", PROGRAM],
-        env=rest | given,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert said.stdout.split() == [then]
+    assert said_by(PROGRAM, rest | given) == then
 
 
 def test_torch_is_loaded_later_than_that_is_set() -> None:
-    program = "import sys, training; print('torch' in sys.modules)"
-    said = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert said.stdout.split() == ["False"]
+    assert said_by("import sys, training; print('torch' in sys.modules)", os.environ) == "False"
+
+
+def said_by(program: str, environment: Mapping[str, str]) -> str:
+    command = [sys.executable, "-c", program]
+    return subprocess.check_output(command, env=environment, text=True).strip()

@@ -77,5 +77,7 @@ def collect_episodes(
 
 
 def _step_of(active: Bool, transition: Transition, sparse_reward: Float) -> Step:
+    if active.all():  # as nearly always: nothing is copied
+        return Step(np.arange(len(active)), transition, sparse_reward)
     of_active = (values[active] for values in transition)
     return Step(np.flatnonzero(active), Transition(*of_active), sparse_reward[active])  # type: ignore[arg-type]
