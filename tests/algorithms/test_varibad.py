@@ -140,9 +140,9 @@ class SmallGrid(GridworldFamily):
     num_distinct_tasks = 3
 
 
-@pytest.fixture(scope="module", params=[0, 2], ids=["where", "places"])
-def taught(request: pytest.FixtureRequest) -> VariBad:
-    """A belief and a decoder of either form that learnt from random walks on the small grid."""
+@pytest.fixture(scope="module")
+def taught() -> VariBad:
+    """A belief and a decoder that learnt from random walks on the small grid."""
     learner: VariBad = make(
         SmallGrid(),
         num_trial_episodes=1,
@@ -153,7 +153,6 @@ def taught(request: pytest.FixtureRequest) -> VariBad:
         replay_capacity=300,
         has_binary_rewards=True,
         pays_for_outcome=True,
-        places_per_axis=request.param,
         kl_weight=0.05,
         num_beliefs=4,
         num_decoded_steps=0,
@@ -198,19 +197,3 @@ def test_v7_both_posteriors_are_distributions_over_the_same_history(taught: Vari
         assert decoded.shape == (100, 3) and (decoded >= 0).all()
     is_found = found.exact.max(-1) == 1.0
     assert found.distance[is_found].mean() < found.distance_of_prior[is_found].mean() - 0.4
-
-
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"places_per_axis": 2}, "expected pays_for_outcome"),
-        (
-            {"places_per_axis": 2, "pays_for_outcome": True, "normalizes_observations": True},
-            "found normalizes_observations",
-        ),
-        ({"places_per_axis": 200, "pays_for_outcome": True}, "40,000 places"),
-    ],
-)
-def test_places_that_cannot_be_are_refused(settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValueError, match=said):
-        make(SmallGrid(), num_trial_episodes=1, **settings)

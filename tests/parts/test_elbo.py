@@ -120,31 +120,6 @@ def test_decoder_says_minus_the_likelihood_of_every_step_under_every_latent(has_
     torch.testing.assert_close(error[1, 3, 2], of_reward + of_state)
 
 
-def test_a_decoder_of_places_says_of_each_what_its_own_output_says():
-    decoder = Decoder(
-        latent_size=2,
-        observation_size=2,
-        action_size=1,
-        hidden_sizes=(8,),
-        has_binary_rewards=True,
-        pays_for_outcome=True,
-        decodes_state=False,
-        generator=generator(),
-        places_per_axis=3,
-    )
-    axis = torch.tensor([-1.0, 0.0, 1.0])
-    place = torch.cartesian_prod(axis, axis).flip(-1)[:, None]  # the first dimension runs fastest
-    latent = torch.randn(4, 1, 2, generator=generator(9))
-    steps = Steps(place, torch.zeros(9, 1, 1), (torch.arange(9.0) % 2)[:, None], place)
-
-    outputs = decoder.reward(latent)  # (E, B, P)
-    said = decoder.predicted_reward(latent[:, None], steps)
-    torch.testing.assert_close(said[..., 0], outputs[:, 0])
-    is_paid = steps.reward[:, 0] > 0
-    by_hand = -torch.where(is_paid, outputs[:, 0].sigmoid(), 1.0 - outputs[:, 0].sigmoid()).log()
-    torch.testing.assert_close(decoder.error(latent, steps)[..., 0], by_hand)
-
-
 def test_a_belief_in_units_is_the_same_belief_and_the_policy_does_the_same():
     cell = RecurrentBelief(4, 6, generator=generator())
     encoder = RecurrentGaussian(cell, 2, generator=generator(1))

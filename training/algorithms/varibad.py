@@ -32,9 +32,6 @@ from training.parts.read_out import gaussian_of
 from training.parts.recurrent_actor import RecurrentActor
 from training.tasks.task import Task, dynamics_vary
 
-MAX_PLACES = 10_000
-"""outputs of a decoder that has one for every place"""
-
 
 @dataclass(frozen=True, kw_only=True)
 class VariBadConfig(BeliefPolicySettings):
@@ -54,18 +51,6 @@ class VariBadConfig(BeliefPolicySettings):
     """a step is paid or not: the decoder says how likely; otherwise how much"""
     pays_for_outcome: bool = False
     """what a step is paid depends on where it ended alone: the decoder is shown no more"""
-    places_per_axis: CountOrNone = 0
-    """it ends in one of so many places along each dimension of what is observed, from -1 to 1: the
-    decoder has an output for every place, as the published one; 0: it is shown where"""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.places_per_axis and not self.pays_for_outcome:
-            raise ValueError(
-                "places_per_axis: expected pays_for_outcome too, whose places they are"
-            )
-        if self.places_per_axis and self.normalizes_observations:
-            raise ValueError("places_per_axis: found normalizes_observations too, which moves them")
 
     @classmethod
     def smallest(cls) -> Self:
@@ -100,13 +85,6 @@ class VariBad:
         )
         self.state, self.layout = self.on_belief.state, self.on_belief.layout
         self.encoder, self.policy = self.on_belief.encoder, self.on_belief.policy
-        num_places = config.places_per_axis**self.layout.observation_size
-        if num_places > MAX_PLACES:
-            raise ValueError(
-                f"places_per_axis: {config.places_per_axis} along each of "
-                f"{self.layout.observation_size} dimensions are {num_places:,} places, expected at "
-                f"most {MAX_PLACES:,}"
-            )
         self.decoder = Decoder(
             latent_size=config.latent_size,
             observation_size=self.layout.observation_size,
@@ -114,7 +92,6 @@ class VariBad:
             hidden_sizes=config.decoder_hidden_sizes,
             has_binary_rewards=config.has_binary_rewards,
             pays_for_outcome=config.pays_for_outcome,
-            places_per_axis=config.places_per_axis,
             decodes_state=dynamics_vary(setup.family),
             generator=self.state.initial,
         ).to(setup.device)

@@ -84,24 +84,16 @@ class Decoder(nn.Module):
         pays_for_outcome: bool,
         decodes_state: bool,
         generator: torch.Generator,
-        places_per_axis: int = 0,
     ) -> None:
         """Binary rewards are told apart by their sign: paid or not paid.
 
-        With `pays_for_outcome` the reward decoder sees where a step ended and no more; where that
-        is one of so many `places_per_axis` from -1 to 1, it has an output for every place instead.
+        With `pays_for_outcome` the reward decoder sees where a step ended and no more.
         """
         super().__init__()
         self.has_binary_rewards, self.pays_for_outcome = has_binary_rewards, pays_for_outcome
-        self.places_per_axis = places_per_axis
         size = latent_size + observation_size + action_size
-        reward_size = (latent_size if pays_for_outcome else size) + observation_size
-        sizes = (
-            (latent_size, hidden_sizes, places_per_axis**observation_size)
-            if places_per_axis
-            else (reward_size, hidden_sizes, 1)
-        )
-        self.reward = Mlp(*sizes, generator=generator)
+        reward_size = latent_size if pays_for_outcome else size
+        self.reward = Mlp(reward_size + observation_size, hidden_sizes, 1, generator=generator)
         self.state = (
             Mlp(size, hidden_sizes, observation_size, generator=generator)
             if decodes_state
@@ -110,47 +102,29 @@ class Decoder(nn.Module):
 
     def predicted_reward(self, latent: Tensor, steps: Steps) -> Tensor:
         """(...) of latents (..., L) and steps (..., ·): expected, or the logit of being paid."""
-        if self.places_per_axis:
-            of_places: Tensor = self.reward(latent)
-            place = self._place_of(steps.next_observation)[..., None]
-            shape = torch.broadcast_shapes(of_places.shape[:-1], place.shape[:-1])
-            return of_places.expand(*shape, -1).gather(-1, place.expand(*shape, 1)).squeeze(-1)
         before = [] if self.pays_for_outcome else [steps.observation, steps.action]
-        rows = _rows(latent, *before, steps.next_observation)
+        rows = torch.cat([latent, *before, steps.next_observation], dim=-1)
         predicted: Tensor = self.reward(rows).squeeze(-1)
         return predicted
-
-    def _place_of(self, observation: Tensor) -> Tensor:
-        """(...) which output tells of an observation (..., O): the first dimension runs fastest."""
-        last = self.places_per_axis - 1
-        index = (0.5 * (observation + 1.0) * last).round().long().clamp(0, last)
-        stride = self.places_per_axis ** torch.arange(index.shape[-1], device=index.device)
-        return (index * stride).sum(-1)
 
     def error(self, latent: Tensor, steps: Steps) -> Tensor:
         """(E, S, B) minus the log-likelihood of every step under every latent (E, B, L).
 
         Gaussian ones have unit variance, and their constant is left out.
         """
-        latent = latent[:, None]
+        latent = latent[:, None].expand(-1, len(steps.reward), -1, -1)
+        steps = Steps(*(values[None].expand(len(latent), *values.shape) for values in steps))
         predicted = self.predicted_reward(latent, steps)
-        reward = steps.reward.expand(predicted.shape)
         if self.has_binary_rewards:
-            paid = (reward > 0).float()
+            paid = (steps.reward > 0).float()
             error = F.binary_cross_entropy_with_logits(predicted, paid, reduction="none")
         else:
-            error = 0.5 * (predicted - reward).square()
+            error = 0.5 * (predicted - steps.reward).square()
         if self.state is not None:
-            changed = self.state(_rows(latent, steps.observation, steps.action))
+            rows = torch.cat([latent, steps.observation, steps.action], dim=-1)
             change = steps.next_observation - steps.observation
-            error = error + 0.5 * (changed - change).square().sum(-1)
+            error = error + 0.5 * (self.state(rows) - change).square().sum(-1)
         return error
-
-
-def _rows(*parts: Tensor) -> Tensor:
-    """(..., N) side by side, each as often as the others need it."""
-    shape = torch.broadcast_shapes(*(part.shape[:-1] for part in parts))
-    return torch.cat([part.expand(*shape, -1) for part in parts], dim=-1)
 
 
 def reconstruction(error: Tensor, steps: Picked, length: Tensor) -> Tensor:
