@@ -205,7 +205,7 @@ def test_p8_every_step_is_stored_and_each_trajectory_whole(
 
 
 @pytest.mark.parametrize("worlds_per_task", [1, 3])
-def test_what_is_kept_back_until_an_episode_ends_is_stored_as_if_step_by_step(
+def test_p8_what_is_kept_back_until_an_episode_ends_is_stored_as_if_step_by_step(
     make_pearl: Make,
     counting: TaskFamily,
     worlds_per_task: int,
