@@ -329,11 +329,15 @@ def default_link(namespace: str = "") -> str:
 
     One place per domain and namespace, as nodes of the same names may run in each.
     """
+    words = namespace.strip("/").split("/") if namespace else []
+    return str(domain_folder() / ".".join([*words, "port"]))  # no name has a dot in it
+
+
+def domain_folder() -> Path:
+    """Where what runs in this ROS domain is found on this machine."""
     runtime = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
     domain = os.environ.get("ROS_DOMAIN_ID") or "0"
-    folder = Path(runtime) / f"taskbelief-{os.getuid()}" / f"domain-{domain}"
-    words = namespace.strip("/").split("/") if namespace else []
-    return str(folder / ".".join([*words, "port"]))  # no name has a dot in it
+    return Path(runtime) / f"taskbelief-{os.getuid()}" / f"domain-{domain}"
 
 
 def _control_nodes(

@@ -8,6 +8,7 @@ that fails do the same; and when it is killed itself, the kernel sends every nod
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ from typing import Self
 from rclpy.node import Node
 
 from sim2real.bringup.graph import EmulatorSpec, Graph, NodeSpec
+from sim2real.bringup.names import Taken, taken
 from sim2real.bringup.processes import Child, Died, EmulatedHand, node_command
 from sim2real.bringup.truth import Truth
 from sim2real.contract.errors import BadInput
@@ -56,6 +58,7 @@ class Supervisor:
         self._hand: EmulatedHand | None = None
         self._children: list[tuple[NodeSpec, Child]] = []
         self._stop, self._truth = stop, truth
+        self._names = contextlib.ExitStack()
 
     def bring_up(self, caller: Caller) -> None:
         """Start everything and take it through its transitions.
@@ -63,6 +66,7 @@ class Supervisor:
         Raises `Died` or `CallFailed` with the reason, `Told` when it is to stop.
         """
         began = time.monotonic()
+        self._take_names()
         if self._graph.emulator is not None:
             self._start_hand(self._graph.emulator)
         time.sleep(max(began + DISCOVERY_S - time.monotonic(), 0.0))
@@ -92,18 +96,23 @@ class Supervisor:
                     return FAILED if child.exit_code < 0 else child.exit_code
             time.sleep(POLL_S)
 
+    def _take_names(self) -> None:
+        try:
+            self._names.enter_context(taken([node.full_name for node in self._graph.nodes]))
+        except Taken as error:
+            raise _twin(str(error)) from None
+        except OSError as error:
+            expected = "a folder that can be written, for the locks of nodes' names"
+            found, remedy = str(error.strerror), "set XDG_RUNTIME_DIR"
+            raise BadInput(
+                str(error.filename), "folder", found=found, expected=expected, remedy=remedy
+            ) from None
+
     def _refuse_twins(self, running: set[str]) -> None:
         """Two nodes of one name would both answer, and neither hand do as it is told."""
         for node in self._graph.nodes:
             if node.full_name in running:
-                domain = os.environ.get("ROS_DOMAIN_ID", "0")
-                raise BadInput(
-                    "ROS 2 graph",
-                    node.full_name,
-                    found=f"it runs already in domain {domain}",
-                    expected="nobody of that name",
-                    remedy="choose another --namespace, or another ROS_DOMAIN_ID",
-                )
+                raise _twin(node.full_name)
 
     def _start_hand(self, spec: EmulatorSpec) -> None:
         self._hand = EmulatedHand(spec, environment=self._environment, log=self._log("hand"))
@@ -148,6 +157,17 @@ class Supervisor:
             child.stop()
         if self._hand is not None:
             self._hand.stop()
+        self._names.close()
+
+
+def _twin(name: str) -> BadInput:
+    return BadInput(
+        "ROS 2 graph",
+        name,
+        found=f"it runs already in domain {os.environ.get('ROS_DOMAIN_ID', '0')}",
+        expected="nobody of that name",
+        remedy="choose another --namespace, or another ROS_DOMAIN_ID",
+    )
 
 
 def say(text: str) -> None:
