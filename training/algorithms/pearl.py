@@ -47,7 +47,7 @@ from training.parts.actor import Actor, Drawn, Memoryless
 from training.parts.checked import Count, CountOrNone, NonNegative, Sizes
 from training.parts.encoders import ContextEncoder, Gaussian
 from training.parts.networks import Mlp, frozen_copy, without_weight_gradients
-from training.parts.policies import choose, draw_action
+from training.parts.policies import choose
 from training.parts.replay import Batch, TaskReplay, TransitionLayout
 from training.parts.rollout import Collected, Step, collect_episodes
 from training.tasks.task import Task
@@ -494,7 +494,7 @@ class _CollectingActor(Memoryless):
         learner = self._learner
         observed = learner.state.statistics.normalize_raw(observation)
         state = torch.cat([observed, self._held], dim=-1)
-        return draw_action(learner.policy, state, learner.state.generator)
+        return choose(learner.policy, state, learner.state.generator)
 
 
 class _HeldActions(Memoryless):

@@ -42,9 +42,14 @@ class TanhGaussian(NamedTuple):
         pre_tanh = self.mean + self.log_std.exp() * noise
         return torch.tanh(pre_tanh), self._log_density(noise, pre_tanh)
 
-    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """As `sample`; whoever only acts calls it so on every distribution."""
-        return self.sample(generator)
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, None]:
+        """The action of `sample`, for who only acts: what learns from replay asks no density."""
+        noise = torch.randn(self.mean.shape, generator=generator, device=self.mean.device)
+        return self.perturbed(noise), None
+
+    def perturbed(self, noise: Tensor) -> Tensor:
+        """(..., A) the action that standard normal noise (..., A) makes."""
+        return torch.tanh(self.mean + self.log_std.exp() * noise)
 
     def log_density(self, pre_tanh: Tensor) -> Tensor:
         """Log-density (...) of the action tanh(`pre_tanh`), summed over action elements."""
@@ -84,8 +89,8 @@ class TanhGaussianPolicy(nn.Module):
 
     def perturbed(self, rows: Tensor, noise: Tensor) -> Tensor:
         """(..., A) the action that standard normal noise (..., A) makes; the mode for zeros."""
-        distribution = self(rows)
-        return torch.tanh(distribution.mean + distribution.log_std.exp() * noise)
+        distribution: TanhGaussian = self(rows)
+        return distribution.perturbed(noise)
 
 
 class DiagonalGaussianPolicy(nn.Module):
@@ -186,9 +191,9 @@ class OneHotPolicy(nn.Module):
 
 
 class Distribution(Protocol):
-    """What an action can be drawn from, with its density."""
+    """What an action can be drawn from, with its density where anybody asks for it."""
 
-    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor]: ...
+    def draw(self, generator: torch.Generator) -> tuple[Tensor, Tensor | None]: ...
 
 
 class Policy(Protocol):
@@ -205,15 +210,7 @@ def choose(policy: Policy, rows: Tensor, generator: torch.Generator | None) -> D
     if generator is None:
         return Drawn(policy.mode(rows).cpu().numpy())
     action, log_density = policy(rows).draw(generator)
-    return Drawn(action.cpu().numpy(), log_density.cpu().numpy())
-
-
-@torch.no_grad()
-def draw_action(policy: TanhGaussianPolicy, rows: Tensor, generator: torch.Generator) -> Drawn:
-    """The draw that `choose` makes, where nobody asks how likely it was."""
-    shape = (*rows.shape[:-1], policy.action_size)
-    noise = torch.randn(shape, generator=generator, device=rows.device)
-    return Drawn(policy.perturbed(rows, noise).cpu().numpy())
+    return Drawn(action.cpu().numpy(), None if log_density is None else log_density.cpu().numpy())
 
 
 class PolicyActor(Memoryless):
